@@ -1,0 +1,4 @@
+package tensor
+
+// Tape records operations.
+type Tape struct{}
