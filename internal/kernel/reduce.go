@@ -5,7 +5,7 @@ import "math"
 // leaf is the length up to which a sum uses running accumulators; longer
 // inputs are halved, so that rounding errors grow with the logarithm of the
 // length. It is a multiple of every vector block.
-const leaf = 4096
+const leaf = 1024
 
 // split is where a sum over n > leaf elements is halved.
 func split(n int) int { return (n/2 + leaf - 1) / leaf * leaf }
