@@ -1,0 +1,50 @@
+//go:build !purego
+
+package kernel
+
+import (
+	"unsafe"
+
+	"github.com/redoubt-ml/redoubt/internal/cpu"
+)
+
+//go:generate go run -C asmgen . -out ..
+
+func tileLimits() (rows, cols, narrow int) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return 14, 32, 16
+	case cpu.AVX2:
+		return 6, 16, 8
+	}
+	return 0, 0, 0
+}
+
+// runTile runs t, of float32, on the vector unit if there is one.
+func runTile[T Float](t *Tile[T]) bool {
+	f := (*Tile[float32])(unsafe.Pointer(t))
+	switch cpu.Active() {
+	case cpu.AVX512:
+		tileAVX512(f)
+	case cpu.AVX2:
+		tileAVX2(f)
+	default:
+		return false
+	}
+	return true
+}
+
+// PeakLoop executes n*flops floating-point operations that depend on memory
+// and on one another as little as can be, and returns flops; benchmarks
+// measure against it. It returns 0 at a level without vectors.
+func PeakLoop(n int) (flops int) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		peakAVX512(n)
+		return 48 * 16 * 2
+	case cpu.AVX2:
+		peakAVX2(n)
+		return 48 * 8 * 2
+	}
+	return 0
+}
