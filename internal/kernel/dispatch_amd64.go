@@ -4,102 +4,202 @@
 
 package kernel
 
-func tileAVX512(t *Tile[float32]) {
+func tileRowUnitAVX512(t *Tile[float32]) {
 	if t.Cols > 16 {
 		switch t.Rows {
 		case 1:
-			tile1x2AVX512(t)
+			tileRowUnit1x2AVX512(t)
 		case 2:
-			tile2x2AVX512(t)
+			tileRowUnit2x2AVX512(t)
 		case 3:
-			tile3x2AVX512(t)
+			tileRowUnit3x2AVX512(t)
 		case 4:
-			tile4x2AVX512(t)
+			tileRowUnit4x2AVX512(t)
 		case 5:
-			tile5x2AVX512(t)
+			tileRowUnit5x2AVX512(t)
 		case 6:
-			tile6x2AVX512(t)
+			tileRowUnit6x2AVX512(t)
 		case 7:
-			tile7x2AVX512(t)
+			tileRowUnit7x2AVX512(t)
 		case 8:
-			tile8x2AVX512(t)
+			tileRowUnit8x2AVX512(t)
 		case 9:
-			tile9x2AVX512(t)
+			tileRowUnit9x2AVX512(t)
 		case 10:
-			tile10x2AVX512(t)
+			tileRowUnit10x2AVX512(t)
 		case 11:
-			tile11x2AVX512(t)
+			tileRowUnit11x2AVX512(t)
 		case 12:
-			tile12x2AVX512(t)
+			tileRowUnit12x2AVX512(t)
 		case 13:
-			tile13x2AVX512(t)
+			tileRowUnit13x2AVX512(t)
 		case 14:
-			tile14x2AVX512(t)
+			tileRowUnit14x2AVX512(t)
 		}
 		return
 	}
 	switch t.Rows {
 	case 1:
-		tile1x1AVX512(t)
+		tileRowUnit1x1AVX512(t)
 	case 2:
-		tile2x1AVX512(t)
+		tileRowUnit2x1AVX512(t)
 	case 3:
-		tile3x1AVX512(t)
+		tileRowUnit3x1AVX512(t)
 	case 4:
-		tile4x1AVX512(t)
+		tileRowUnit4x1AVX512(t)
 	case 5:
-		tile5x1AVX512(t)
+		tileRowUnit5x1AVX512(t)
 	case 6:
-		tile6x1AVX512(t)
+		tileRowUnit6x1AVX512(t)
 	case 7:
-		tile7x1AVX512(t)
+		tileRowUnit7x1AVX512(t)
 	case 8:
-		tile8x1AVX512(t)
+		tileRowUnit8x1AVX512(t)
 	case 9:
-		tile9x1AVX512(t)
+		tileRowUnit9x1AVX512(t)
 	case 10:
-		tile10x1AVX512(t)
+		tileRowUnit10x1AVX512(t)
 	case 11:
-		tile11x1AVX512(t)
+		tileRowUnit11x1AVX512(t)
 	case 12:
-		tile12x1AVX512(t)
+		tileRowUnit12x1AVX512(t)
 	case 13:
-		tile13x1AVX512(t)
+		tileRowUnit13x1AVX512(t)
 	case 14:
-		tile14x1AVX512(t)
+		tileRowUnit14x1AVX512(t)
 	}
 }
 
-func tileAVX2(t *Tile[float32]) {
-	if t.Cols > 8 {
+func tileStepUnitAVX512(t *Tile[float32]) {
+	if t.Cols > 16 {
 		switch t.Rows {
 		case 1:
-			tile1x2AVX2(t)
+			tileStepUnit1x2AVX512(t)
 		case 2:
-			tile2x2AVX2(t)
+			tileStepUnit2x2AVX512(t)
 		case 3:
-			tile3x2AVX2(t)
+			tileStepUnit3x2AVX512(t)
 		case 4:
-			tile4x2AVX2(t)
+			tileStepUnit4x2AVX512(t)
 		case 5:
-			tile5x2AVX2(t)
+			tileStepUnit5x2AVX512(t)
 		case 6:
-			tile6x2AVX2(t)
+			tileStepUnit6x2AVX512(t)
+		case 7:
+			tileStepUnit7x2AVX512(t)
+		case 8:
+			tileStepUnit8x2AVX512(t)
+		case 9:
+			tileStepUnit9x2AVX512(t)
+		case 10:
+			tileStepUnit10x2AVX512(t)
+		case 11:
+			tileStepUnit11x2AVX512(t)
+		case 12:
+			tileStepUnit12x2AVX512(t)
+		case 13:
+			tileStepUnit13x2AVX512(t)
+		case 14:
+			tileStepUnit14x2AVX512(t)
 		}
 		return
 	}
 	switch t.Rows {
 	case 1:
-		tile1x1AVX2(t)
+		tileStepUnit1x1AVX512(t)
 	case 2:
-		tile2x1AVX2(t)
+		tileStepUnit2x1AVX512(t)
 	case 3:
-		tile3x1AVX2(t)
+		tileStepUnit3x1AVX512(t)
 	case 4:
-		tile4x1AVX2(t)
+		tileStepUnit4x1AVX512(t)
 	case 5:
-		tile5x1AVX2(t)
+		tileStepUnit5x1AVX512(t)
 	case 6:
-		tile6x1AVX2(t)
+		tileStepUnit6x1AVX512(t)
+	case 7:
+		tileStepUnit7x1AVX512(t)
+	case 8:
+		tileStepUnit8x1AVX512(t)
+	case 9:
+		tileStepUnit9x1AVX512(t)
+	case 10:
+		tileStepUnit10x1AVX512(t)
+	case 11:
+		tileStepUnit11x1AVX512(t)
+	case 12:
+		tileStepUnit12x1AVX512(t)
+	case 13:
+		tileStepUnit13x1AVX512(t)
+	case 14:
+		tileStepUnit14x1AVX512(t)
+	}
+}
+
+func tileRowUnitAVX2(t *Tile[float32]) {
+	if t.Cols > 8 {
+		switch t.Rows {
+		case 1:
+			tileRowUnit1x2AVX2(t)
+		case 2:
+			tileRowUnit2x2AVX2(t)
+		case 3:
+			tileRowUnit3x2AVX2(t)
+		case 4:
+			tileRowUnit4x2AVX2(t)
+		case 5:
+			tileRowUnit5x2AVX2(t)
+		case 6:
+			tileRowUnit6x2AVX2(t)
+		}
+		return
+	}
+	switch t.Rows {
+	case 1:
+		tileRowUnit1x1AVX2(t)
+	case 2:
+		tileRowUnit2x1AVX2(t)
+	case 3:
+		tileRowUnit3x1AVX2(t)
+	case 4:
+		tileRowUnit4x1AVX2(t)
+	case 5:
+		tileRowUnit5x1AVX2(t)
+	case 6:
+		tileRowUnit6x1AVX2(t)
+	}
+}
+
+func tileStepUnitAVX2(t *Tile[float32]) {
+	if t.Cols > 8 {
+		switch t.Rows {
+		case 1:
+			tileStepUnit1x2AVX2(t)
+		case 2:
+			tileStepUnit2x2AVX2(t)
+		case 3:
+			tileStepUnit3x2AVX2(t)
+		case 4:
+			tileStepUnit4x2AVX2(t)
+		case 5:
+			tileStepUnit5x2AVX2(t)
+		case 6:
+			tileStepUnit6x2AVX2(t)
+		}
+		return
+	}
+	switch t.Rows {
+	case 1:
+		tileStepUnit1x1AVX2(t)
+	case 2:
+		tileStepUnit2x1AVX2(t)
+	case 3:
+		tileStepUnit3x1AVX2(t)
+	case 4:
+		tileStepUnit4x1AVX2(t)
+	case 5:
+		tileStepUnit5x1AVX2(t)
+	case 6:
+		tileStepUnit6x1AVX2(t)
 	}
 }

@@ -8,127 +8,247 @@ package kernel
 var laneMask = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 0, 0, 0, 0, 0, 0, 0, 0}
 
 //go:noescape
-func tile1x1AVX512(t *Tile[float32])
+func tileRowUnit1x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile2x1AVX512(t *Tile[float32])
+func tileRowUnit2x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile3x1AVX512(t *Tile[float32])
+func tileRowUnit3x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile4x1AVX512(t *Tile[float32])
+func tileRowUnit4x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile5x1AVX512(t *Tile[float32])
+func tileRowUnit5x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile6x1AVX512(t *Tile[float32])
+func tileRowUnit6x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile7x1AVX512(t *Tile[float32])
+func tileRowUnit7x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile8x1AVX512(t *Tile[float32])
+func tileRowUnit8x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile9x1AVX512(t *Tile[float32])
+func tileRowUnit9x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile10x1AVX512(t *Tile[float32])
+func tileRowUnit10x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile11x1AVX512(t *Tile[float32])
+func tileRowUnit11x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile12x1AVX512(t *Tile[float32])
+func tileRowUnit12x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile13x1AVX512(t *Tile[float32])
+func tileRowUnit13x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile14x1AVX512(t *Tile[float32])
+func tileRowUnit14x2AVX512(t *Tile[float32])
 
 //go:noescape
-func tile1x2AVX512(t *Tile[float32])
+func tileRowUnit1x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile2x2AVX512(t *Tile[float32])
+func tileRowUnit2x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile3x2AVX512(t *Tile[float32])
+func tileRowUnit3x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile4x2AVX512(t *Tile[float32])
+func tileRowUnit4x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile5x2AVX512(t *Tile[float32])
+func tileRowUnit5x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile6x2AVX512(t *Tile[float32])
+func tileRowUnit6x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile7x2AVX512(t *Tile[float32])
+func tileRowUnit7x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile8x2AVX512(t *Tile[float32])
+func tileRowUnit8x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile9x2AVX512(t *Tile[float32])
+func tileRowUnit9x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile10x2AVX512(t *Tile[float32])
+func tileRowUnit10x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile11x2AVX512(t *Tile[float32])
+func tileRowUnit11x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile12x2AVX512(t *Tile[float32])
+func tileRowUnit12x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile13x2AVX512(t *Tile[float32])
+func tileRowUnit13x1AVX512(t *Tile[float32])
 
 //go:noescape
-func tile14x2AVX512(t *Tile[float32])
+func tileRowUnit14x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit1x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit2x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit3x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit4x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit5x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit6x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit7x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit8x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit9x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit10x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit11x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit12x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit13x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit14x2AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit1x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit2x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit3x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit4x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit5x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit6x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit7x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit8x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit9x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit10x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit11x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit12x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit13x1AVX512(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit14x1AVX512(t *Tile[float32])
 
 //go:noescape
 func peakAVX512(n int)
 
 //go:noescape
-func tile1x1AVX2(t *Tile[float32])
+func tileRowUnit1x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile2x1AVX2(t *Tile[float32])
+func tileRowUnit2x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile3x1AVX2(t *Tile[float32])
+func tileRowUnit3x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile4x1AVX2(t *Tile[float32])
+func tileRowUnit4x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile5x1AVX2(t *Tile[float32])
+func tileRowUnit5x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile6x1AVX2(t *Tile[float32])
+func tileRowUnit6x2AVX2(t *Tile[float32])
 
 //go:noescape
-func tile1x2AVX2(t *Tile[float32])
+func tileRowUnit1x1AVX2(t *Tile[float32])
 
 //go:noescape
-func tile2x2AVX2(t *Tile[float32])
+func tileRowUnit2x1AVX2(t *Tile[float32])
 
 //go:noescape
-func tile3x2AVX2(t *Tile[float32])
+func tileRowUnit3x1AVX2(t *Tile[float32])
 
 //go:noescape
-func tile4x2AVX2(t *Tile[float32])
+func tileRowUnit4x1AVX2(t *Tile[float32])
 
 //go:noescape
-func tile5x2AVX2(t *Tile[float32])
+func tileRowUnit5x1AVX2(t *Tile[float32])
 
 //go:noescape
-func tile6x2AVX2(t *Tile[float32])
+func tileRowUnit6x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit1x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit2x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit3x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit4x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit5x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit6x2AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit1x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit2x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit3x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit4x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit5x1AVX2(t *Tile[float32])
+
+//go:noescape
+func tileStepUnit6x1AVX2(t *Tile[float32])
 
 //go:noescape
 func peakAVX2(n int)

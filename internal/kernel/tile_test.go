@@ -18,7 +18,7 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 		B0: cols + rng.IntN(3), LDC: cols + rng.IntN(4), Accumulate: accumulate, ReLU: relu,
 	}
 	if !unit {
-		tl.KS = 1 + rng.IntN(2)
+		tl.KS = 1 + rng.IntN(8)/7
 		tl.RS = tl.KS*k0 + rng.IntN(3)
 	}
 	tl.A1, tl.A2 = 3, 5+rng.IntN(4)

@@ -20,16 +20,22 @@ func tileLimits() (rows, cols, narrow int) {
 	return 0, 0, 0
 }
 
-// runTile runs t, of float32, on the vector unit if there is one.
+// runTile runs t, of float32, on the vector unit if there is one and one of
+// A's strides is one.
 func runTile[T Float](t *Tile[T]) bool {
 	f := (*Tile[float32])(unsafe.Pointer(t))
-	switch cpu.Active() {
-	case cpu.AVX512:
-		tileAVX512(f)
-	case cpu.AVX2:
-		tileAVX2(f)
-	default:
+	level := cpu.Active()
+	switch {
+	case level < cpu.AVX2 || f.RS != 1 && f.KS != 1:
 		return false
+	case level == cpu.AVX512 && f.RS == 1:
+		tileRowUnitAVX512(f)
+	case level == cpu.AVX512:
+		tileStepUnitAVX512(f)
+	case f.RS == 1:
+		tileRowUnitAVX2(f)
+	default:
+		tileStepUnitAVX2(f)
 	}
 	return true
 }

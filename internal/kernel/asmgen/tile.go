@@ -34,43 +34,70 @@ func maxRows(v isa) int {
 	return 6
 }
 
-// tiles emits one kernel for every number of rows, one and two vectors wide.
+// form says which stride of A a kernel takes to be one.
+type form int
+
+const (
+	rowUnit  form = iota // RS = 1: packed and transposed A
+	stepUnit             // KS = 1: plain A, images
+)
+
+// unroll is the number of steps of the innermost loop that share the updates
+// of pointers: scalar instructions compete with FMAs for two of their ports.
+const unroll = 4
+
+// tiles emits one kernel for every form, number of rows and width.
 func tiles(v isa, s *stubs) *file {
 	f := newAsm("tile_" + v.file + "_amd64.s")
-	for vecs := 1; vecs <= 2; vecs++ {
-		for rows := 1; rows <= maxRows(v); rows++ {
-			tile(f, v, rows, vecs)
-			s.declare(tileName(v, rows, vecs), "t *Tile[float32]")
+	d := &s.dispatch.b
+	for _, fm := range []form{rowUnit, stepUnit} {
+		fmt.Fprintf(d, "func %s(t *Tile[float32]) {\n", tileName(v, fm, 0, 0))
+		for vecs := 2; vecs >= 1; vecs-- {
+			if vecs == 2 {
+				fmt.Fprintf(d, "\tif t.Cols > %d {\n", v.lanes)
+			}
+			fmt.Fprintf(d, "\t\tswitch t.Rows {\n")
+			for rows := 1; rows <= maxRows(v); rows++ {
+				name := tileName(v, fm, rows, vecs)
+				tile(f, v, fm, rows, vecs)
+				s.declare(name, "t *Tile[float32]")
+				fmt.Fprintf(d, "\t\tcase %d:\n\t\t\t%s(t)\n", rows, name)
+			}
+			fmt.Fprintf(d, "\t\t}\n")
+			if vecs == 2 {
+				fmt.Fprintf(d, "\t\treturn\n\t}\n")
+			}
 		}
+		fmt.Fprintf(d, "}\n\n")
 	}
 	peak(f, v)
 	s.declare("peak"+v.suffix, "n int")
-	d := &s.dispatch.b
-	fmt.Fprintf(d, "func tile%s(t *Tile[float32]) {\n\tif t.Cols > %d {\n", v.suffix, v.lanes)
-	for vecs := 2; vecs >= 1; vecs-- {
-		fmt.Fprintf(d, "\t\tswitch t.Rows {\n")
-		for rows := 1; rows <= maxRows(v); rows++ {
-			fmt.Fprintf(d, "\t\tcase %d:\n\t\t\t%s(t)\n", rows, tileName(v, rows, vecs))
-		}
-		fmt.Fprintf(d, "\t\t}\n")
-		if vecs == 2 {
-			fmt.Fprintf(d, "\t\treturn\n\t}\n")
-		}
-	}
-	fmt.Fprintf(d, "}\n\n")
 	return f
 }
 
-func tileName(v isa, rows, vecs int) string { return fmt.Sprintf("tile%dx%d%s", rows, vecs, v.suffix) }
+// tileName is the name of a kernel, or, with rows = 0, of the function that
+// chooses among them.
+func tileName(v isa, fm form, rows, vecs int) string {
+	name := "tile" + [...]string{rowUnit: "RowUnit", stepUnit: "StepUnit"}[fm]
+	if rows > 0 {
+		name += fmt.Sprintf("%dx%d", rows, vecs)
+	}
+	return name + v.suffix
+}
 
-// tile emits the kernel for one height and width.
+// tile emits the kernel for one form, height and width.
 //
-// R8 to R11 point at rows 0, 4, 8 and 12 of A; the rows between are reached by
-// R12 (row stride) and R13 (three times that). BX is A's step, SI points into
-// B and DI is its step; CX, DX and R14 count the three loops. R15 moves A
-// from the end of an inner loop to the start of the next.
-func tile(f *file, v isa, rows, vecs int) {
-	bases := []string{"R8", "R9", "R10", "R11"}[:(rows+3)/4]
+// SI points into B and DI is its step; CX, DX and R14 count the three loops.
+// In the row-unit form R8 points into A, R12 is its step and R13 three times
+// that. In the step-unit form R8 to R11 point at rows 0, 4, 8 and 12, the rows
+// between are reached by R12 (row stride) and R13 (three times that). BX is
+// three times DI, or, in loops of single steps, not used. R15 moves A from the
+// end of an inner loop to the start of the next.
+func tile(f *file, v isa, fm form, rows, vecs int) {
+	bases := []string{"R8"}
+	if fm == stepUnit {
+		bases = []string{"R8", "R9", "R10", "R11"}[:(rows+3)/4]
+	}
 	sum := func(i, j int) string { return v.reg(i*vecs + j) }
 	next := rows * vecs
 	b := make([]string, vecs)
@@ -79,7 +106,7 @@ func tile(f *file, v isa, rows, vecs int) {
 		next++
 	}
 	temps := []string{v.reg(next)}
-	// A full AVX2 tile gives its second temporary to the column mask.
+	// A full AVX2 tile lends its second temporary to the column mask.
 	var mask string
 	if v.wide() {
 		mask = "K1"
@@ -91,20 +118,10 @@ func tile(f *file, v isa, rows, vecs int) {
 		}
 	}
 
-	f.function(tileName(v, rows, vecs), 24, 8)
+	f.function(tileName(v, fm, rows, vecs), 24, 8)
 	f.in("MOVQ", "t+0(FP)", "AX")
 	columnMask(f, v, vecs, mask)
 	load := func(off int, reg string) { f.in("MOVQ", mem(off, "AX"), reg) }
-	load(tileRS, "R12")
-	load(tileKS, "BX")
-	load(tileB0, "DI")
-	load(tileK0, "CX")
-	load(tileK1, "DX")
-	load(tileK2, "R14")
-	f.in("SHLQ", "$2", "R12")
-	f.in("SHLQ", "$2", "BX")
-	f.in("SHLQ", "$2", "DI")
-	f.in("LEAQ", indexed("R12", "R12", 2), "R13")
 	// What takes a pointer from the end of one loop to its next start.
 	back := func(outer, count, inner int, to string) {
 		load(count, "R8")
@@ -120,8 +137,20 @@ func tile(f *file, v isa, rows, vecs int) {
 	back(tileB2, tileK1, tileB1, "back2-16(SP)")
 	back(tileA2, tileK1, tileA1, "back3-24(SP)")
 	back(tileA1, tileK0, tileKS, "R15")
+	if fm == rowUnit {
+		load(tileKS, "R12")
+	} else {
+		load(tileRS, "R12")
+	}
+	load(tileB0, "DI")
+	load(tileK1, "DX")
+	load(tileK2, "R14")
 	load(tileA, "R8")
 	load(tileB, "SI")
+	f.in("SHLQ", "$2", "R12")
+	f.in("SHLQ", "$2", "DI")
+	f.in("LEAQ", indexed("R12", "R12", 2), "R13")
+	f.in("LEAQ", indexed("DI", "DI", 2), "BX")
 	for i := 1; i < len(bases); i++ {
 		f.in("LEAQ", indexed(bases[i-1], "R12", 4), bases[i])
 	}
@@ -130,60 +159,106 @@ func tile(f *file, v isa, rows, vecs int) {
 			zero(f, v, sum(i, j))
 		}
 	}
+	// third is where step or row u of four lies from its base.
+	third := func(u int, disp int, base, one, three string) string {
+		at := [4]string{mem(disp, base), indexed(base, one, 1), indexed(base, one, 2), indexed(base, three, 1)}[u]
+		if u > 0 && disp != 0 {
+			at = fmt.Sprint(disp) + at
+		}
+		return at
+	}
+	steps := func(n int, masked bool, t []string) {
+		for u := range n {
+			for j := range b {
+				at := third(u, j*v.bytes(), "SI", "DI", "BX")
+				if masked && j == vecs-1 {
+					loadMasked(f, v, at, mask, b[j])
+				} else {
+					f.in("VMOVUPS", at, b[j])
+				}
+			}
+			for i := range rows {
+				var at string
+				if fm == rowUnit {
+					at = third(u, 4*i, "R8", "R12", "R13")
+				} else {
+					at = third(i%4, 4*u, bases[i/4], "R12", "R13")
+				}
+				a := t[i%len(t)]
+				f.in("VBROADCASTSS", at, a)
+				for j := range b {
+					f.in("VFMADD231PS", b[j], a, sum(i, j))
+				}
+			}
+		}
+		if n == unroll {
+			f.in("LEAQ", indexed("SI", "DI", 4), "SI")
+		} else {
+			f.in("ADDQ", "DI", "SI")
+		}
+		switch {
+		case fm == stepUnit:
+			for _, r := range bases {
+				f.in("ADDQ", imm(4*n), r)
+			}
+		case n == unroll:
+			f.in("LEAQ", indexed("R8", "R12", 4), "R8")
+		default:
+			f.in("ADDQ", "R12", "R8")
+		}
+	}
+	// again moves the pointers and repeats a loop until its counter is zero.
+	again := func(counter, a, bOff, label string) {
+		for _, r := range bases {
+			f.in("ADDQ", a, r)
+		}
+		f.in("ADDQ", bOff, "SI")
+		f.in("DECQ", counter)
+		f.in("JNZ", label)
+	}
+	nest := func(body func()) {
+		outer := f.label("outer")
+		f.mark(outer)
+		load(tileK0, "CX")
+		body()
+		again("DX", "R15", "back1-8(SP)", outer)
+		load(tileK1, "DX")
+		again("R14", "back3-24(SP)", "back2-16(SP)", outer)
+	}
 	full, epilogue := f.label("full"), f.label("epilogue")
 	f.in("CMPQ", mem(tileCols, "AX"), imm(v.lanes*vecs))
 	f.in("JEQ", full)
-	for _, masked := range []bool{true, false} {
-		t := temps
-		if !masked {
-			f.mark(full)
-			if !v.wide() && len(temps) == 1 {
-				t = []string{temps[0], mask}
-			}
-		}
-		inner := f.label("loop")
-		f.mark(inner)
-		for j := range b {
-			at := mem(j*v.bytes(), "SI")
-			if masked && j == vecs-1 {
-				loadMasked(f, v, at, mask, b[j])
-			} else {
-				f.in("VMOVUPS", at, b[j])
-			}
-		}
-		f.in("ADDQ", "DI", "SI")
-		for i := range rows {
-			base := bases[i/4]
-			at := [4]string{mem(0, base), indexed(base, "R12", 1), indexed(base, "R12", 2), indexed(base, "R13", 1)}[i%4]
-			a := t[i%len(t)]
-			f.in("VBROADCASTSS", at, a)
-			for j := range b {
-				f.in("VFMADD231PS", b[j], a, sum(i, j))
-			}
-			if i%4 == 3 || i == rows-1 {
-				f.in("ADDQ", "BX", base)
-			}
-		}
+	nest(func() {
+		one := f.label("masked")
+		f.mark(one)
+		steps(1, true, temps)
 		f.in("DECQ", "CX")
-		f.in("JNZ", inner)
-		again := func(counter, a, bOff string) {
-			for _, r := range bases {
-				f.in("ADDQ", a, r)
-			}
-			f.in("ADDQ", bOff, "SI")
-			load(tileK0, "CX")
-			f.in("DECQ", counter)
-			f.in("JNZ", inner)
-		}
-		again("DX", "R15", "back1-8(SP)")
-		load(tileK1, "DX")
-		again("R14", "back3-24(SP)", "back2-16(SP)")
-		if masked {
-			f.in("JMP", epilogue)
-		}
+		f.in("JNZ", one)
+	})
+	f.in("JMP", epilogue)
+	f.mark(full)
+	t := temps
+	if len(t) == 1 {
+		t = append(t, mask)
 	}
-	if !v.wide() {
-		// The unmasked loop has used the mask's register as a temporary.
+	nest(func() {
+		four, rest, one, end := f.label("four"), f.label("rest"), f.label("one"), f.label("end")
+		f.in("SUBQ", imm(unroll), "CX")
+		f.in("JLT", rest)
+		f.mark(four)
+		steps(unroll, false, t)
+		f.in("SUBQ", imm(unroll), "CX")
+		f.in("JGE", four)
+		f.mark(rest)
+		f.in("ADDQ", imm(unroll), "CX")
+		f.in("JEQ", end)
+		f.mark(one)
+		steps(1, false, t)
+		f.in("DECQ", "CX")
+		f.in("JNZ", one)
+		f.mark(end)
+	})
+	if len(temps) == 1 {
 		columnMask(f, v, vecs, mask)
 	}
 	f.mark(epilogue)
