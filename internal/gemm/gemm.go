@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
-	"github.com/redoubt-ml/redoubt/internal/par"
 )
 
 // Epilogue says what happens to a product on its way into C.
@@ -32,33 +31,14 @@ func Gemm[T kernel.Float](transA, transB bool, m, n, k int, a []T, lda int, b []
 	if ep.Bias != nil && len(ep.Bias) != n {
 		panic(fmt.Sprintf("gemm: Gemm: bias of length %d, want %d", len(ep.Bias), n))
 	}
-	par.For(m, 8, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row := c[i*ldc:][:n]
-			if !ep.Accumulate {
-				kernel.Fill(row, 0)
-			}
-			for p := range k {
-				at := i*lda + p
-				if transA {
-					at = p*lda + i
-				}
-				if !transB {
-					kernel.Axpy(row, a[at], b[p*ldb:][:n])
-					continue
-				}
-				for j := range row {
-					row[j] += a[at] * b[j*ldb+p]
-				}
-			}
-			if ep.Bias != nil {
-				kernel.Binary(kernel.Add, row, row, ep.Bias)
-			}
-			if ep.ReLU {
-				kernel.Unary(kernel.ReLU, row, row)
-			}
-		}
-	})
+	p := newProduct[T]()
+	p.transA, p.transB = transA, transB
+	p.m, p.n, p.k = m, n, k
+	p.a, p.b, p.c = a, b, c
+	p.lda, p.ldb, p.ldc = lda, ldb, ldc
+	p.ep = ep
+	p.run()
+	p.free()
 }
 
 // check panics unless s holds a matrix of [rows, cols] (stored transposed if

@@ -96,3 +96,15 @@ func TestScratchIsSharedSafelyAndSettles(t *testing.T) {
 	s.Return(b)
 	assert.Zero(t, testing.AllocsPerRun(10, func() { s.Return(s.Borrow(3000)) }))
 }
+
+func TestObjectsComeBackAsTheyWere(t *testing.T) {
+	var o Objects[[4]int]
+	a, fresh := o.Get()
+	require.True(t, fresh)
+	a[2] = 7
+	o.Put(a)
+	b, fresh := o.Get()
+	require.False(t, fresh)
+	require.Same(t, a, b)
+	require.Equal(t, 7, b[2])
+}
