@@ -6,6 +6,9 @@ package kernel
 // bits.
 func SignStep[T Float](x, g, x0 []T, alpha, eps, lo, hi T) {
 	g, x0 = g[:len(x)], x0[:len(x)]
+	if single[T]() && signStepVector(ptr(x), ptr(g), ptr(x0), float32(alpha), float32(eps), float32(lo), float32(hi), len(x)) {
+		return
+	}
 	for i, v := range x {
 		if g[i] > 0 {
 			v += alpha

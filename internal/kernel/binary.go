@@ -27,6 +27,9 @@ const (
 // Binary sets dst[i] = a[i] op b[i] for every element of a. dst may be a or b.
 func Binary[T Float](op BinaryOp, dst, a, b []T) {
 	dst, b = dst[:len(a)], b[:len(a)]
+	if single[T]() && binaryVector(op, ptr(dst), ptr(a), ptr(b), len(a)) {
+		return
+	}
 	switch op {
 	case Add:
 		for i, v := range a {
@@ -99,6 +102,9 @@ const spread = 256
 // BinaryScalar sets dst[i] = a[i] op s for every element of a. dst may be a.
 func BinaryScalar[T Float](op BinaryOp, dst, a []T, s T) {
 	dst = dst[:len(a)]
+	if single[T]() && scalarSecondVector(op, ptr(dst), ptr(a), float32(s), len(a)) {
+		return
+	}
 	var buf [spread]T
 	Fill(buf[:min(spread, len(a))], s)
 	for lo := 0; lo < len(a); lo += spread {
@@ -110,6 +116,9 @@ func BinaryScalar[T Float](op BinaryOp, dst, a []T, s T) {
 // ScalarBinary sets dst[i] = s op b[i] for every element of b. dst may be b.
 func ScalarBinary[T Float](op BinaryOp, dst []T, s T, b []T) {
 	dst = dst[:len(b)]
+	if single[T]() && scalarFirstVector(op, ptr(dst), ptr(b), float32(s), len(b)) {
+		return
+	}
 	var buf [spread]T
 	Fill(buf[:min(spread, len(b))], s)
 	for lo := 0; lo < len(b); lo += spread {
@@ -125,7 +134,10 @@ func BinaryRow[T Float](op BinaryOp, dst, a, row []T) {
 	if c == 0 {
 		return
 	}
-	dst = dst[:len(a)]
+	dst, a = dst[:len(a)], a[:len(a)/c*c]
+	if single[T]() && rowSecondVector(op, ptr(dst), ptr(a), ptr(row), len(a)/c, c, c) {
+		return
+	}
 	if c <= spread/2 && len(a) > c {
 		// Several copies of a short row make the inner loop long.
 		var buf [spread]T

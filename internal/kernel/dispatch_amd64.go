@@ -4,6 +4,8 @@
 
 package kernel
 
+import "github.com/redoubt-ml/redoubt/internal/cpu"
+
 func tileRowUnitAVX512(t *Tile[float32]) {
 	if t.Cols > 16 {
 		switch t.Rows {
@@ -136,6 +138,508 @@ func tileStepUnitAVX512(t *Tile[float32]) {
 	}
 }
 
+func unaryAVX512(op UnaryOp, dst, x *float32, n int) bool {
+	switch op {
+	case Neg:
+		unaryNegAVX512(dst, x, n)
+	case Abs:
+		unaryAbsAVX512(dst, x, n)
+	case Sign:
+		unarySignAVX512(dst, x, n)
+	case Square:
+		unarySquareAVX512(dst, x, n)
+	case Sqrt:
+		unarySqrtAVX512(dst, x, n)
+	case Recip:
+		unaryRecipAVX512(dst, x, n)
+	case Exp:
+		unaryExpAVX512(dst, x, n)
+	case Log:
+		unaryLogAVX512(dst, x, n)
+	case Log1p:
+		unaryLog1pAVX512(dst, x, n)
+	case Expm1:
+		unaryExpm1AVX512(dst, x, n)
+	case Tanh:
+		unaryTanhAVX512(dst, x, n)
+	case Sigmoid:
+		unarySigmoidAVX512(dst, x, n)
+	case Softplus:
+		unarySoftplusAVX512(dst, x, n)
+	case ReLU:
+		unaryReLUAVX512(dst, x, n)
+	case Step:
+		unaryStepAVX512(dst, x, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func unaryVector(op UnaryOp, dst, x *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return unaryAVX512(op, dst, x, n)
+	case cpu.AVX2:
+		return unaryAVX2(op, dst, x, n)
+	}
+	return false
+}
+
+func binaryAVX512(op BinaryOp, dst, a, b *float32, n int) bool {
+	switch op {
+	case Add:
+		binaryAddAVX512(dst, a, b, n)
+	case Sub:
+		binarySubAVX512(dst, a, b, n)
+	case Mul:
+		binaryMulAVX512(dst, a, b, n)
+	case Div:
+		binaryDivAVX512(dst, a, b, n)
+	case Maximum:
+		binaryMaximumAVX512(dst, a, b, n)
+	case Minimum:
+		binaryMinimumAVX512(dst, a, b, n)
+	case Greater:
+		binaryGreaterAVX512(dst, a, b, n)
+	case GreaterEqual:
+		binaryGreaterEqualAVX512(dst, a, b, n)
+	case Less:
+		binaryLessAVX512(dst, a, b, n)
+	case LessEqual:
+		binaryLessEqualAVX512(dst, a, b, n)
+	case Equal:
+		binaryEqualAVX512(dst, a, b, n)
+	case ReLUGrad:
+		binaryReLUGradAVX512(dst, a, b, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func binaryVector(op BinaryOp, dst, a, b *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return binaryAVX512(op, dst, a, b, n)
+	case cpu.AVX2:
+		return binaryAVX2(op, dst, a, b, n)
+	}
+	return false
+}
+
+func scalarSecondAVX512(op BinaryOp, dst, a *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarSecondAddAVX512(dst, a, s, n)
+	case Sub:
+		scalarSecondSubAVX512(dst, a, s, n)
+	case Mul:
+		scalarSecondMulAVX512(dst, a, s, n)
+	case Div:
+		scalarSecondDivAVX512(dst, a, s, n)
+	case Maximum:
+		scalarSecondMaximumAVX512(dst, a, s, n)
+	case Minimum:
+		scalarSecondMinimumAVX512(dst, a, s, n)
+	case Greater:
+		scalarSecondGreaterAVX512(dst, a, s, n)
+	case GreaterEqual:
+		scalarSecondGreaterEqualAVX512(dst, a, s, n)
+	case Less:
+		scalarSecondLessAVX512(dst, a, s, n)
+	case LessEqual:
+		scalarSecondLessEqualAVX512(dst, a, s, n)
+	case Equal:
+		scalarSecondEqualAVX512(dst, a, s, n)
+	case ReLUGrad:
+		scalarSecondReLUGradAVX512(dst, a, s, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarSecondVector(op BinaryOp, dst, a *float32, s float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return scalarSecondAVX512(op, dst, a, s, n)
+	case cpu.AVX2:
+		return scalarSecondAVX2(op, dst, a, s, n)
+	}
+	return false
+}
+
+func scalarFirstAVX512(op BinaryOp, dst, b *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarFirstAddAVX512(dst, b, s, n)
+	case Sub:
+		scalarFirstSubAVX512(dst, b, s, n)
+	case Mul:
+		scalarFirstMulAVX512(dst, b, s, n)
+	case Div:
+		scalarFirstDivAVX512(dst, b, s, n)
+	case Maximum:
+		scalarFirstMaximumAVX512(dst, b, s, n)
+	case Minimum:
+		scalarFirstMinimumAVX512(dst, b, s, n)
+	case Greater:
+		scalarFirstGreaterAVX512(dst, b, s, n)
+	case GreaterEqual:
+		scalarFirstGreaterEqualAVX512(dst, b, s, n)
+	case Less:
+		scalarFirstLessAVX512(dst, b, s, n)
+	case LessEqual:
+		scalarFirstLessEqualAVX512(dst, b, s, n)
+	case Equal:
+		scalarFirstEqualAVX512(dst, b, s, n)
+	case ReLUGrad:
+		scalarFirstReLUGradAVX512(dst, b, s, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarFirstVector(op BinaryOp, dst, b *float32, s float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return scalarFirstAVX512(op, dst, b, s, n)
+	case cpu.AVX2:
+		return scalarFirstAVX2(op, dst, b, s, n)
+	}
+	return false
+}
+
+func affineVector(dst *float32, x *float32, alpha float32, beta float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		affineAVX512(dst, x, alpha, beta, n)
+		return true
+	case cpu.AVX2:
+		affineAVX2(dst, x, alpha, beta, n)
+		return true
+	}
+	return false
+}
+
+func axpyVector(dst *float32, x *float32, alpha float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		axpyAVX512(dst, x, alpha, n)
+		return true
+	case cpu.AVX2:
+		axpyAVX2(dst, x, alpha, n)
+		return true
+	}
+	return false
+}
+
+func mulAddVector(dst *float32, a *float32, b *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		mulAddAVX512(dst, a, b, n)
+		return true
+	case cpu.AVX2:
+		mulAddAVX2(dst, a, b, n)
+		return true
+	}
+	return false
+}
+
+func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		clampAVX512(dst, x, lo, hi, n)
+		return true
+	case cpu.AVX2:
+		clampAVX2(dst, x, lo, hi, n)
+		return true
+	}
+	return false
+}
+
+func clampBetweenVector(dst *float32, x *float32, lo *float32, hi *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		clampBetweenAVX512(dst, x, lo, hi, n)
+		return true
+	case cpu.AVX2:
+		clampBetweenAVX2(dst, x, lo, hi, n)
+		return true
+	}
+	return false
+}
+
+func selectWhereVector(dst *float32, mask *float32, a *float32, b *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		selectWhereAVX512(dst, mask, a, b, n)
+		return true
+	case cpu.AVX2:
+		selectWhereAVX2(dst, mask, a, b, n)
+		return true
+	}
+	return false
+}
+
+func fillVector(dst *float32, v float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		fillAVX512(dst, v, n)
+		return true
+	case cpu.AVX2:
+		fillAVX2(dst, v, n)
+		return true
+	}
+	return false
+}
+
+func sgdVector(w *float32, grad *float32, lr float32, weightDecay float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		sgdAVX512(w, grad, lr, weightDecay, n)
+		return true
+	case cpu.AVX2:
+		sgdAVX2(w, grad, lr, weightDecay, n)
+		return true
+	}
+	return false
+}
+
+func sgdMomentumVector(w *float32, v *float32, grad *float32, lr float32, momentum float32, weightDecay float32, look float32, fresh float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		sgdMomentumAVX512(w, v, grad, lr, momentum, weightDecay, look, fresh, n)
+		return true
+	case cpu.AVX2:
+		sgdMomentumAVX2(w, v, grad, lr, momentum, weightDecay, look, fresh, n)
+		return true
+	}
+	return false
+}
+
+func adamVector(w *float32, m *float32, v *float32, grad *float32, keep float32, decay float32, beta1 float32, fresh1 float32, beta2 float32, fresh2 float32, step float32, root float32, eps float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		adamAVX512(w, m, v, grad, keep, decay, beta1, fresh1, beta2, fresh2, step, root, eps, n)
+		return true
+	case cpu.AVX2:
+		adamAVX2(w, m, v, grad, keep, decay, beta1, fresh1, beta2, fresh2, step, root, eps, n)
+		return true
+	}
+	return false
+}
+
+func signStepVector(x *float32, grad *float32, x0 *float32, alpha float32, eps float32, lo float32, hi float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		signStepAVX512(x, grad, x0, alpha, eps, lo, hi, n)
+		return true
+	case cpu.AVX2:
+		signStepAVX2(x, grad, x0, alpha, eps, lo, hi, n)
+		return true
+	}
+	return false
+}
+
+func sumOfVector(x *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return sumOfAVX512(x, n), true
+	case cpu.AVX2:
+		return sumOfAVX2(x, n), true
+	}
+	return 0, false
+}
+
+func sumAbsOfVector(x *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return sumAbsOfAVX512(x, n), true
+	case cpu.AVX2:
+		return sumAbsOfAVX2(x, n), true
+	}
+	return 0, false
+}
+
+func dotOfVector(a *float32, b *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return dotOfAVX512(a, b, n), true
+	case cpu.AVX2:
+		return dotOfAVX2(a, b, n), true
+	}
+	return 0, false
+}
+
+func squaredDistanceOfVector(a *float32, b *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return squaredDistanceOfAVX512(a, b, n), true
+	case cpu.AVX2:
+		return squaredDistanceOfAVX2(a, b, n), true
+	}
+	return 0, false
+}
+
+func maxOfVector(x *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return maxOfAVX512(x, n), true
+	case cpu.AVX2:
+		return maxOfAVX2(x, n), true
+	}
+	return 0, false
+}
+
+func minOfVector(x *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return minOfAVX512(x, n), true
+	case cpu.AVX2:
+		return minOfAVX2(x, n), true
+	}
+	return 0, false
+}
+
+func maxAbsOfVector(x *float32, n int) (float32, bool) {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return maxAbsOfAVX512(x, n), true
+	case cpu.AVX2:
+		return maxAbsOfAVX2(x, n), true
+	}
+	return 0, false
+}
+
+func sumRowsVector(x *float32, sum *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		sumRowsAVX512(x, sum, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		sumRowsAVX2(x, sum, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func deviationsVector(x *float32, mean *float32, sum *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		deviationsAVX512(x, mean, sum, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		deviationsAVX2(x, mean, sum, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func normSumsVector(dy *float32, x *float32, mean *float32, sumDY *float32, sumDYX *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		normSumsAVX512(dy, x, mean, sumDY, sumDYX, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		normSumsAVX2(dy, x, mean, sumDY, sumDYX, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func normBackwardVector(dx *float32, dy *float32, x *float32, a *float32, b *float32, d *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		normBackwardAVX512(dx, dy, x, a, b, d, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		normBackwardAVX2(dx, dy, x, a, b, d, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func scaleShiftVector(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		scaleShiftAVX512(dst, x, scale, shift, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		scaleShiftAVX2(dst, x, scale, shift, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func scaleShiftReLUVector(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		scaleShiftReLUAVX512(dst, x, scale, shift, rows, cols, stride)
+		return true
+	case cpu.AVX2:
+		scaleShiftReLUAVX2(dst, x, scale, shift, rows, cols, stride)
+		return true
+	}
+	return false
+}
+
+func rowSecondAVX512(op BinaryOp, dst, a, row *float32, rows, cols, stride int) bool {
+	switch op {
+	case Add:
+		rowSecondAddAVX512(dst, a, row, rows, cols, stride)
+	case Sub:
+		rowSecondSubAVX512(dst, a, row, rows, cols, stride)
+	case Mul:
+		rowSecondMulAVX512(dst, a, row, rows, cols, stride)
+	case Div:
+		rowSecondDivAVX512(dst, a, row, rows, cols, stride)
+	case Maximum:
+		rowSecondMaximumAVX512(dst, a, row, rows, cols, stride)
+	case Minimum:
+		rowSecondMinimumAVX512(dst, a, row, rows, cols, stride)
+	case Greater:
+		rowSecondGreaterAVX512(dst, a, row, rows, cols, stride)
+	case GreaterEqual:
+		rowSecondGreaterEqualAVX512(dst, a, row, rows, cols, stride)
+	case Less:
+		rowSecondLessAVX512(dst, a, row, rows, cols, stride)
+	case LessEqual:
+		rowSecondLessEqualAVX512(dst, a, row, rows, cols, stride)
+	case Equal:
+		rowSecondEqualAVX512(dst, a, row, rows, cols, stride)
+	case ReLUGrad:
+		rowSecondReLUGradAVX512(dst, a, row, rows, cols, stride)
+	default:
+		return false
+	}
+	return true
+}
+
+func rowSecondVector(op BinaryOp, dst, a, row *float32, rows, cols, stride int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		return rowSecondAVX512(op, dst, a, row, rows, cols, stride)
+	case cpu.AVX2:
+		return rowSecondAVX2(op, dst, a, row, rows, cols, stride)
+	}
+	return false
+}
+
+func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		maxWindowAVX512(y, idx, x, rows, cols, channels, rowStep, first)
+		return true
+	case cpu.AVX2:
+		maxWindowAVX2(y, idx, x, rows, cols, channels, rowStep, first)
+		return true
+	}
+	return false
+}
+
 func tileRowUnitAVX2(t *Tile[float32]) {
 	if t.Cols > 8 {
 		switch t.Rows {
@@ -202,4 +706,170 @@ func tileStepUnitAVX2(t *Tile[float32]) {
 	case 6:
 		tileStepUnit6x1AVX2(t)
 	}
+}
+
+func unaryAVX2(op UnaryOp, dst, x *float32, n int) bool {
+	switch op {
+	case Neg:
+		unaryNegAVX2(dst, x, n)
+	case Abs:
+		unaryAbsAVX2(dst, x, n)
+	case Sign:
+		unarySignAVX2(dst, x, n)
+	case Square:
+		unarySquareAVX2(dst, x, n)
+	case Sqrt:
+		unarySqrtAVX2(dst, x, n)
+	case Recip:
+		unaryRecipAVX2(dst, x, n)
+	case Exp:
+		unaryExpAVX2(dst, x, n)
+	case Log:
+		unaryLogAVX2(dst, x, n)
+	case Log1p:
+		unaryLog1pAVX2(dst, x, n)
+	case Expm1:
+		unaryExpm1AVX2(dst, x, n)
+	case Tanh:
+		unaryTanhAVX2(dst, x, n)
+	case Sigmoid:
+		unarySigmoidAVX2(dst, x, n)
+	case Softplus:
+		unarySoftplusAVX2(dst, x, n)
+	case ReLU:
+		unaryReLUAVX2(dst, x, n)
+	case Step:
+		unaryStepAVX2(dst, x, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func binaryAVX2(op BinaryOp, dst, a, b *float32, n int) bool {
+	switch op {
+	case Add:
+		binaryAddAVX2(dst, a, b, n)
+	case Sub:
+		binarySubAVX2(dst, a, b, n)
+	case Mul:
+		binaryMulAVX2(dst, a, b, n)
+	case Div:
+		binaryDivAVX2(dst, a, b, n)
+	case Maximum:
+		binaryMaximumAVX2(dst, a, b, n)
+	case Minimum:
+		binaryMinimumAVX2(dst, a, b, n)
+	case Greater:
+		binaryGreaterAVX2(dst, a, b, n)
+	case GreaterEqual:
+		binaryGreaterEqualAVX2(dst, a, b, n)
+	case Less:
+		binaryLessAVX2(dst, a, b, n)
+	case LessEqual:
+		binaryLessEqualAVX2(dst, a, b, n)
+	case Equal:
+		binaryEqualAVX2(dst, a, b, n)
+	case ReLUGrad:
+		binaryReLUGradAVX2(dst, a, b, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarSecondAVX2(op BinaryOp, dst, a *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarSecondAddAVX2(dst, a, s, n)
+	case Sub:
+		scalarSecondSubAVX2(dst, a, s, n)
+	case Mul:
+		scalarSecondMulAVX2(dst, a, s, n)
+	case Div:
+		scalarSecondDivAVX2(dst, a, s, n)
+	case Maximum:
+		scalarSecondMaximumAVX2(dst, a, s, n)
+	case Minimum:
+		scalarSecondMinimumAVX2(dst, a, s, n)
+	case Greater:
+		scalarSecondGreaterAVX2(dst, a, s, n)
+	case GreaterEqual:
+		scalarSecondGreaterEqualAVX2(dst, a, s, n)
+	case Less:
+		scalarSecondLessAVX2(dst, a, s, n)
+	case LessEqual:
+		scalarSecondLessEqualAVX2(dst, a, s, n)
+	case Equal:
+		scalarSecondEqualAVX2(dst, a, s, n)
+	case ReLUGrad:
+		scalarSecondReLUGradAVX2(dst, a, s, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarFirstAVX2(op BinaryOp, dst, b *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarFirstAddAVX2(dst, b, s, n)
+	case Sub:
+		scalarFirstSubAVX2(dst, b, s, n)
+	case Mul:
+		scalarFirstMulAVX2(dst, b, s, n)
+	case Div:
+		scalarFirstDivAVX2(dst, b, s, n)
+	case Maximum:
+		scalarFirstMaximumAVX2(dst, b, s, n)
+	case Minimum:
+		scalarFirstMinimumAVX2(dst, b, s, n)
+	case Greater:
+		scalarFirstGreaterAVX2(dst, b, s, n)
+	case GreaterEqual:
+		scalarFirstGreaterEqualAVX2(dst, b, s, n)
+	case Less:
+		scalarFirstLessAVX2(dst, b, s, n)
+	case LessEqual:
+		scalarFirstLessEqualAVX2(dst, b, s, n)
+	case Equal:
+		scalarFirstEqualAVX2(dst, b, s, n)
+	case ReLUGrad:
+		scalarFirstReLUGradAVX2(dst, b, s, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func rowSecondAVX2(op BinaryOp, dst, a, row *float32, rows, cols, stride int) bool {
+	switch op {
+	case Add:
+		rowSecondAddAVX2(dst, a, row, rows, cols, stride)
+	case Sub:
+		rowSecondSubAVX2(dst, a, row, rows, cols, stride)
+	case Mul:
+		rowSecondMulAVX2(dst, a, row, rows, cols, stride)
+	case Div:
+		rowSecondDivAVX2(dst, a, row, rows, cols, stride)
+	case Maximum:
+		rowSecondMaximumAVX2(dst, a, row, rows, cols, stride)
+	case Minimum:
+		rowSecondMinimumAVX2(dst, a, row, rows, cols, stride)
+	case Greater:
+		rowSecondGreaterAVX2(dst, a, row, rows, cols, stride)
+	case GreaterEqual:
+		rowSecondGreaterEqualAVX2(dst, a, row, rows, cols, stride)
+	case Less:
+		rowSecondLessAVX2(dst, a, row, rows, cols, stride)
+	case LessEqual:
+		rowSecondLessEqualAVX2(dst, a, row, rows, cols, stride)
+	case Equal:
+		rowSecondEqualAVX2(dst, a, row, rows, cols, stride)
+	case ReLUGrad:
+		rowSecondReLUGradAVX2(dst, a, row, rows, cols, stride)
+	default:
+		return false
+	}
+	return true
 }

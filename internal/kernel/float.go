@@ -11,7 +11,6 @@ func single[T Float]() bool {
 	return unsafe.Sizeof(zero) == 4
 }
 
-// f32 is s as what it is when single[T]() holds.
-func f32[T Float](s []T) []float32 {
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
-}
+// ptr is the first element of s, to be used as a float32 when single[T]()
+// holds.
+func ptr[T Float](s []T) *float32 { return (*float32)(unsafe.Pointer(unsafe.SliceData(s))) }

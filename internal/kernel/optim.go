@@ -9,20 +9,28 @@ import "math"
 func SGD[T Float](w, v, g []T, lr, momentum, weightDecay T, nesterov bool) {
 	g = g[:len(w)]
 	if momentum == 0 {
+		if single[T]() && sgdVector(ptr(w), ptr(g), float32(lr), float32(weightDecay), len(w)) {
+			return
+		}
 		for i, d := range g {
 			w[i] -= lr * (d + weightDecay*w[i])
 		}
 		return
 	}
 	v = v[:len(w)]
+	// The step is look*v + fresh*d.
+	look, fresh := T(1), T(0)
+	if nesterov {
+		look, fresh = momentum, 1
+	}
+	if single[T]() && sgdMomentumVector(ptr(w), ptr(v), ptr(g), float32(lr), float32(momentum), float32(weightDecay), float32(look), float32(fresh), len(w)) {
+		return
+	}
 	for i, d := range g {
 		d += weightDecay * w[i]
 		m := momentum*v[i] + d
 		v[i] = m
-		if nesterov {
-			m = d + momentum*m
-		}
-		w[i] -= lr * m
+		w[i] -= lr * (look*m + fresh*d)
 	}
 }
 
@@ -38,6 +46,9 @@ func Adam[T Float](w, m, v, g []T, lr, beta1, beta2, eps, wd, c1, c2 T, decouple
 		keep, decay = 1-lr*wd, 0
 	}
 	step, root := lr/c1, T(1/math.Sqrt(float64(c2)))
+	if single[T]() && adamVector(ptr(w), ptr(m), ptr(v), ptr(g), float32(keep), float32(decay), float32(beta1), float32(1-beta1), float32(beta2), float32(1-beta2), float32(step), float32(root), float32(eps), len(w)) {
+		return
+	}
 	for i, d := range g {
 		p := w[i] * keep
 		d += decay * p

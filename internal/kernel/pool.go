@@ -20,12 +20,18 @@ func (w *Window) span(oh, ow int) (h0, h1, w0, w1 int) {
 // NaN wins over everything; padding never does.
 func MaxPool[T Float](y []T, idx []int32, x []T, w Window) {
 	c := w.C
+	if c == 0 {
+		return
+	}
 	x = x[:w.H*w.W*c]
 	for oh := range w.OH {
 		for ow := range w.OW {
 			lo := (oh*w.OW + ow) * c
 			best, at := y[lo:lo+c], idx[lo:lo+c]
 			h0, h1, w0, w1 := w.span(oh, ow)
+			if single[T]() && maxWindowVector(ptr(best), &at[0], ptr(x[(h0*w.W+w0)*c:]), h1-h0, w1-w0, c, w.W*c, (h0*w.W+w0)*c) {
+				continue
+			}
 			Fill(best, T(math.Inf(-1)))
 			first := (h0*w.W + w0) * c
 			for j := range at {

@@ -17,6 +17,11 @@ func Sum[T Float](x []T) T {
 		h := split(len(x))
 		return Sum(x[:h]) + Sum(x[h:])
 	}
+	if single[T]() {
+		if v, ok := sumOfVector(ptr(x), len(x)); ok {
+			return T(v)
+		}
+	}
 	var s [8]T
 	for len(x) >= 8 {
 		for j, v := range x[:8] {
@@ -39,6 +44,11 @@ func SumAbs[T Float](x []T) T {
 	if len(x) > leaf {
 		h := split(len(x))
 		return SumAbs(x[:h]) + SumAbs(x[h:])
+	}
+	if single[T]() {
+		if v, ok := sumAbsOfVector(ptr(x), len(x)); ok {
+			return T(v)
+		}
 	}
 	var s [8]T
 	for len(x) >= 8 {
@@ -63,6 +73,11 @@ func Dot[T Float](a, b []T) T {
 		h := split(len(a))
 		return Dot(a[:h], b[:h]) + Dot(a[h:], b[h:])
 	}
+	if single[T]() {
+		if v, ok := dotOfVector(ptr(a), ptr(b), len(a)); ok {
+			return T(v)
+		}
+	}
 	var s [8]T
 	for len(a) >= 8 {
 		u, v := a[:8], b[:8]
@@ -84,6 +99,11 @@ func SquaredDistance[T Float](a, b []T) T {
 		h := split(len(a))
 		return SquaredDistance(a[:h], b[:h]) + SquaredDistance(a[h:], b[h:])
 	}
+	if single[T]() {
+		if v, ok := squaredDistanceOfVector(ptr(a), ptr(b), len(a)); ok {
+			return T(v)
+		}
+	}
 	var s [8]T
 	for len(a) >= 8 {
 		u, v := a[:8], b[:8]
@@ -102,6 +122,11 @@ func SquaredDistance[T Float](a, b []T) T {
 
 // MaxAbs is the largest |x[i]|: zero for an empty x, NaN if any element is.
 func MaxAbs[T Float](x []T) T {
+	if single[T]() {
+		if v, ok := maxAbsOfVector(ptr(x), len(x)); ok {
+			return T(v)
+		}
+	}
 	var m T
 	for _, v := range x {
 		m = max(m, abs(v))
@@ -111,6 +136,11 @@ func MaxAbs[T Float](x []T) T {
 
 // Max is the largest element (of an empty x -Inf), NaN if any element is.
 func Max[T Float](x []T) T {
+	if single[T]() {
+		if v, ok := maxOfVector(ptr(x), len(x)); ok {
+			return T(v)
+		}
+	}
 	m := T(math.Inf(-1))
 	for _, v := range x {
 		m = max(m, v)
@@ -120,6 +150,11 @@ func Max[T Float](x []T) T {
 
 // Min is the smallest element (of an empty x +Inf), NaN if any element is.
 func Min[T Float](x []T) T {
+	if single[T]() {
+		if v, ok := minOfVector(ptr(x), len(x)); ok {
+			return T(v)
+		}
+	}
 	m := T(math.Inf(1))
 	for _, v := range x {
 		m = min(m, v)

@@ -179,6 +179,270 @@ func tileStepUnit14x1AVX512(t *Tile[float32])
 func peakAVX512(n int)
 
 //go:noescape
+func unaryNegAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryAbsAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySignAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySquareAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySqrtAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryRecipAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryExpAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryLogAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryLog1pAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryExpm1AVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryTanhAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySigmoidAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySoftplusAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryReLUAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryStepAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func binaryAddAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondAddAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstAddAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binarySubAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondSubAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstSubAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMulAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMulAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMulAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryDivAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondDivAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstDivAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMaximumAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMaximumAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMaximumAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMinimumAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMinimumAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMinimumAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryGreaterAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondGreaterAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstGreaterAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryGreaterEqualAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondGreaterEqualAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstGreaterEqualAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryLessAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondLessAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstLessAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryLessEqualAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondLessEqualAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstLessEqualAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryEqualAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondEqualAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstEqualAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryReLUGradAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondReLUGradAVX512(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstReLUGradAVX512(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func affineAVX512(dst *float32, x *float32, alpha float32, beta float32, n int)
+
+//go:noescape
+func axpyAVX512(dst *float32, x *float32, alpha float32, n int)
+
+//go:noescape
+func mulAddAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func clampAVX512(dst *float32, x *float32, lo float32, hi float32, n int)
+
+//go:noescape
+func clampBetweenAVX512(dst *float32, x *float32, lo *float32, hi *float32, n int)
+
+//go:noescape
+func selectWhereAVX512(dst *float32, mask *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func fillAVX512(dst *float32, v float32, n int)
+
+//go:noescape
+func sgdAVX512(w *float32, grad *float32, lr float32, weightDecay float32, n int)
+
+//go:noescape
+func sgdMomentumAVX512(w *float32, v *float32, grad *float32, lr float32, momentum float32, weightDecay float32, look float32, fresh float32, n int)
+
+//go:noescape
+func adamAVX512(w *float32, m *float32, v *float32, grad *float32, keep float32, decay float32, beta1 float32, fresh1 float32, beta2 float32, fresh2 float32, step float32, root float32, eps float32, n int)
+
+//go:noescape
+func signStepAVX512(x *float32, grad *float32, x0 *float32, alpha float32, eps float32, lo float32, hi float32, n int)
+
+//go:noescape
+func sumOfAVX512(x *float32, n int) float32
+
+//go:noescape
+func sumAbsOfAVX512(x *float32, n int) float32
+
+//go:noescape
+func dotOfAVX512(a *float32, b *float32, n int) float32
+
+//go:noescape
+func squaredDistanceOfAVX512(a *float32, b *float32, n int) float32
+
+//go:noescape
+func maxOfAVX512(x *float32, n int) float32
+
+//go:noescape
+func minOfAVX512(x *float32, n int) float32
+
+//go:noescape
+func maxAbsOfAVX512(x *float32, n int) float32
+
+//go:noescape
+func sumRowsAVX512(x *float32, sum *float32, rows int, cols int, stride int)
+
+//go:noescape
+func deviationsAVX512(x *float32, mean *float32, sum *float32, rows int, cols int, stride int)
+
+//go:noescape
+func normSumsAVX512(dy *float32, x *float32, mean *float32, sumDY *float32, sumDYX *float32, rows int, cols int, stride int)
+
+//go:noescape
+func normBackwardAVX512(dx *float32, dy *float32, x *float32, a *float32, b *float32, d *float32, rows int, cols int, stride int)
+
+//go:noescape
+func scaleShiftAVX512(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int)
+
+//go:noescape
+func scaleShiftReLUAVX512(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondAddAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondSubAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMulAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondDivAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMaximumAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMinimumAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondGreaterAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondGreaterEqualAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondLessAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondLessEqualAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondEqualAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondReLUGradAVX512(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func maxWindowAVX512(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
+
+//go:noescape
 func tileRowUnit1x2AVX2(t *Tile[float32])
 
 //go:noescape
@@ -252,3 +516,270 @@ func tileStepUnit6x1AVX2(t *Tile[float32])
 
 //go:noescape
 func peakAVX2(n int)
+
+//go:noescape
+func unaryNegAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryAbsAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySignAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySquareAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySqrtAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryRecipAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryExpAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryLogAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryLog1pAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryExpm1AVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryTanhAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySigmoidAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unarySoftplusAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryReLUAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func unaryStepAVX2(dst *float32, x *float32, n int)
+
+//go:noescape
+func binaryAddAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondAddAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstAddAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binarySubAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondSubAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstSubAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMulAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMulAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMulAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryDivAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondDivAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstDivAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMaximumAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMaximumAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMaximumAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryMinimumAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondMinimumAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstMinimumAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryGreaterAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondGreaterAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstGreaterAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryGreaterEqualAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondGreaterEqualAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstGreaterEqualAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryLessAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondLessAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstLessAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryLessEqualAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondLessEqualAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstLessEqualAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryEqualAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondEqualAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstEqualAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func binaryReLUGradAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func scalarSecondReLUGradAVX2(dst *float32, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstReLUGradAVX2(dst *float32, b *float32, s float32, n int)
+
+//go:noescape
+func affineAVX2(dst *float32, x *float32, alpha float32, beta float32, n int)
+
+//go:noescape
+func axpyAVX2(dst *float32, x *float32, alpha float32, n int)
+
+//go:noescape
+func mulAddAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func clampAVX2(dst *float32, x *float32, lo float32, hi float32, n int)
+
+//go:noescape
+func clampBetweenAVX2(dst *float32, x *float32, lo *float32, hi *float32, n int)
+
+//go:noescape
+func selectWhereAVX2(dst *float32, mask *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func fillAVX2(dst *float32, v float32, n int)
+
+//go:noescape
+func sgdAVX2(w *float32, grad *float32, lr float32, weightDecay float32, n int)
+
+//go:noescape
+func sgdMomentumAVX2(w *float32, v *float32, grad *float32, lr float32, momentum float32, weightDecay float32, look float32, fresh float32, n int)
+
+//go:noescape
+func adamAVX2(w *float32, m *float32, v *float32, grad *float32, keep float32, decay float32, beta1 float32, fresh1 float32, beta2 float32, fresh2 float32, step float32, root float32, eps float32, n int)
+
+//go:noescape
+func signStepAVX2(x *float32, grad *float32, x0 *float32, alpha float32, eps float32, lo float32, hi float32, n int)
+
+//go:noescape
+func sumOfAVX2(x *float32, n int) float32
+
+//go:noescape
+func sumAbsOfAVX2(x *float32, n int) float32
+
+//go:noescape
+func dotOfAVX2(a *float32, b *float32, n int) float32
+
+//go:noescape
+func squaredDistanceOfAVX2(a *float32, b *float32, n int) float32
+
+//go:noescape
+func maxOfAVX2(x *float32, n int) float32
+
+//go:noescape
+func minOfAVX2(x *float32, n int) float32
+
+//go:noescape
+func maxAbsOfAVX2(x *float32, n int) float32
+
+//go:noescape
+func sumRowsAVX2(x *float32, sum *float32, rows int, cols int, stride int)
+
+//go:noescape
+func deviationsAVX2(x *float32, mean *float32, sum *float32, rows int, cols int, stride int)
+
+//go:noescape
+func normSumsAVX2(dy *float32, x *float32, mean *float32, sumDY *float32, sumDYX *float32, rows int, cols int, stride int)
+
+//go:noescape
+func normBackwardAVX2(dx *float32, dy *float32, x *float32, a *float32, b *float32, d *float32, rows int, cols int, stride int)
+
+//go:noescape
+func scaleShiftAVX2(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int)
+
+//go:noescape
+func scaleShiftReLUAVX2(dst *float32, x *float32, scale *float32, shift *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondAddAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondSubAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMulAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondDivAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMaximumAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondMinimumAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondGreaterAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondGreaterEqualAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondLessAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondLessEqualAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondEqualAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func rowSecondReLUGradAVX2(dst *float32, a *float32, row *float32, rows int, cols int, stride int)
+
+//go:noescape
+func maxWindowAVX2(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
+
+//go:noescape
+func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)

@@ -2,7 +2,7 @@ package kernel
 
 // side of the square that Transpose moves at a time in plain Go: its lines
 // stay in the first-level cache.
-const side = 16
+const side = 8
 
 // Transpose2D sets dst[j,i] = src[i,j] for src of [rows, cols]. dst and src
 // must not overlap.
@@ -17,9 +17,18 @@ func Transpose[T Float](dst []T, ldd int, src []T, lds, rows, cols int) {
 		return
 	}
 	dst, src = dst[:(cols-1)*ldd+rows], src[:(rows-1)*lds+cols]
+	// Vectors take blocks of 8 by 8; the edges are left to the loops below.
+	doneRows, doneCols := 0, 0
+	if single[T]() {
+		doneRows, doneCols = transposeBlocks(ptr(dst), ldd, ptr(src), lds, rows, cols)
+	}
 	for i0 := 0; i0 < rows; i0 += side {
 		i1 := min(i0+side, rows)
-		for j := range cols {
+		first := 0
+		if i1 <= doneRows {
+			first = doneCols
+		}
+		for j := first; j < cols; j++ {
 			d := dst[j*ldd+i0 : j*ldd+i1]
 			at := i0*lds + j
 			for i := range d {

@@ -29,6 +29,9 @@ const (
 // Unary sets dst[i] = op(x[i]) for every element of x. dst may be x.
 func Unary[T Float](op UnaryOp, dst, x []T) {
 	dst = dst[:len(x)]
+	if single[T]() && unaryVector(op, ptr(dst), ptr(x), len(x)) {
+		return
+	}
 	switch op {
 	case Neg:
 		for i, v := range x {

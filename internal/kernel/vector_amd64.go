@@ -40,6 +40,20 @@ func runTile[T Float](t *Tile[T]) bool {
 	return true
 }
 
+// transposeBlocks transposes as many rows and columns as come in eights and
+// returns how many those are.
+func transposeBlocks(dst *float32, ldd int, src *float32, lds, rows, cols int) (doneRows, doneCols int) {
+	if cpu.Active() < cpu.AVX2 || rows < 8 || cols < 8 {
+		return 0, 0
+	}
+	for i := 0; i+8 <= rows; i += 8 {
+		d := (*float32)(unsafe.Add(unsafe.Pointer(dst), 4*i))
+		s := (*float32)(unsafe.Add(unsafe.Pointer(src), 4*i*lds))
+		transpose8(d, ldd, s, lds, cols/8)
+	}
+	return rows &^ 7, cols &^ 7
+}
+
 // PeakLoop executes n*flops floating-point operations that depend on memory
 // and on one another as little as can be, and returns flops; benchmarks
 // measure against it. It returns 0 at a level without vectors.

@@ -109,15 +109,22 @@ func imm(v int) string { return fmt.Sprintf("$%d", v) }
 // stubs collects the Go declarations of the assembler functions and the
 // functions that choose among them.
 type stubs struct {
-	decl, dispatch file
+	decl, dispatch, other file
+	routes                map[string]bool
 }
 
 func newStubs() *stubs {
-	s := &stubs{decl: file{name: "stubs_amd64.go"}, dispatch: file{name: "dispatch_amd64.go"}}
+	s := &stubs{
+		decl:     file{name: "stubs_amd64.go"},
+		dispatch: file{name: "dispatch_amd64.go"},
+		other:    file{name: "dispatch_other.go"},
+		routes:   map[string]bool{},
+	}
 	s.decl.b.WriteString(header + "package kernel\n\n")
 	s.decl.b.WriteString("// laneMask holds, from element 8-n on, the AVX2 mask of the first n lanes.\nvar laneMask = [16]uint32{")
 	s.decl.b.WriteString(strings.Repeat("1<<32 - 1, ", 8) + strings.Repeat("0, ", 8) + "}\n\n")
-	s.dispatch.b.WriteString(header + "package kernel\n\n")
+	s.dispatch.b.WriteString(header + "package kernel\n\nimport \"github.com/redoubt-ml/redoubt/internal/cpu\"\n\n")
+	s.other.b.WriteString(strings.Replace(header, "amd64 && !purego", "!amd64 || purego", 1) + "package kernel\n\n")
 	return s
 }
 
@@ -125,4 +132,39 @@ func (s *stubs) declare(name, params string) {
 	fmt.Fprintf(&s.decl.b, "//go:noescape\nfunc %s(%s)\n\n", name, params)
 }
 
-func (s *stubs) files() []*file { return []*file{&s.decl, &s.dispatch} }
+// route writes nameVector, which runs the kernel of the active level and says
+// whether there is one. The kernel itself may have a say if it returns a bool.
+func (s *stubs) route(name, params, args string, refuses bool) {
+	if s.routes[name] {
+		return
+	}
+	s.routes[name] = true
+	d := &s.dispatch.b
+	fmt.Fprintf(d, "func %sVector(%s) bool {\n\tswitch cpu.Active() {\n", name, params)
+	for _, v := range []isa{avx512, avx2} {
+		if refuses {
+			fmt.Fprintf(d, "\tcase cpu.%s:\n\t\treturn %s%s(%s)\n", v.suffix, name, v.suffix, args)
+		} else {
+			fmt.Fprintf(d, "\tcase cpu.%s:\n\t\t%s%s(%s)\n\t\treturn true\n", v.suffix, name, v.suffix, args)
+		}
+	}
+	fmt.Fprintf(d, "\t}\n\treturn false\n}\n\n")
+	fmt.Fprintf(&s.other.b, "func %sVector(%s) bool { return false }\n\n", name, params)
+}
+
+// routeValue is route for a kernel that returns a float32.
+func (s *stubs) routeValue(name, params, args string) {
+	if s.routes[name] {
+		return
+	}
+	s.routes[name] = true
+	d := &s.dispatch.b
+	fmt.Fprintf(d, "func %sVector(%s) (float32, bool) {\n\tswitch cpu.Active() {\n", name, params)
+	for _, v := range []isa{avx512, avx2} {
+		fmt.Fprintf(d, "\tcase cpu.%s:\n\t\treturn %s%s(%s), true\n", v.suffix, name, v.suffix, args)
+	}
+	fmt.Fprintf(d, "\t}\n\treturn 0, false\n}\n\n")
+	fmt.Fprintf(&s.other.b, "func %sVector(%s) (float32, bool) { return 0, false }\n\n", name, params)
+}
+
+func (s *stubs) files() []*file { return []*file{&s.decl, &s.dispatch, &s.other} }

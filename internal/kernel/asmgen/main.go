@@ -29,7 +29,8 @@ func files() []*file {
 	var all []*file
 	stubs := newStubs()
 	for _, v := range []isa{avx512, avx2} {
-		all = append(all, tiles(v, stubs))
+		all = append(all, tiles(v, stubs), elementwise(v, stubs), updates(v, stubs),
+			reductions(v, stubs), rows(v, stubs), pools(v, stubs))
 	}
-	return append(all, stubs.files()...)
+	return append(append(all, transposes(stubs)), stubs.files()...)
 }
