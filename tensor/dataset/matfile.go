@@ -1,8 +1,8 @@
 package dataset
 
 import (
-	"bytes"
 	"bufio"
+	"bytes"
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
