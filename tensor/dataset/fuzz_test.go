@@ -72,7 +72,8 @@ func FuzzReadJSONLabels(f *testing.F) {
 func FuzzReadMAT(f *testing.F) {
 	fuzzSet(f, func(b []byte) (*Set, error) { return ReadSVHN(bytes.NewReader(b)) },
 		svhnFile(binary.LittleEndian, true, 1, 10), svhnFile(binary.BigEndian, true, 3), svhnFile(binary.LittleEndian, false, 1),
-		newMAT(binary.BigEndian, false).array("y", 6, matUint8, []byte{1, 2}, 2, 1).b)
+		newMAT(binary.BigEndian, false).array("y", 6, matUint8, []byte{1, 2}, 2, 1).b,
+		svhnFile(binary.LittleEndian, false), svhnFile(binary.BigEndian, false), svhnFile(binary.LittleEndian, true))
 }
 
 func FuzzReadUSPSText(f *testing.F) {

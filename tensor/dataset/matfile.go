@@ -218,7 +218,7 @@ func scanMatrix(body *io.LimitedReader, order binary.ByteOrder, visit func(*matV
 		return err
 	}
 	if dtype != matInt32 || len(extents)%4 != 0 || len(extents) < 8 {
-		return fmt.Errorf("dimensions: data type %d with %d bytes, want %d (int32) with 8, 12, 16, ...", dtype, len(extents), matInt32)
+		return fmt.Errorf("dimensions: data type %d with %d bytes, want %d (int32) with 8, 12, 16 and so on", dtype, len(extents), matInt32)
 	}
 	dtype, name, err := readMATField(body, order, "name")
 	if err != nil {
@@ -262,6 +262,9 @@ func scanMatrix(body *io.LimitedReader, order binary.ByteOrder, visit func(*matV
 // ints reads the elements as whole numbers.
 func (v *matVar) ints() ([]int, error) {
 	width := matElementSize[v.dtype]
+	if v.count > math.MaxInt/width {
+		return nil, fmt.Errorf("variable %q: %d elements of %d bytes, want at most %d bytes", v.name, v.count, width, math.MaxInt)
+	}
 	raw, err := readExactly(v.data, v.count*width)
 	if err != nil {
 		return nil, fmt.Errorf("variable %q: %w", v.name, err)

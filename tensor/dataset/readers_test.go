@@ -51,11 +51,11 @@ func sheetFile(n, h, w int) []byte {
 	img := image.NewRGBA(image.Rect(0, 0, h*w, n))
 	for y := range n {
 		for x := range h * w {
-			img.Set(x, y, color.RGBA{byte(x), byte(y), 200, 255})
+			img.SetRGBA(x, y, color.RGBA{byte(x), byte(y), 200, 255})
 		}
 	}
 	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img); err != nil {
 		panic(err)
 	}
 	return b.Bytes()

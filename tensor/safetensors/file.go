@@ -261,7 +261,7 @@ func (f *File) pieces(t Info, use func(at int, raw []byte) error) error {
 		if err := readFullAt(f.data, raw, f.start+from); err != nil {
 			return err
 		}
-		if err := use(int(from-t.Begin)/t.DType.Size(), raw); err != nil {
+		if err := use(int((from-t.Begin)/int64(t.DType.Size())), raw); err != nil {
 			return err
 		}
 	}

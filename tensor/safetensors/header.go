@@ -28,7 +28,7 @@ type Info struct {
 }
 
 // count is the number of elements.
-func (t Info) count() int { return int(t.End-t.Begin) / t.DType.Size() }
+func (t Info) count() int { return int((t.End - t.Begin) / int64(t.DType.Size())) }
 
 // header is the content of a checked header.
 type header struct {
