@@ -1,0 +1,2 @@
+// Package gemm multiplies row-major matrices.
+package gemm

@@ -1,0 +1,238 @@
+package gemm
+
+import (
+	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/mem"
+	"github.com/redoubt-ml/redoubt/internal/par"
+)
+
+const (
+	// depth is the most steps of the reduction between two visits to C: a
+	// panel of B of this depth stays in the first-level cache.
+	depth = 256
+	// panelsAtOnce bounds the packed part of B, so that it stays in the
+	// second-level cache.
+	panelsAtOnce = 16
+	// tilesAtOnce bounds the packed part of A likewise.
+	tilesAtOnce = 12
+	// alone is the number of multiply-adds below which waking other threads
+	// costs more than it saves.
+	alone = 1 << 18
+)
+
+// product is one call of Gemm in progress.
+//
+// C is cut into panels of columns and tiles of rows. A reduction block of B is
+// packed, where that pays, into panels of contiguous rows; then chunks of
+// tiles and panels run in parallel.
+type product[T kernel.Float] struct {
+	transA, transB bool
+	m, n, k        int
+	a, b, c        []T
+	lda, ldb, ldc  int
+	ep             Epilogue[T]
+
+	mr, nr       int
+	tiles        int // row tiles of C
+	panels       int // column panels of C
+	packA, packB bool
+
+	// The block in progress.
+	k0, kc     int // reduction steps [k0, k0+kc)
+	p0, p1     int // panels
+	tileStep   int // tiles of a chunk
+	panelStep  int // panels of a chunk
+	panelParts int // chunks along the panels
+	packed     []T // panels p0 to p1 of B, each kc rows of nr columns
+
+	packBody, multiplyBody func(lo, hi int)
+}
+
+var (
+	products32 mem.Objects[product[float32]]
+	products64 mem.Objects[product[float64]]
+	scratch32  mem.Scratch[float32]
+	scratch64  mem.Scratch[float64]
+)
+
+func scratch[T kernel.Float]() *mem.Scratch[T] {
+	if s, ok := any(&scratch32).(*mem.Scratch[T]); ok {
+		return s
+	}
+	return any(&scratch64).(*mem.Scratch[T])
+}
+
+func products[T kernel.Float]() *mem.Objects[product[T]] {
+	if s, ok := any(&products32).(*mem.Objects[product[T]]); ok {
+		return s
+	}
+	return any(&products64).(*mem.Objects[product[T]])
+}
+
+func newProduct[T kernel.Float]() *product[T] {
+	p, fresh := products[T]().Get()
+	if fresh {
+		p.packBody, p.multiplyBody = p.pack, p.multiply
+	}
+	return p
+}
+
+// free drops the operands, so that a kept product keeps nothing else alive.
+func (p *product[T]) free() {
+	*p = product[T]{packBody: p.packBody, multiplyBody: p.multiplyBody}
+	products[T]().Put(p)
+}
+
+func (p *product[T]) run() {
+	p.mr, p.nr, _ = kernel.MaxTile[T]()
+	p.tiles = (p.m + p.mr - 1) / p.mr
+	p.panels = (p.n + p.nr - 1) / p.nr
+	// A plain B is read in place when few tiles share it, or when its rows
+	// are no longer than a panel; a transposed one never has its columns
+	// side by side.
+	p.packB = p.transB || p.tiles > 3 && p.panels > 1
+	// A transposed A of long rows costs a page per step; a plain one whose
+	// rows lie a multiple of 2 KiB apart fights over a few cache sets.
+	if p.transA {
+		p.packA = p.panels >= 8 && p.lda >= 256
+	} else {
+		p.packA = p.panels >= 16 && p.lda%512 == 0
+	}
+	blocks := max(1, (p.k+depth-1)/depth)
+	kc := (p.k + blocks - 1) / blocks
+	kc = (kc + 15) / 16 * 16
+	if p.k <= depth*3/2 {
+		kc = p.k
+	}
+	var block *mem.Block[T]
+	if p.packB {
+		block = scratch[T]().Borrow(kc * p.nr * min(p.panels, panelsAtOnce))
+		defer scratch[T]().Return(block)
+		p.packed = block.Data
+	}
+	serial := p.m*p.n*max(p.k, 1) < alone
+	for p.p0 = 0; p.p0 < p.panels; p.p0 = p.p1 {
+		p.p1 = min(p.p0+panelsAtOnce, p.panels)
+		p.cut()
+		chunks := (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts
+		for p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += max(kc, 1) {
+			p.kc = min(kc, p.k-p.k0)
+			if serial {
+				if p.packB {
+					p.pack(0, p.p1-p.p0)
+				}
+				p.multiply(0, chunks)
+				continue
+			}
+			if p.packB {
+				par.For(p.p1-p.p0, max(1, (1<<14)/(p.kc*p.nr+1)), p.packBody)
+			}
+			par.For(chunks, 1, p.multiplyBody)
+		}
+	}
+}
+
+// cut chooses the chunks that threads share: at least about a dozen of them,
+// unless that makes a chunk smaller than a few microseconds of work.
+func (p *product[T]) cut() {
+	panels := p.p1 - p.p0
+	p.tileStep, p.panelParts = tilesAtOnce, 1
+	work := func() int { return p.tileStep * p.mr * panels * p.nr * p.k / p.panelParts }
+	count := func() int { return (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts }
+	for p.tileStep > 2 && count() < 12 && work() > 1<<20 {
+		p.tileStep = (p.tileStep + 1) / 2
+	}
+	for p.panelParts*2 <= panels && count() < 12 && work() > 1<<20 {
+		p.panelParts *= 2
+	}
+	p.panelStep = (panels + p.panelParts - 1) / p.panelParts
+}
+
+// pack copies panels [lo, hi), counted from p0, of the reduction block of B.
+func (p *product[T]) pack(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		j0 := (p.p0 + i) * p.nr
+		cols := min(p.nr, p.n-j0)
+		dst := p.packed[i*p.kc*p.nr : (i+1)*p.kc*p.nr]
+		if p.kc == 0 {
+			continue
+		}
+		if p.transB {
+			kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+p.k0:], p.ldb, cols, p.kc)
+			continue
+		}
+		kernel.CopyRows(dst, p.nr, p.b[p.k0*p.ldb+j0:], p.ldb, p.kc, cols)
+	}
+}
+
+// rowOf is the first row of a tile; tiles differ by at most one row.
+func (p *product[T]) rowOf(tile int) int { return tile * p.m / p.tiles }
+
+// multiply computes chunks [lo, hi) of the block.
+func (p *product[T]) multiply(lo, hi int) {
+	var packed *mem.Block[T]
+	if p.packA {
+		packed = scratch[T]().Borrow(p.kc * p.mr * p.tileStep)
+		defer scratch[T]().Return(packed)
+	}
+	t := kernel.Tile[T]{
+		K0: p.kc, K1: 1, K2: 1, LDC: p.ldc,
+		Accumulate: p.ep.Accumulate || p.k0 > 0,
+		ReLU:       p.ep.ReLU && p.k0+p.kc >= p.k,
+	}
+	bias := p.ep.Bias
+	if p.k0+p.kc < p.k {
+		bias = nil
+	}
+	for chunk := lo; chunk < hi; chunk++ {
+		t0 := chunk / p.panelParts * p.tileStep
+		t1 := min(t0+p.tileStep, p.tiles)
+		first := p.p0 + chunk%p.panelParts*p.panelStep
+		last := min(first+p.panelStep, p.p1)
+		if p.packA {
+			p.packTiles(packed.Data, t0, t1)
+		}
+		for panel := first; panel < last; panel++ {
+			j0 := panel * p.nr
+			t.Cols = min(p.nr, p.n-j0)
+			if bias != nil {
+				t.Bias = bias[j0:]
+			}
+			if p.packB {
+				t.B, t.B0 = p.packed[(panel-p.p0)*p.kc*p.nr:], p.nr
+			} else if p.kc > 0 {
+				t.B, t.B0 = p.b[p.k0*p.ldb+j0:], p.ldb
+			}
+			for tile := t0; tile < t1; tile++ {
+				i0 := p.rowOf(tile)
+				t.Rows = p.rowOf(tile+1) - i0
+				switch {
+				case p.packA:
+					t.A, t.RS, t.KS = packed.Data[(tile-t0)*p.kc*p.mr:], 1, t.Rows
+				case p.kc == 0:
+				case p.transA:
+					t.A, t.RS, t.KS = p.a[p.k0*p.lda+i0:], 1, p.lda
+				default:
+					t.A, t.RS, t.KS = p.a[i0*p.lda+p.k0:], p.lda, 1
+				}
+				t.C = p.c[i0*p.ldc+j0:]
+				t.Run()
+			}
+		}
+	}
+}
+
+// packTiles copies tiles [t0, t1) of the reduction block of A, each as kc
+// steps of as many elements as the tile has rows.
+func (p *product[T]) packTiles(dst []T, t0, t1 int) {
+	for tile := t0; tile < t1 && p.kc > 0; tile++ {
+		i0 := p.rowOf(tile)
+		rows := p.rowOf(tile+1) - i0
+		d := dst[(tile-t0)*p.kc*p.mr:]
+		if p.transA {
+			kernel.CopyRows(d, rows, p.a[p.k0*p.lda+i0:], p.lda, p.kc, rows)
+		} else {
+			kernel.Transpose(d, rows, p.a[i0*p.lda+p.k0:], p.lda, rows, p.kc)
+		}
+	}
+}

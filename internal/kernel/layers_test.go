@@ -1,0 +1,281 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/redoubt-ml/redoubt/internal/cpu"
+	"github.com/stretchr/testify/require"
+)
+
+func testBatchNorm[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for _, r := range []int{1, 2, 63, 64, 65, 300} {
+		for _, c := range []int{1, 3, 8, 10, 16, 17, 32, 64, 70, 130, 300} {
+			x, dy := normal[T](rng, r*c), normal[T](rng, r*c)
+			for i := range x {
+				x[i] = 100 + x[i]*T(1+i%c)
+			}
+			mean, variance := frame[T](c, 3), frame[T](c, 5)
+			MeanVar(mean.data, variance.data, x, c)
+			mean.intact(t, "MeanVar")
+			variance.intact(t, "MeanVar")
+			for j := range c {
+				var m, v float64
+				for i := range r {
+					m += float64(x[i*c+j]) / float64(r)
+				}
+				for i := range r {
+					d := float64(x[i*c+j]) - m
+					v += d * d / float64(r)
+				}
+				within(t, "mean", m, math.Abs(m)+1, mean.data[j])
+				within(t, "variance", v, 20*v+1e-6, variance.data[j])
+			}
+			scale, shift := normal[T](rng, c), normal[T](rng, c)
+			out := frame[T](r*c, 6)
+			for _, relu := range []bool{false, true} {
+				ScaleShift(out.data, x, scale, shift, relu)
+				out.intact(t, "ScaleShift")
+				for i, v := range out.data {
+					p := float64(x[i]) * float64(scale[i%c])
+					want := p + float64(shift[i%c])
+					if relu {
+						want = max(want, 0)
+					}
+					within(t, "ScaleShift", want, math.Abs(p)+math.Abs(float64(shift[i%c])), v)
+				}
+			}
+			sum, sumX := frame[T](c, 1), frame[T](c, 2)
+			Fill(sum.data, 0.5)
+			Fill(sumX.data, -0.5)
+			SumsForBatchNorm(sum.data, sumX.data, dy, x, mean.data)
+			sum.intact(t, "SumsForBatchNorm")
+			sumX.intact(t, "SumsForBatchNorm")
+			for j := range c {
+				a, b, sizeA, sizeB := 0.5, -0.5, 0.5, 0.5
+				for i := range r {
+					g := float64(dy[i*c+j])
+					p := g * float64(x[i*c+j]-mean.data[j])
+					a, b = a+g, b+p
+					sizeA, sizeB = sizeA+math.Abs(g), sizeB+math.Abs(p)
+				}
+				within(t, "sum of dy", a, 4*sizeA, sum.data[j])
+				within(t, "sum of dy*(x-mean)", b, 4*sizeB, sumX.data[j])
+			}
+			BatchNormBackward(out.data, dy, x, scale, shift, mean.data)
+			out.intact(t, "BatchNormBackward")
+			for i, v := range out.data {
+				p, q := float64(scale[i%c])*float64(dy[i]), float64(shift[i%c])*float64(x[i])
+				m := float64(mean.data[i%c])
+				within(t, "BatchNormBackward", p+q+m, math.Abs(p)+math.Abs(q)+math.Abs(m), v)
+			}
+		}
+	}
+}
+
+func TestBatchNormPieces(t *testing.T) {
+	levels(t, testBatchNorm[float32])
+	testBatchNorm[float64](t)
+}
+
+func testPools[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for range 150 {
+		w := Window{H: 1 + rng.IntN(9), W: 1 + rng.IntN(9), C: []int{1, 3, 8, 16, 17, 32, 65}[rng.IntN(7)],
+			KH: 1 + rng.IntN(3), KW: 1 + rng.IntN(3), SH: 1 + rng.IntN(3), SW: 1 + rng.IntN(3)}
+		w.PT, w.PL = rng.IntN(w.KH), rng.IntN(w.KW)
+		w.OH, w.OW = (w.H+w.PT-w.KH)/w.SH+1, (w.W+w.PL-w.KW)/w.SW+1
+		if w.H+w.PT < w.KH || w.W+w.PL < w.KW {
+			continue
+		}
+		x := make([]T, w.H*w.W*w.C)
+		for i := range x {
+			x[i] = T(rng.IntN(7) - 3)
+			if rng.IntN(30) == 0 {
+				x[i] = T(math.NaN())
+			}
+			if rng.IntN(10) == 0 {
+				x[i] = T(math.Inf(-1))
+			}
+		}
+		n := w.OH * w.OW * w.C
+		y, idx := frame[T](n, 3), make([]int32, n)
+		MaxPool(y.data, idx, x, w)
+		y.intact(t, "MaxPool")
+		avg, avgPad := make([]float64, n), make([]float64, n)
+		for i := range n {
+			oh, ow, c := i/w.C/w.OW, i/w.C%w.OW, i%w.C
+			at, count := -1, 0
+			for a := range w.KH {
+				for b := range w.KW {
+					h, q := oh*w.SH-w.PT+a, ow*w.SW-w.PL+b
+					if h < 0 || h >= w.H || q < 0 || q >= w.W {
+						continue
+					}
+					j := (h*w.W+q)*w.C + c
+					count++
+					avg[i] += float64(x[j])
+					if at < 0 || x[j] > x[at] || x[j] != x[j] && x[at] == x[at] {
+						at = j
+					}
+				}
+			}
+			avgPad[i] = avg[i] / float64(w.KH*w.KW)
+			avg[i] /= float64(count)
+			require.EqualValues(t, at, idx[i], "%+v output %d", w, i)
+		}
+		got := make([]T, n)
+		GatherIdx(got, x, idx)
+		same(t, "MaxPool", got, y.data)
+		for countPad, want := range map[bool][]float64{false: avg, true: avgPad} {
+			AvgPool(y.data, x, w, countPad)
+			y.intact(t, "AvgPool")
+			for i, v := range y.data {
+				within(t, "AvgPool", want[i], math.Abs(want[i])+6, v)
+			}
+			// The adjoint: <AvgPool(u), v> = <u, AvgPoolBackward(v)>.
+			u, v := normal[T](rng, len(x)), normal[T](rng, n)
+			dx := frame[T](len(x), 5)
+			Fill(dx.data, 0)
+			AvgPool(y.data, u, w, countPad)
+			AvgPoolBackward(dx.data, v, w, countPad)
+			dx.intact(t, "AvgPoolBackward")
+			within(t, "adjoint", float64(Dot(y.data, v)), float64(n), Dot(u, dx.data))
+		}
+		dx := make([]T, len(x))
+		v := normal[T](rng, n)
+		ScatterAddIdx(dx, v, idx)
+		var total, size float64
+		for _, g := range v {
+			total += float64(g)
+			size += math.Abs(float64(g))
+		}
+		within(t, "ScatterAddIdx", total, size, Sum(dx))
+	}
+}
+
+func TestPools(t *testing.T) {
+	levels(t, testPools[float32])
+	testPools[float64](t)
+}
+
+func testOptimisers[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for _, n := range lengths {
+		w, g := normal[T](rng, n), normal[T](rng, n)
+		for _, c := range []struct {
+			momentum, wd float64
+			nesterov     bool
+		}{{0, 0, false}, {0, 0.25, false}, {0.5, 0.25, false}, {0.5, 0.25, true}} {
+			v0 := normal[T](rng, n)
+			out, v := frame[T](n, 3), frame[T](n, 4)
+			copy(out.data, w)
+			copy(v.data, v0)
+			vel := v.data
+			if c.momentum == 0 {
+				vel = nil
+			}
+			SGD(out.data, vel, g, 0.125, T(c.momentum), T(c.wd), c.nesterov)
+			out.intact(t, "SGD")
+			v.intact(t, "SGD")
+			for i := range w {
+				d := float64(g[i]) + c.wd*float64(w[i])
+				m := d
+				if c.momentum != 0 {
+					m = c.momentum*float64(v0[i]) + d
+					within(t, "velocity", m, 10, v.data[i])
+					if c.nesterov {
+						m = d + c.momentum*m
+					}
+				}
+				within(t, "SGD", float64(w[i])-0.125*m, 10, out.data[i])
+			}
+		}
+		for _, decoupled := range []bool{false, true} {
+			m0, v0 := normal[T](rng, n), normal[T](rng, n)
+			Binary(Mul, v0, v0, v0)
+			out, m, v := frame[T](n, 3), frame[T](n, 4), frame[T](n, 5)
+			copy(out.data, w)
+			copy(m.data, m0)
+			copy(v.data, v0)
+			c1, c2 := T(0.19), T(0.002)
+			Adam(out.data, m.data, v.data, g, 0.01, 0.9, 0.999, 1e-8, 0.1, c1, c2, decoupled)
+			out.intact(t, "Adam")
+			m.intact(t, "Adam")
+			v.intact(t, "Adam")
+			for i := range w {
+				p, d := float64(w[i]), float64(g[i])
+				if decoupled {
+					p -= 0.01 * 0.1 * p
+				} else {
+					d += 0.1 * p
+				}
+				mi := 0.9*float64(m0[i]) + 0.1*d
+				vi := 0.999*float64(v0[i]) + 0.001*d*d
+				within(t, "first moment", mi, 10, m.data[i])
+				within(t, "second moment", vi, 10, v.data[i])
+				step := 0.01 * mi / float64(c1) / (math.Sqrt(vi/float64(c2)) + 1e-8)
+				within(t, "Adam", p-step, 10+10*math.Abs(step), out.data[i])
+			}
+		}
+	}
+}
+
+func TestOptimisersFollowPyTorch(t *testing.T) {
+	levels(t, testOptimisers[float32])
+	testOptimisers[float64](t)
+}
+
+func TestSignStepIsTheSameAtEveryLevel(t *testing.T) {
+	rng := rand.New(rand.NewPCG(10, 10))
+	for _, n := range lengths {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = rng.Float32()
+		}
+		g := randomInput[float32](rng, n, 3, 1)
+		x0 := append([]float32(nil), x...)
+		for i := range x0 {
+			x0[i] += (rng.Float32() - 0.5) * 0.06
+		}
+		var want []float32
+		levels(t, func(t *testing.T) {
+			out := frame[float32](n, 5)
+			copy(out.data, x)
+			SignStep(out.data, g, x0, 0.01, 8.0/255, 0, 1)
+			out.intact(t, "SignStep")
+			if cpu.Active() == cpu.Generic {
+				want = append([]float32{}, out.data...)
+			}
+			require.Equal(t, want, out.data, "n=%d", n)
+			for i, v := range out.data {
+				require.True(t, v >= 0 && v <= 1)
+				require.LessOrEqual(t, math.Abs(float64(v-x0[i])), 8.0/255+0.06)
+			}
+		})
+	}
+}
+
+func testTranspose[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 11))
+	for _, rows := range []int{0, 1, 2, 7, 8, 9, 16, 17, 33, 70} {
+		for _, cols := range []int{0, 1, 3, 8, 15, 16, 31, 64, 100} {
+			src := normal[T](rng, rows*cols)
+			out := frame[T](rows*cols, 3)
+			Transpose2D(out.data, src, rows, cols)
+			out.intact(t, "Transpose2D")
+			for i := range rows {
+				for j := range cols {
+					require.Equal(t, src[i*cols+j], out.data[j*rows+i], "%dx%d", rows, cols)
+				}
+			}
+		}
+	}
+}
+
+func TestTranspose2D(t *testing.T) {
+	levels(t, testTranspose[float32])
+	testTranspose[float64](t)
+}

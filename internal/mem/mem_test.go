@@ -1,0 +1,110 @@
+package mem
+
+import (
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestClassesGrowHoldAndWasteAnEighth(t *testing.T) {
+	lastIndex, lastSize := 0, minClass
+	for n := 1; n < 1<<17; n++ {
+		i, size := class(n)
+		require.GreaterOrEqual(t, size, n)
+		if n > minClass {
+			require.LessOrEqual(t, size-n, n/8+1, "n=%d", n)
+		}
+		if size == lastSize {
+			require.Equal(t, lastIndex, i)
+		} else {
+			require.Equal(t, lastIndex+1, i, "n=%d", n)
+			require.Greater(t, size, lastSize)
+		}
+		j, again := class(size)
+		require.Equal(t, i, j)
+		require.Equal(t, size, again)
+		lastIndex, lastSize = i, size
+	}
+}
+
+func TestPoolReusesAndAligns(t *testing.T) {
+	var p Pool[float32]
+	for _, n := range []int{1, 63, 64, 65, 1000, 4097} {
+		s := p.Get(n)
+		require.Len(t, s, n)
+		first := unsafe.SliceData(s)
+		assert.Zero(t, uintptr(unsafe.Pointer(first))%alignment)
+		p.Put(s)
+		again := p.Get(n)
+		assert.Same(t, first, unsafe.SliceData(again))
+	}
+	assert.Empty(t, p.Get(0))
+	p.Put(nil)
+	p.Put(make([]float32, 67))
+	assert.Len(t, p.Get(67), 67)
+}
+
+func TestPoolNeverLendsTwice(t *testing.T) {
+	var p Pool[float64]
+	seen := map[*float64]bool{}
+	for range 10 {
+		s := p.Get(100)
+		require.False(t, seen[unsafe.SliceData(s)])
+		seen[unsafe.SliceData(s)] = true
+	}
+}
+
+func TestPoolSteadyStateAllocatesNothing(t *testing.T) {
+	var p Pool[float32]
+	step := func() {
+		a, b := p.Get(5000), p.Get(5000)
+		c := p.Get(70)
+		p.Put(a)
+		p.Put(b)
+		p.Put(c)
+	}
+	step()
+	assert.Zero(t, testing.AllocsPerRun(10, step))
+}
+
+func TestScratchIsSharedSafelyAndSettles(t *testing.T) {
+	var s Scratch[float32]
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 200 {
+				b := s.Borrow(1 + (i*37+g)%3000)
+				b.Data[0] = float32(g)
+				for j := range b.Data {
+					b.Data[j] = float32(g)
+				}
+				for _, v := range b.Data {
+					if v != float32(g) {
+						t.Errorf("a block was lent twice")
+						return
+					}
+				}
+				s.Return(b)
+			}
+		})
+	}
+	wg.Wait()
+	b := s.Borrow(3000)
+	s.Return(b)
+	assert.Zero(t, testing.AllocsPerRun(10, func() { s.Return(s.Borrow(3000)) }))
+}
+
+func TestObjectsComeBackAsTheyWere(t *testing.T) {
+	var o Objects[[4]int]
+	a, fresh := o.Get()
+	require.True(t, fresh)
+	a[2] = 7
+	o.Put(a)
+	b, fresh := o.Get()
+	require.False(t, fresh)
+	require.Same(t, a, b)
+	require.Equal(t, 7, b[2])
+}
