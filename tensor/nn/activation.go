@@ -1,0 +1,65 @@
+package nn
+
+import (
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Function is a layer without tensors.
+type Function func(p *Pass, x *tensor.Tensor) *tensor.Tensor
+
+// Forward calls the function.
+func (f Function) Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor { return f(p, x) }
+
+// Visit visits nothing.
+func (f Function) Visit(string, func(Slot)) {}
+
+type relu struct{}
+
+func (relu) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.ReLU(x) }
+func (relu) Visit(string, func(Slot))                         {}
+
+// ReLU is max(x, 0). After a dense, convolution or normalisation layer in a
+// Sequential it is computed together with that layer.
+var ReLU Layer = relu{}
+
+// Layers that are plain functions.
+var (
+	Tanh    Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Tanh(x) })
+	Sigmoid Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Sigmoid(x) })
+	// Flatten turns [N, ...] into a matrix of N rows.
+	Flatten Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Flatten(x) })
+	// GlobalAvgPool turns images [N, H, W, C] into their channel means [N, C].
+	GlobalAvgPool Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.GlobalAvgPool(x) })
+)
+
+// MaxPool2D takes the maximum over size by size windows.
+func MaxPool2D(size int, win tensor.Window) Layer {
+	return Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.MaxPool(x, size, size, win) })
+}
+
+// AvgPool2D takes the mean over size by size windows; padding does not count.
+func AvgPool2D(size int, win tensor.Window) Layer {
+	return Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
+		return tensor.AvgPool(x, size, size, win, false)
+	})
+}
+
+// Dropout sets each value to 0 with probability rate in training, and scales the
+// others by 1/(1-rate). The Pass must then have a Rand.
+func Dropout(rate float64) Layer {
+	if !(rate >= 0 && rate < 1) {
+		panic(fmt.Sprintf("nn: Dropout: rate %v, want in [0, 1)", rate))
+	}
+	return Function(func(p *Pass, x *tensor.Tensor) *tensor.Tensor {
+		if !p.Train || rate == 0 {
+			return x
+		}
+		if p.Rand == nil {
+			panic("nn: Dropout: the training pass has no Rand")
+		}
+		keep := tensor.Bernoulli(p.Rand, x.DType(), 1-rate, x.Shape()...)
+		return tensor.Mul(x, tensor.MulScalar(keep, 1/(1-rate)))
+	})
+}

@@ -1,0 +1,158 @@
+package nn
+
+import (
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Layer is a part of a network, or a whole one.
+type Layer interface {
+	// Forward computes the layer's output for x [N, ...]. It changes nothing
+	// in the layer and may be called by several goroutines, each with its own
+	// Pass. It panics if x does not fit the layer.
+	Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor
+	// Visit calls visit with each of the layer's tensors, in a fixed order;
+	// names begin with prefix.
+	Visit(prefix string, visit func(Slot))
+}
+
+// Slot is a tensor of a network, with its name and form in a file.
+type Slot struct {
+	Name      string
+	Tensor    *tensor.Tensor
+	Trainable bool // a parameter; otherwise a statistic
+	Layout    Layout
+	// Image holds the extents [H, W, C] of the images that a dense layer sees
+	// flattened, zero for none: in a file its inputs come channel by channel.
+	Image [3]int
+}
+
+// Layout says how a file's PyTorch layout of a tensor differs from ours.
+type Layout uint8
+
+// Layouts of tensors in files.
+const (
+	Vector  Layout = iota // [n], the same in both
+	Matrix                // [in, out] here, [out, in] in a file
+	Filter                // [R, S, C, K] here, [K, C, R, S] in a file
+	Channel               // [C] here, [1, C, 1, 1] in a file
+)
+
+// Pass says how a forward pass is to run. The zero Pass evaluates.
+type Pass struct {
+	// Train selects batch statistics in normalisation and makes Dropout drop.
+	Train bool
+	// Stats names the set of normalisation statistics; "" is the first.
+	Stats string
+	// Rand is the source of Dropout's choices; needed only there.
+	Rand *rand.Rand
+
+	watched map[*tensor.Tensor]*tensor.Tensor
+	moments []moments
+}
+
+// moments are batch statistics that wait to enter running averages.
+type moments struct {
+	norm           *NormSet
+	momentum       float64
+	mean, variance *tensor.Tensor
+	count          int
+}
+
+// Watch makes the pass use watched versions of the given parameters, and returns
+// them in that order; Grad can be asked for their gradients.
+func (p *Pass) Watch(tape *tensor.Tape, params []*tensor.Tensor) []*tensor.Tensor {
+	if p.watched == nil {
+		p.watched = make(map[*tensor.Tensor]*tensor.Tensor, len(params))
+	}
+	out := make([]*tensor.Tensor, len(params))
+	for i, w := range params {
+		out[i] = tape.Watch(w)
+		p.watched[w] = out[i]
+	}
+	return out
+}
+
+// Use makes the pass use value instead of the parameter w: a perturbed weight,
+// or one step of a simulated update.
+func (p *Pass) Use(w, value *tensor.Tensor) {
+	if p.watched == nil {
+		p.watched = make(map[*tensor.Tensor]*tensor.Tensor)
+	}
+	p.watched[w] = value
+}
+
+// Value returns what the pass uses for the parameter w.
+func (p *Pass) Value(w *tensor.Tensor) *tensor.Tensor {
+	if v, ok := p.watched[w]; ok {
+		return v
+	}
+	return w
+}
+
+// Commit moves the running averages of normalisation layers towards the batch
+// statistics that the pass met in training mode. It must come before the tape is
+// reset, and while no other goroutine uses the network.
+func (p *Pass) Commit() {
+	for _, m := range p.moments {
+		unbias := 1.0
+		if m.count > 1 {
+			unbias = float64(m.count) / float64(m.count-1)
+		}
+		average(m.norm.Mean, m.mean, m.momentum, 1)
+		average(m.norm.Var, m.variance, m.momentum, unbias)
+	}
+	p.moments = p.moments[:0]
+}
+
+func average(running, batch *tensor.Tensor, momentum, scale float64) {
+	for i := range running.Len() {
+		running.Set((1-momentum)*running.At(i)+momentum*scale*batch.At(i), i)
+	}
+}
+
+// Params returns the trainable tensors of a network.
+func Params(l Layer) []*tensor.Tensor {
+	var out []*tensor.Tensor
+	l.Visit("", func(s Slot) {
+		if s.Trainable {
+			out = append(out, s.Tensor)
+		}
+	})
+	return out
+}
+
+// CountParams returns the number of trainable values of a network.
+func CountParams(l Layer) int {
+	n := 0
+	for _, w := range Params(l) {
+		n += w.Len()
+	}
+	return n
+}
+
+// Copy overwrites the tensors of dst with those of src, a network of the same
+// form.
+func Copy(dst, src Layer) {
+	var from []*tensor.Tensor
+	src.Visit("", func(s Slot) { from = append(from, s.Tensor) })
+	i := 0
+	dst.Visit("", func(s Slot) {
+		s.Tensor.CopyFrom(from[i])
+		i++
+	})
+}
+
+// Classifier is a network as the target of an attack: its logits in evaluation
+// mode, with constant parameters.
+type Classifier struct {
+	Net Layer
+	// Stats names the set of normalisation statistics; "" is the first.
+	Stats string
+}
+
+// Logits returns the network's output for x.
+func (c Classifier) Logits(x *tensor.Tensor) *tensor.Tensor {
+	return c.Net.Forward(&Pass{Stats: c.Stats}, x)
+}
