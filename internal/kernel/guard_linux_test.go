@@ -91,15 +91,15 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 				if rows*n == 0 || 4*rows*n > guardedBytes {
 					continue
 				}
-				x, y, z := g.floats(rows*n), g.floats(rows*n), g.floats(rows*n)
-				u, v, w := g.floats(n), g.floats(n), g.floats(n)
+				x, y := g.floats(rows*n), g.floats(rows*n)
+				u, v := g.floats(n), g.floats(n)
 				SumRows(u, x)
 				MeanVar(u, v, x, n)
 				ScaleShift(y, x, u, v, rows%2 == 0)
 				Fill(x, 1)
 				Fill(u, 1)
-				x, y, z = g.floats(rows*n), g.floats(rows*n), g.floats(rows*n)
-				u, v, w = g.floats(n), g.floats(n), g.floats(n)
+				x, y, z := g.floats(rows*n), g.floats(rows*n), g.floats(rows*n)
+				u, v, w := g.floats(n), g.floats(n), g.floats(n)
 				SumsForBatchNorm(u, v, x, y, w)
 				BatchNormBackward(z, x, y, u, v, w)
 				if n < 200 {
