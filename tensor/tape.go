@@ -1,4 +1,190 @@
 package tensor
 
-// Tape records operations.
-type Tape struct{}
+import (
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/internal/mem"
+)
+
+// Tape records the operations on the tensors that it watches, so that Grad can
+// run them backwards, and owns the memory of every result computed from them.
+// The zero Tape is ready to use. A Tape belongs to one goroutine; tensors on no
+// tape may be read by many.
+type Tape struct {
+	nodes    []node
+	operands []*Tensor  // the operand lists of all nodes, end to end
+	live     []*storage // memory handed out since the last Reset
+	indices  [][]int32
+
+	pool32   mem.Pool[float32]
+	pool64   mem.Pool[float64]
+	poolInts mem.Pool[int32]
+
+	// While a backward pass that keeps no graph runs, nothing is recorded,
+	// and memory made by the rule at hand collects in temps so that what no
+	// gradient slot holds can be reused by the next rule.
+	quiet bool
+	temps []*storage
+
+	visits []visit // scratch of Grad
+}
+
+// node is the record of one operation.
+type node struct {
+	op      op
+	in      []*Tensor
+	out     *Tensor
+	version uint64 // sum of the operands' storage versions when recorded
+	alpha   float64
+	beta    float64
+	aux     any
+}
+
+// NewTape returns an empty tape.
+func NewTape() *Tape { return new(Tape) }
+
+// Watch returns a tensor with x's value (and memory) whose uses are recorded on
+// t: the gradient of what is computed from it can be asked of Grad. It is cut
+// off from whatever x was computed from.
+func (t *Tape) Watch(x *Tensor) *Tensor {
+	x.check("Watch")
+	w := *x
+	w.tape = t
+	w.node = int32(len(t.nodes))
+	t.nodes = append(t.nodes, node{op: opLeaf, out: &w})
+	return &w
+}
+
+// Const returns a tensor with x's value (and memory) that is not
+// differentiated, but whose results take their memory from t: evaluating a
+// model on one makes no garbage.
+func (t *Tape) Const(x *Tensor) *Tensor {
+	x.check("Const")
+	c := *x
+	c.tape = t
+	c.node = -1
+	return &c
+}
+
+// Len returns the number of records on the tape.
+func (t *Tape) Len() int { return len(t.nodes) }
+
+// Reset forgets all records and takes back the memory of every tensor computed
+// on the tape. Using one of them afterwards panics.
+func (t *Tape) Reset() {
+	for _, st := range t.live {
+		t.free(st)
+	}
+	clear(t.live)
+	t.live = t.live[:0]
+	for _, x := range t.indices {
+		t.poolInts.Put(x)
+	}
+	clear(t.indices)
+	t.indices = t.indices[:0]
+	clear(t.nodes)
+	t.nodes = t.nodes[:0]
+	clear(t.operands)
+	t.operands = t.operands[:0]
+}
+
+func (t *Tape) free(st *storage) {
+	if st.f32 != nil {
+		t.pool32.Put(st.f32)
+		st.f32 = nil
+	}
+	if st.f64 != nil {
+		t.pool64.Put(st.f64)
+		st.f64 = nil
+	}
+}
+
+// newOn returns a tensor with undefined elements in t's memory, or on the heap
+// when t is nil.
+func newOn(t *Tape, dtype DType, s shape) *Tensor {
+	if t == nil {
+		return newHeap(dtype, s)
+	}
+	n := s.size()
+	st := &storage{owner: t, fresh: t.quiet}
+	x := &Tensor{shape: s, dtype: dtype, node: -1, tape: t, st: st}
+	if dtype == Float32 {
+		st.f32 = t.pool32.Get(n)
+		x.f32 = st.f32
+	} else {
+		st.f64 = t.pool64.Get(n)
+		x.f64 = st.f64
+	}
+	if t.quiet {
+		t.temps = append(t.temps, st)
+	} else {
+		t.live = append(t.live, st)
+	}
+	return x
+}
+
+func zerosOn(t *Tape, dtype DType, s shape) *Tensor {
+	x := newOn(t, dtype, s)
+	clear(x.f32)
+	clear(x.f64)
+	return x
+}
+
+// indicesOn returns index memory that lives as long as t's tensors.
+func indicesOn(t *Tape, n int) []int32 {
+	if t == nil {
+		return make([]int32, n)
+	}
+	x := t.poolInts.Get(n)
+	t.indices = append(t.indices, x)
+	return x
+}
+
+// operandsOf checks the operands of an operation and returns their tape, nil
+// when none is on one.
+func operandsOf(op string, xs ...*Tensor) *Tape {
+	var tape *Tape
+	for _, x := range xs {
+		if x == nil {
+			continue
+		}
+		x.check(op)
+		if x.dtype != xs[0].dtype {
+			panic(fmt.Sprintf("tensor: %s: operands of type %v%v and %v%v", op, xs[0].dtype, xs[0].shape, x.dtype, x.shape))
+		}
+		if x.tape == nil {
+			continue
+		}
+		if tape != nil && tape != x.tape {
+			panic(fmt.Sprintf("tensor: %s: operands of shape %v and %v are on different tapes", op, xs[0].shape, x.shape))
+		}
+		tape = x.tape
+	}
+	return tape
+}
+
+// record makes out the result of an operation on the tape if an operand is
+// differentiable, and returns out. Nil operands are allowed.
+func (t *Tape) record(n node, out *Tensor, in ...*Tensor) *Tensor {
+	if t == nil || t.quiet {
+		return out
+	}
+	tracked := false
+	for _, x := range in {
+		if x == nil {
+			continue
+		}
+		n.version += x.st.version.Load()
+		tracked = tracked || x.node >= 0
+	}
+	if !tracked {
+		return out
+	}
+	lo := len(t.operands)
+	t.operands = append(t.operands, in...)
+	n.in = t.operands[lo:len(t.operands):len(t.operands)]
+	n.out = out
+	out.node = int32(len(t.nodes))
+	t.nodes = append(t.nodes, n)
+	return out
+}

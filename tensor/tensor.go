@@ -33,8 +33,10 @@ type storage struct {
 	// parameter has moved.
 	version atomic.Uint64
 	// refs counts the gradient slots that hold the memory during a backward
-	// pass; see Grad.
-	refs int32
+	// pass, and fresh says that the pass itself made it, so that it can be
+	// reused as soon as no slot does.
+	refs  int32
+	fresh bool
 	// owner is the tape whose pool the memory goes back to, nil for memory
 	// that the garbage collector owns.
 	owner *Tape
