@@ -57,6 +57,10 @@ func BackwardData[T kernel.Float](dx, dy, w []T, g Geometry) {
 		gemm.Gemm(false, true, g.N*g.OH*g.OW, g.C, g.K, dy, g.K, w, g.K, dx, g.C, gemm.Epilogue[T]{})
 		return
 	}
+	if g.C <= spreadChannels {
+		spreadBack(dx, dy, w, g)
+		return
+	}
 	v := newCorrelation[T]()
 	v.src, v.dst, v.w = dy, dx, w
 	v.n, v.srcH, v.srcW, v.srcC, v.dstC = g.N, g.OH, g.OW, g.K, g.C

@@ -226,3 +226,24 @@ func TestCompleteRejectsImpossibleShapes(t *testing.T) {
 	require.NoError(t, good.Complete())
 	assert.Panics(t, func() { Forward(make([]float32, 8), make([]float32, 25), make([]float32, 9), good, nil, false) })
 }
+
+func TestRepeatedConvolutionsAllocateNothing(t *testing.T) {
+	old := par.Threads()
+	defer par.SetThreads(old)
+	for _, threads := range []int{1, 2} {
+		par.SetThreads(threads)
+		for _, g := range networkShapes {
+			require.NoError(t, g.Complete())
+			x, w, y := make([]float32, g.N*g.H*g.W*g.C), make([]float32, g.R*g.S*g.C*g.K), make([]float32, g.N*g.OH*g.OW*g.K)
+			step := func() {
+				Forward(y, x, w, g, nil, true)
+				BackwardData(x, y, w, g)
+				BackwardFilter(w, x, y, g)
+			}
+			for range 20 {
+				step()
+			}
+			assert.Less(t, testing.AllocsPerRun(10, step), 1.0, "%d threads, %+v", threads, g)
+		}
+	}
+}

@@ -46,9 +46,9 @@ func gradients[T kernel.Float]() *mem.Objects[filterGradient[T]] {
 }
 
 const (
-	// blockSize is how many elements of padded images make a block, unless
-	// one image is larger.
-	blockSize = 1 << 17
+	// blockSize is how many elements of padded images and of dy make a block,
+	// unless one image has more.
+	blockSize = 1 << 18
 	// minTileChunks is how many chunks there should be at least.
 	minTileChunks = 12
 )
@@ -87,7 +87,7 @@ func (f *filterGradient[T]) run() {
 	// Each image is worth its own part at most; the cut depends on sizes only.
 	f.parts = max(1, min((minTileChunks+f.panels*f.sections-1)/(f.panels*f.sections), g.N))
 	f.imageStep = f.padH * f.padW * g.C
-	images := min(g.N, max(f.parts, blockSize/f.imageStep))
+	images := min(g.N, max(f.parts, blockSize/(f.imageStep+g.OH*g.OW*g.K)))
 	block := scratch[T]().Borrow(f.imageStep * images)
 	defer scratch[T]().Return(block)
 	f.padded = block.Data
@@ -154,19 +154,20 @@ func (f *filterGradient[T]) tiles(lo, hi int) {
 		}
 		first := (f.n0 + i0) * pixels
 		var packed *mem.Block[T]
-		if f.panels > 1 {
-			// Rows of dy that lie a power of two apart would share few
-			// cache sets; a copy of the panel is read once per tile.
+		t0, t1 := section*count/f.sections, (section+1)*count/f.sections
+		if f.panels > 1 && t1-t0 >= 6 {
+			// Rows of dy that lie a power of two apart share few cache
+			// sets; a copy of the panel pays if several tiles read it.
 			packed = scratch[T]().Borrow((i1 - i0) * pixels * f.nr)
 			if i1 > i0 {
 				kernel.CopyRows(packed.Data, f.nr, f.dy[first*g.K+j0:], g.K, (i1-i0)*pixels, t.Cols)
 			}
 			t.B, t.B0 = packed.Data, f.nr
 		} else if i1 > i0 {
-			t.B, t.B0 = f.dy[first*g.K:], g.K
+			t.B, t.B0 = f.dy[first*g.K+j0:], g.K
 		}
 		t.B1, t.B2 = g.OW*t.B0, pixels*t.B0
-		for tile := section * count / f.sections; tile < (section+1)*count/f.sections; tile++ {
+		for tile := t0; tile < t1; tile++ {
 			r, at := tile/f.rowTiles, tile%f.rowTiles
 			m0, m1 := at*g.S*g.C/f.rowTiles, (at+1)*g.S*g.C/f.rowTiles
 			t.Rows = m1 - m0

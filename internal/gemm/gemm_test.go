@@ -178,3 +178,18 @@ func TestBadArgumentsPanic(t *testing.T) {
 	assert.Panics(t, func() { Gemm(false, false, -1, 3, 2, s, 2, s, 3, s, 3, none) })
 	assert.Panics(t, func() { Gemm(false, false, 2, 3, 2, s, 2, s, 3, s, 3, Epilogue[float32]{Bias: s[:2]}) })
 }
+
+func TestRepeatedProductsAllocateNothing(t *testing.T) {
+	old := par.Threads()
+	defer par.SetThreads(old)
+	for _, threads := range []int{1, 2} {
+		par.SetThreads(threads)
+		const m, n, k = 200, 200, 200
+		a, b, c := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)
+		step := func() { Gemm(false, true, m, n, k, a, k, b, k, c, n, Epilogue[float32]{}) }
+		for range 20 {
+			step()
+		}
+		assert.Less(t, testing.AllocsPerRun(20, step), 1.0, "%d threads", threads)
+	}
+}

@@ -117,15 +117,21 @@ func (p *product[T]) run() {
 		chunks := (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts
 		for p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += max(kc, 1) {
 			p.kc = min(kc, p.k-p.k0)
-			if serial {
+			// A transposed B is packed panel by panel, a plain one row by row,
+			// in the order in which it lies in memory.
+			parts, grain := p.p1-p.p0, max(1, (1<<14)/(p.kc*p.nr+1))
+			if !p.transB {
+				parts, grain = p.kc, max(1, (1<<14)/((p.p1-p.p0)*p.nr))
+			}
+			switch {
+			case serial:
 				if p.packB {
-					p.pack(0, p.p1-p.p0)
+					p.pack(0, parts)
 				}
 				p.multiply(0, chunks)
 				continue
-			}
-			if p.packB {
-				par.For(p.p1-p.p0, max(1, (1<<14)/(p.kc*p.nr+1)), p.packBody)
+			case p.packB:
+				par.For(parts, grain, p.packBody)
 			}
 			par.For(chunks, 1, p.multiplyBody)
 		}
@@ -148,20 +154,27 @@ func (p *product[T]) cut() {
 	p.panelStep = (panels + p.panelParts - 1) / p.panelParts
 }
 
-// pack copies panels [lo, hi), counted from p0, of the reduction block of B.
+// pack copies part of the reduction block of B: panels [lo, hi), counted from
+// p0, of a transposed B, rows [lo, hi) of a plain one.
 func (p *product[T]) pack(lo, hi int) {
+	if p.kc == 0 {
+		return
+	}
+	if !p.transB {
+		first, last := p.p0*p.nr, min(p.p1*p.nr, p.n)
+		for i := lo; i < hi; i++ {
+			row := p.b[(p.k0+i)*p.ldb+first : (p.k0+i)*p.ldb+last]
+			for at := i * p.nr; len(row) > 0; at += p.kc * p.nr {
+				row = row[copy(p.packed[at:at+p.nr], row):]
+			}
+		}
+		return
+	}
 	for i := lo; i < hi; i++ {
 		j0 := (p.p0 + i) * p.nr
 		cols := min(p.nr, p.n-j0)
 		dst := p.packed[i*p.kc*p.nr : (i+1)*p.kc*p.nr]
-		if p.kc == 0 {
-			continue
-		}
-		if p.transB {
-			kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+p.k0:], p.ldb, cols, p.kc)
-			continue
-		}
-		kernel.CopyRows(dst, p.nr, p.b[p.k0*p.ldb+j0:], p.ldb, p.kc, cols)
+		kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+p.k0:], p.ldb, cols, p.kc)
 	}
 }
 

@@ -17,18 +17,12 @@ func Transpose[T Float](dst []T, ldd int, src []T, lds, rows, cols int) {
 		return
 	}
 	dst, src = dst[:(cols-1)*ldd+rows], src[:(rows-1)*lds+cols]
-	// Vectors take blocks of 8 by 8; the edges are left to the loops below.
-	doneRows, doneCols := 0, 0
-	if single[T]() {
-		doneRows, doneCols = transposeBlocks(ptr(dst), ldd, ptr(src), lds, rows, cols)
+	if single[T]() && transposeBlocks(ptr(dst), ldd, ptr(src), lds, rows, cols) {
+		return
 	}
 	for i0 := 0; i0 < rows; i0 += side {
 		i1 := min(i0+side, rows)
-		first := 0
-		if i1 <= doneRows {
-			first = doneCols
-		}
-		for j := first; j < cols; j++ {
+		for j := range cols {
 			d := dst[j*ldd+i0 : j*ldd+i1]
 			at := i0*lds + j
 			for i := range d {

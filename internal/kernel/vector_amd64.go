@@ -40,18 +40,22 @@ func runTile[T Float](t *Tile[T]) bool {
 	return true
 }
 
-// transposeBlocks transposes as many rows and columns as come in eights and
-// returns how many those are.
-func transposeBlocks(dst *float32, ldd int, src *float32, lds, rows, cols int) (doneRows, doneCols int) {
+// transposeBlocks transposes a matrix of at least 8 rows and columns by blocks
+// of 8 by 8 and says whether it did. The last block of an axis overlaps the one
+// before it if need be.
+func transposeBlocks(dst *float32, ldd int, src *float32, lds, rows, cols int) bool {
 	if cpu.Active() < cpu.AVX2 || rows < 8 || cols < 8 {
-		return 0, 0
+		return false
 	}
-	for i := 0; i+8 <= rows; i += 8 {
-		d := (*float32)(unsafe.Add(unsafe.Pointer(dst), 4*i))
-		s := (*float32)(unsafe.Add(unsafe.Pointer(src), 4*i*lds))
-		transpose8(d, ldd, s, lds, cols/8)
+	at := func(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i)) }
+	for i := 0; i < rows; i += 8 {
+		i = min(i, rows-8)
+		transpose8(at(dst, i), ldd, at(src, i*lds), lds, cols/8)
+		if j := cols - 8; cols%8 != 0 {
+			transpose8(at(dst, j*ldd+i), ldd, at(src, i*lds+j), lds, 1)
+		}
 	}
-	return rows &^ 7, cols &^ 7
+	return true
 }
 
 // PeakLoop executes n*flops floating-point operations that depend on memory
