@@ -1,0 +1,180 @@
+package nn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
+)
+
+// Batch is what one training step sees.
+type Batch struct {
+	X     *tensor.Tensor // images [N, H, W, C], on the step's tape
+	Y     []int          // labels
+	Index []int          // positions in the data set
+	Epoch int            // from 0
+	Step  int            // from 0, over all epochs
+}
+
+// Loss computes the scalar that a training step makes smaller. The pass watches
+// the network's parameters and b.X lies on its tape.
+type Loss func(ctx context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error)
+
+// CrossEntropy is the ordinary loss of a classifier, the mean cross-entropy over
+// the batch in nats.
+func CrossEntropy(_ context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error) {
+	return tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y)), nil
+}
+
+// Progress describes a training step that has been made.
+type Progress struct {
+	Epoch int     `json:"epoch"` // from 0
+	Step  int     `json:"step"`  // from 0, over all epochs
+	Steps int     `json:"steps"` // in all
+	Loss  float64 `json:"loss"`
+	LR    float64 `json:"lr"`
+}
+
+// Trainer trains a network on a data set.
+type Trainer struct {
+	Net       Layer
+	Data      *dataset.Set
+	Loss      Loss            // nil means CrossEntropy
+	Optimizer optim.Optimizer // nil means Adam with its defaults
+	Schedule  optim.Schedule  // nil means a constant 1e-3
+	Augment   *dataset.Augmenter
+	Epochs    int // at least 1
+	BatchSize int // 0 means 128; a smaller last batch of an epoch is left out
+	// Seed selects the order of examples and the draws of Dropout.
+	Seed uint64
+	// Checkpoint names a file that holds the whole state of training. If it
+	// exists, Run goes on from it, bit for bit as if it had not stopped; it is
+	// written after each epoch and when Run is cancelled. "" keeps none.
+	Checkpoint string
+	// OnStep is called after each step, nil for none.
+	OnStep func(Progress)
+}
+
+// streams of random numbers that belong to one seed.
+const dropoutStream = 0xd409
+
+// Run trains until the last epoch is done or ctx is cancelled; then the network
+// keeps what it has learnt and the error is ctx's. A loss or gradient that is
+// not finite ends training with an error that names the step; the network then
+// has the parameters from before that step.
+func (t *Trainer) Run(ctx context.Context) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	size := t.BatchSize
+	if size == 0 {
+		size = min(128, t.Data.Len())
+	}
+	batches, err := dataset.NewBatches(t.Data.Len(), dataset.BatchOptions{Size: size, DropLast: true, Seed: t.Seed})
+	if err != nil {
+		return fmt.Errorf("nn: Trainer: %w", err)
+	}
+	r := &run{
+		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(),
+		steps: t.Epochs * batches.PerEpoch(),
+		x:     tensor.Zeros(tensor.Float32, size, t.Data.H, t.Data.W, t.Data.C),
+		y:     make([]int, size),
+	}
+	if r.Loss == nil {
+		r.Loss = CrossEntropy
+	}
+	if r.Optimizer == nil {
+		r.Optimizer = &optim.Adam{}
+	}
+	if r.Schedule == nil {
+		r.Schedule = optim.Constant(1e-3)
+	}
+	if err := r.resume(); err != nil {
+		return err
+	}
+	for r.step < r.steps {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(fmt.Errorf("nn: Trainer: stopped before step %d of %d: %w", r.step, r.steps, err), r.save())
+		}
+		if err := r.one(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = errors.Join(err, r.save())
+			}
+			return err
+		}
+		if r.step%batches.PerEpoch() == 0 {
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) validate() error {
+	switch {
+	case t.Net == nil:
+		return errors.New("nn: Trainer: no network")
+	case t.Data == nil || t.Data.Len() == 0:
+		return errors.New("nn: Trainer: no data")
+	case t.Epochs < 1:
+		return fmt.Errorf("nn: Trainer: %d epochs, want at least 1", t.Epochs)
+	case t.BatchSize < 0 || t.BatchSize > t.Data.Len():
+		return fmt.Errorf("nn: Trainer: batch size %d, want 0 to the %d examples", t.BatchSize, t.Data.Len())
+	}
+	if err := t.Data.Validate(); err != nil {
+		return fmt.Errorf("nn: Trainer: %w", err)
+	}
+	return nil
+}
+
+// run is the state of one Run.
+type run struct {
+	Trainer
+	batches     *dataset.Batches
+	params      []*tensor.Tensor
+	tape        *tensor.Tape
+	step, steps int
+	x           *tensor.Tensor
+	y           []int
+}
+
+// one makes one training step.
+func (r *run) one(ctx context.Context) error {
+	epoch := r.step / r.batches.PerEpoch()
+	idx := r.batches.Next()
+	r.Data.BatchInto(r.x, r.y, idx)
+	if r.Augment != nil {
+		r.Augment.Apply(r.x, idx, epoch)
+	}
+	r.tape.Reset()
+	pass := &Pass{Train: true, Rand: rand.New(rand.NewPCG(r.Seed^dropoutStream, uint64(r.step)))}
+	watched := pass.Watch(r.tape, r.params)
+	loss, err := r.Loss(ctx, pass, r.Net, Batch{r.tape.Const(r.x), r.y, idx, epoch, r.step})
+	if err != nil {
+		return fmt.Errorf("nn: Trainer: step %d: %w", r.step, err)
+	}
+	value := loss.Item()
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return fmt.Errorf("nn: Trainer: step %d (epoch %d): loss is %v, want a finite number", r.step, epoch, value)
+	}
+	grads := tensor.Grad(loss, watched...)
+	for i, g := range grads {
+		if !tensor.AllFinite(g) {
+			return fmt.Errorf("nn: Trainer: step %d (epoch %d): gradient of parameter %d of shape %v is not finite", r.step, epoch, i, g.Shape())
+		}
+	}
+	lr := r.Schedule(r.step)
+	r.Optimizer.Step(lr, r.params, grads)
+	pass.Commit()
+	r.step++
+	if r.OnStep != nil {
+		r.OnStep(Progress{Epoch: epoch, Step: r.step - 1, Steps: r.steps, Loss: value, LR: lr})
+	}
+	return nil
+}
