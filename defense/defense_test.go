@@ -1,0 +1,119 @@
+package defense_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/defense"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
+)
+
+var (
+	ctx    = context.Background()
+	threat = attack.Threat{Norm: attack.Linf, Eps: 0.1}
+)
+
+func train(t *testing.T, loss nn.Loss) (clean, robust float64, net nn.Layer) {
+	set, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net = nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
+	tr := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Loss: loss, Schedule: optim.Triangle(3e-3, 80, 200)}
+	require.NoError(t, tr.Run(ctx))
+	x, y := test.Take(300).All()
+	rep, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, x, y, &attack.PGD{Threat: threat, Steps: 20})
+	require.NoError(t, err)
+	return rep.Clean.Value, rep.Worst.Value, net
+}
+
+// Every way of training keeps most of the accuracy and gains robustness against
+// an attack it has not been trained with.
+func TestTrainingHardens(t *testing.T) {
+	_, plain, _ := train(t, nil)
+	pgd := attack.PGD{Threat: threat, Steps: 4}
+	for name, loss := range map[string]nn.Loss{
+		"PGD":         (&defense.AdversarialTraining{Attack: pgd, RampSteps: 40}).Loss,
+		"single step": defense.NewSingleStep(threat, 3).Loss,
+		"TRADES":      (&defense.TRADES{Attack: pgd}).Loss,
+	} {
+		clean, robust, _ := train(t, loss)
+		require.Greater(t, clean, 0.85, name)
+		require.Greater(t, robust, plain+0.2, name)
+		require.Greater(t, robust, 0.65, name)
+	}
+}
+
+func TestHardenedWeightsAreTheSameForAnyNumberOfThreads(t *testing.T) {
+	weights := func(threads int) (out []float64) {
+		tensor.SetThreads(threads)
+		defer tensor.SetThreads(0)
+		set, _, err := dataset.MNISTMini()
+		require.NoError(t, err)
+		net := nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
+		at := &defense.AdversarialTraining{Attack: attack.PGD{Threat: threat, Steps: 3}, RampSteps: 5}
+		require.NoError(t, (&nn.Trainer{Net: net, Data: set.Take(500), Epochs: 1, BatchSize: 50, Loss: at.Loss}).Run(ctx))
+		for _, w := range nn.Params(net) {
+			out = append(out, w.Values()...)
+		}
+		return out
+	}
+	require.Equal(t, weights(1), weights(2))
+}
+
+// At x' = x the divergence that the attacker climbs is the entropy of the
+// reference, and its gradient in the logits is 0.
+func TestDivergenceIsLeastAtTheReference(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	tape := tensor.NewTape()
+	z := tape.Watch(tensor.Normal(r, tensor.Float64, 0, 1, 3, 4))
+	d := defense.Divergence{Reference: tensor.Softmax(z.Clone())}
+	v := d.Values(z, attack.Rows{Y: make([]int, 3), Index: []int{0, 1, 2}})
+	require.Less(t, tensor.MaxAbs(tensor.Grad(tensor.Sum(v), z)[0]), 1e-12)
+	other := tensor.Normal(r, tensor.Float64, 0, 1, 3, 4)
+	w := d.Values(other, attack.Rows{Y: make([]int, 3), Index: []int{0, 1, 2}})
+	for i := range 3 {
+		require.Greater(t, w.At(i), v.At(i))
+	}
+}
+
+func TestBadSettingsGiveAnError(t *testing.T) {
+	set, _, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 10)
+	run := func(l nn.Loss) error { return (&nn.Trainer{Net: net, Data: set, Epochs: 1, Loss: l}).Run(ctx) }
+	require.ErrorContains(t, run((&defense.AdversarialTraining{Attack: attack.PGD{Threat: threat}}).Loss), "0 steps")
+	require.ErrorContains(t, run((&defense.AdversarialTraining{Attack: attack.PGD{Threat: threat, Steps: 1}, RampSteps: -1}).Loss), "RampSteps is -1")
+	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: threat, Steps: 1}, Beta: -1}).Loss), "Beta is -1")
+	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: attack.Threat{Eps: -2}, Steps: 1}}).Loss), "eps is -2")
+}
+
+func ExampleAdversarialTraining() {
+	set, test, err := dataset.MNISTMini()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	small := attack.Threat{Norm: attack.Linf, Eps: 0.05}
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 0)), 28, 28, 1, 64, 10)
+	at := &defense.AdversarialTraining{Attack: attack.PGD{Threat: small, Steps: 5}}
+	trainer := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Loss: at.Loss}
+	if err := trainer.Run(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	x, y := test.Take(200).All()
+	report, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, x, y, &attack.PGD{Threat: small, Steps: 20})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("more than half of the digits hold out:", report.Worst.Value > 0.5)
+	// Output: more than half of the digits hold out: true
+}

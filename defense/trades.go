@@ -1,0 +1,72 @@
+package defense
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// TRADES trains for accuracy on clean examples and for agreement between clean
+// and attacked ones.
+//
+// Zhang et al., ICML 2019, Eq. (5) and Algorithm 1.
+type TRADES struct {
+	// Attack climbs the divergence KL(p(x) ‖ p(x')), whatever its Objective
+	// says, from a random start.
+	Attack attack.PGD
+	// Beta is the weight of agreement; 0 means 6, the paper's 1/λ.
+	Beta float64
+	// RampSteps is as in AdversarialTraining.
+	RampSteps int
+}
+
+// Loss is the mean of CE(z(x), y) + Beta KL(p(x) ‖ p(x')), for nn.Trainer. The
+// attack sees the network in evaluation mode; the gradient flows through both
+// arguments of the divergence.
+func (t *TRADES) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	beta := t.Beta
+	if beta == 0 {
+		beta = 6
+	}
+	if !(beta > 0) {
+		return nil, fmt.Errorf("defense: TRADES: Beta is %v, want above 0", t.Beta)
+	}
+	pgd := t.Attack
+	clean := nn.Classifier{Net: net, Stats: p.Stats}.Logits(b.X)
+	pgd.Objective = Divergence{Reference: tensor.Softmax(clean).Clone()}
+	x, err := perturb(ctx, pgd, t.RampSteps, net, p.Stats, b)
+	if err != nil {
+		return nil, fmt.Errorf("defense: TRADES: %w", err)
+	}
+	n := b.X.Dim(0)
+	logits := net.Forward(p, tensor.Concat(0, b.X, x))
+	own := tensor.Slice(logits, 0, 0, n)
+	attacked := tensor.Slice(logits, 0, n, 2*n)
+	agreement := tensor.Mean(divergence(own, attacked))
+	return tensor.Add(tensor.Mean(tensor.CrossEntropy(own, b.Y)), tensor.MulScalar(agreement, beta)), nil
+}
+
+// divergence is KL(softmax(p) ‖ softmax(q)) of each row of two batches of
+// logits, in nats.
+func divergence(p, q *tensor.Tensor) *tensor.Tensor {
+	lp, lq := tensor.LogSoftmax(p), tensor.LogSoftmax(q)
+	return tensor.Sum(tensor.Mul(tensor.Exp(lp), tensor.Sub(lp, lq)), 1)
+}
+
+var _ attack.Objective = Divergence{}
+
+// Divergence is KL(Reference ‖ p(x')), in nats, up to the reference's entropy: what
+// TRADES's attacker climbs.
+type Divergence struct {
+	// Reference holds probabilities [N, classes] of all inputs under attack.
+	Reference *tensor.Tensor
+}
+
+// Values returns the divergence of each row.
+func (d Divergence) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {
+	ref := tensor.Gather(d.Reference, rows.Index)
+	return tensor.Neg(tensor.Sum(tensor.Mul(ref, tensor.LogSoftmax(logits)), 1))
+}
