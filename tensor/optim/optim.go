@@ -53,8 +53,8 @@ func restore(state map[string]*tensor.Tensor, name string, params []*tensor.Tens
 	slot := zerosLike(params)
 	for i, w := range slot {
 		key := name + "." + strconv.Itoa(i)
-		t, ok := state[key]
-		if !ok {
+		t := state[key]
+		if t == nil {
 			return nil, fmt.Errorf("optim: state has no tensor %q", key)
 		}
 		if t.Len() != w.Len() || t.DType() != w.DType() {
