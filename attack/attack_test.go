@@ -269,7 +269,8 @@ func TestOnATrainedNetwork(t *testing.T) {
 	}
 	require.Greater(t, hit, 60)
 
-	adv, err := pgd.Perturb(ctx, m, x, y)
+	// Inputs may lie on a tape, which belongs to the caller's goroutine.
+	adv, err := pgd.Perturb(ctx, m, tensor.NewTape().Const(x), y)
 	require.NoError(t, err)
 	for _, d := range th.Distance(adv, x) {
 		require.LessOrEqual(t, d, th.Eps)

@@ -74,6 +74,7 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 	if err := checkInputs(m, x, y, nil, Threat{Lo: -1e308, Hi: 1e308}); err != nil {
 		return nil, err
 	}
+	x = offTape(x)
 	const size = 128
 	batches := (len(y) + size - 1) / size
 	errs := make([]error, batches)
@@ -181,6 +182,7 @@ func LossCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD) (
 	if err := a.check(m, x, y); err != nil {
 		return nil, err
 	}
+	x = offTape(x)
 	rows := Rows{Y: y, Target: p.Targets, Index: make([]int, len(y))}
 	for i := range rows.Index {
 		rows.Index[i] = i

@@ -34,6 +34,7 @@ func (a *ascent) run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 	if err := a.check(m, x, y); err != nil {
 		return Result{}, err
 	}
+	x = offTape(x)
 	n := len(y)
 	res := Result{
 		X: x.Clone(), Success: make([]bool, n), Label: make([]int, n),

@@ -95,6 +95,14 @@ func checkPixels[T float](x []T, n int, lo, hi float64) error {
 	return nil
 }
 
+// offTape returns x's value on no tape, so that several goroutines can read it.
+func offTape(x *tensor.Tensor) *tensor.Tensor {
+	if x.Tape() == nil {
+		return x
+	}
+	return x.Clone()
+}
+
 // query runs the model on x and checks its answer. A panic of the model becomes
 // an error.
 func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {

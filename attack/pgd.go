@@ -85,6 +85,7 @@ func (p *PGD) Perturb(ctx context.Context, m Model, x *tensor.Tensor, y []int) (
 	if err := a.check(m, x, y); err != nil {
 		return nil, err
 	}
+	x = offTape(x)
 	n := len(y)
 	out := x.Clone()
 	size := a.batch
@@ -116,7 +117,7 @@ func (a *ascent) perturb(ctx context.Context, m Model, tape *tensor.Tape, out, x
 	if a.targets != nil {
 		rows.Target = a.targets[lo:hi]
 	}
-	x0 := tensor.Slice(x.Detach(), 0, lo, hi).Clone()
+	x0 := tensor.Slice(x, 0, lo, hi)
 	xa := x0.Clone()
 	if a.random {
 		a.threat.Sample(func(i int) *rand.Rand {
