@@ -36,7 +36,6 @@ type node struct {
 	out     *Tensor
 	version uint64 // sum of the operands' storage versions when recorded
 	alpha   float64
-	beta    float64
 	aux     any
 }
 
