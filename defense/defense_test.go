@@ -24,8 +24,8 @@ var (
 func train(t *testing.T, loss nn.Loss) (clean, robust float64, net nn.Layer) {
 	set, test, err := dataset.MNISTMini()
 	require.NoError(t, err)
-	net = nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
-	tr := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Loss: loss, Schedule: optim.Triangle(3e-3, 80, 200)}
+	net = nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 64, 10)
+	tr := nn.Trainer{Net: net, Data: set, Epochs: 10, BatchSize: 50, Loss: loss, Schedule: optim.Triangle(3e-3, 160, 400)}
 	require.NoError(t, tr.Run(ctx))
 	x, y := test.Take(300).All()
 	rep, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, x, y, &attack.PGD{Threat: threat, Steps: 20})
@@ -44,9 +44,9 @@ func TestTrainingHardens(t *testing.T) {
 		"TRADES":      (&defense.TRADES{Attack: pgd}).Loss,
 	} {
 		clean, robust, _ := train(t, loss)
-		require.Greater(t, clean, 0.85, name)
-		require.Greater(t, robust, plain+0.2, name)
-		require.Greater(t, robust, 0.65, name)
+		require.Greater(t, clean, 0.8, name)
+		require.Greater(t, robust, plain+0.4, name)
+		require.Greater(t, robust, 0.5, name)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/defense"
+	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -39,8 +40,8 @@ var (
 		steps: 7, stepSize: 0.1, rate: 5e-3, restartImages: 1000,
 	}
 	miniPlan = plan{
-		newNet: nn.NewMNISTNet, batch: 50, standard: 12, hardened: 40, ramp: 15,
-		steps: 7, stepSize: 0.1, rate: 4e-3, restartImages: 300,
+		newNet: nn.NewMNISTNet, batch: 50, standard: 20, hardened: 30, ramp: 12,
+		steps: 7, stepSize: 0.1, rate: 4e-3, restartImages: 200,
 	}
 	// The network and attack of Madry et al., with a shorter training.
 	fullPlan = plan{
@@ -80,101 +81,101 @@ type outcome struct {
 // experiment trains, attacks and hardens.
 type experiment struct {
 	plan
+	env         *example.Env
 	train, test *dataset.Set
-	seed        uint64
-	progress    func(stage string, done, total int)
 
 	out              outcome
 	plain, resistant nn.Layer
 }
 
-// Streams of random numbers that belong to the seed.
-const (
-	weightStream = iota + 1
-	startStream
-)
-
 // run fills out; when it returns an error, out holds what was reached.
 func (e *experiment) run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
-	e.out.Train, e.out.Test, e.out.Seed, e.out.Threat = e.train.Len(), e.test.Len(), e.seed, threat.String()
+	e.out.Train, e.out.Test, e.out.Seed, e.out.Threat = e.train.Len(), e.test.Len(), e.env.Seed, threat.String()
 	e.out.Standard.Detail, e.out.Hardened.Detail = map[string]*measured{}, map[string]*measured{}
 
-	e.plain = e.newNet(rand.New(rand.NewPCG(e.seed, weightStream)))
-	if err := e.fit(ctx, "training", e.plain, e.standard, 3e-3, nil, &e.out.Standard); err != nil {
+	plain := e.newNet(e.env.Rand("weights"))
+	if err := e.fit(ctx, "training", plain, e.standard, 3e-3, nil, &e.out.Standard); err != nil {
 		return err
 	}
-	if err := e.measure(ctx, "standard network", e.plain, &e.out.Standard); err != nil {
+	e.plain = plain
+	if err := e.measure(ctx, "standard network", plain, &e.out.Standard); err != nil {
 		return err
 	}
-	e.resistant = e.newNet(rand.New(rand.NewPCG(e.seed, weightStream)))
+	resistant := e.newNet(e.env.Rand("weights"))
 	at := &defense.AdversarialTraining{
-		Attack:    attack.PGD{Threat: threat, Steps: e.steps, StepSize: e.stepSize, Seed: e.seed},
+		Attack:    attack.PGD{Threat: threat, Steps: e.steps, StepSize: e.stepSize, Seed: e.env.Seed},
 		RampSteps: e.ramp * (e.train.Len() / e.batch),
 	}
-	if err := e.fit(ctx, "adversarial training", e.resistant, e.hardened, e.rate, at.Loss, &e.out.Hardened); err != nil {
+	if err := e.fit(ctx, "adversarial training", resistant, e.hardened, e.rate, at.Loss, &e.out.Hardened); err != nil {
 		return err
 	}
-	return e.measure(ctx, "hardened network", e.resistant, &e.out.Hardened)
+	e.resistant = resistant
+	return e.measure(ctx, "hardened network", resistant, &e.out.Hardened)
 }
 
 // fit trains a network with a learning rate that rises and falls once.
-func (e *experiment) fit(ctx context.Context, stage string, net nn.Layer, epochs int, rate float64, loss nn.Loss, f *figures) error {
+func (e *experiment) fit(ctx context.Context, name string, net nn.Layer, epochs int, rate float64, loss nn.Loss, f *figures) error {
 	start := time.Now()
 	defer func() { f.Training = time.Since(start).Seconds() }()
 	steps := epochs * (e.train.Len() / e.batch)
+	stage := e.env.Stage(name, steps)
 	t := nn.Trainer{
-		Net: net, Data: e.train, Loss: loss, Epochs: epochs, BatchSize: e.batch, Seed: e.seed,
+		Net: net, Data: e.train, Loss: loss, Epochs: epochs, BatchSize: e.batch, Seed: e.env.Seed,
 		Schedule: optim.Triangle(rate, 3*steps/10, steps),
-		OnStep:   func(p nn.Progress) { e.progress(stage, p.Step+1, p.Steps) },
+		OnStep: func(p nn.Progress) {
+			if p.Step%20 == 0 {
+				stage.Note("loss %.2f", p.Loss)
+			}
+			stage.Done(p.Step + 1)
+		},
 	}
 	return t.Run(ctx)
 }
 
-// attacks are the columns of the table, weakest first.
-func (e *experiment) attacks(stage string) []attack.Attack {
-	return []attack.Attack{
-		&attack.FGSM{Threat: threat},
-		&attack.PGD{
-			Threat: threat, Steps: 40, StepSize: 0.01, Seed: e.seed + startStream,
-			OnProgress: func(done, total int) { e.progress("PGD-40 on the "+stage, done, total) },
-		},
-		&attack.PGD{
-			Threat: threat, Steps: 100, StepSize: 0.01, Restarts: 10, Seed: e.seed + startStream,
-			OnProgress: func(done, total int) { e.progress("PGD-100 x 10 on the "+stage, done, total) },
-		},
+// row is one line of the table: an attack, and where its figure is kept.
+type row struct {
+	name, key string
+	images    int
+	attack    func(progress func(done, total int)) attack.Attack // nil for none
+	into      func(*figures) **float64
+}
+
+// rows are the lines of the table, weakest attack first.
+func (e *experiment) rows() []row {
+	seed := e.env.Seed ^ e.env.Stream("attack")
+	return []row{
+		{"none", "clean", e.test.Len(), nil, func(f *figures) **float64 { return &f.Clean }},
+		{"FGSM", "fgsm", e.test.Len(), func(func(done, total int)) attack.Attack {
+			return &attack.FGSM{Threat: threat}
+		}, func(f *figures) **float64 { return &f.FGSM }},
+		{"PGD-40", "pgd40", e.test.Len(), func(progress func(done, total int)) attack.Attack {
+			return &attack.PGD{Threat: threat, Steps: 40, StepSize: 0.01, Seed: seed, OnProgress: progress}
+		}, func(f *figures) **float64 { return &f.PGD40 }},
+		{"PGD-100, 10 restarts", "pgd100x10", min(e.restartImages, e.test.Len()), func(progress func(done, total int)) attack.Attack {
+			return &attack.PGD{Threat: threat, Steps: 100, StepSize: 0.01, Restarts: 10, Seed: seed, OnProgress: progress}
+		}, func(f *figures) **float64 { return &f.PGD100x10 }},
 	}
 }
 
 // measure attacks a network: on all test images, and with restarts on the first
 // of them.
-func (e *experiment) measure(ctx context.Context, stage string, net nn.Layer, f *figures) error {
+func (e *experiment) measure(ctx context.Context, name string, net nn.Layer, f *figures) error {
 	x, y := e.test.All()
-	model := nn.Classifier{Net: net}
-	start := time.Now()
-	rep, err := attack.Evaluate(ctx, model, x, y)
-	if err != nil {
-		return err
-	}
-	f.Clean = record(f, "clean", rep.Clean, time.Since(start))
-	for i, a := range e.attacks(stage) {
-		into, name := [](**float64){&f.FGSM, &f.PGD40, &f.PGD100x10}[i], [...]string{"fgsm", "pgd40", "pgd100x10"}[i]
-		xa, ya := x, y
-		if n := min(e.restartImages, len(y)); i == 2 {
-			xa, ya = tensor.Slice(x, 0, 0, n), y[:n]
+	for _, r := range e.rows() {
+		var attacks []attack.Attack
+		if r.attack != nil {
+			stage := e.env.Stage(r.name+" on the "+name, r.images)
+			attacks = append(attacks, r.attack(func(done, _ int) { stage.Done(done) }))
 		}
 		start := time.Now()
-		rep, err := attack.Evaluate(ctx, model, xa, ya, a)
+		rep, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, tensor.Slice(x, 0, 0, r.images), y[:r.images], attacks...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", stage, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		*into = record(f, name, rep.Worst, time.Since(start))
+		f.Detail[r.key] = &measured{rep.Worst, time.Since(start).Seconds()}
+		*r.into(f) = &f.Detail[r.key].Value
 	}
 	return nil
-}
-
-func record(f *figures, name string, e attack.Estimate, d time.Duration) *float64 {
-	f.Detail[name] = &measured{e, d.Seconds()}
-	return &e.Value
 }

@@ -1,0 +1,4 @@
+// Package example is the front that the example programs share: the flags -data,
+// -seed, -scale, -out and -json, the progress line, the printed tables, the HTML
+// report and the way a program stops.
+package example

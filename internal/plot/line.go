@@ -1,0 +1,245 @@
+package plot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/color"
+	"math"
+	"strconv"
+
+	stdfont "golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Series is one line of a chart.
+type Series struct {
+	Name string
+	X, Y []float64 // of equal length, at least 1
+	// Lo and Hi bound a shaded band around the line; both nil for none.
+	Lo, Hi []float64
+	Dashed bool
+	// Points marks every value with a dot.
+	Points bool
+}
+
+// LineChart describes a chart of lines over common axes.
+type LineChart struct {
+	Title, X, Y string
+	Series      []Series
+	// LogX and LogY choose logarithmic axes; all values on one are positive.
+	LogX, LogY bool
+	// Percent labels the Y axis in percent of 1 and spans at least 0 to 1.
+	Percent bool
+}
+
+// Size of a chart on paper; a browser scales the SVG to its column.
+const (
+	chartWidth  = 6.4 * vg.Inch
+	chartHeight = 3.6 * vg.Inch
+)
+
+// palette is Okabe and Ito's (2008), which colour-blind readers can tell apart.
+var palette = []color.RGBA{
+	{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
+	{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x40, 0x40, 0x40, 0xff},
+}
+
+// SVG draws the chart as an SVG document.
+func (c LineChart) SVG() ([]byte, error) {
+	p, err := c.draw()
+	if err != nil {
+		return nil, err
+	}
+	canvas := vgsvg.NewWith(vgsvg.UseWH(chartWidth, chartHeight))
+	drawBeside(draw.New(canvas), p)
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// PNG draws the chart as a PNG file.
+func (c LineChart) PNG() ([]byte, error) {
+	p, err := c.draw()
+	if err != nil {
+		return nil, err
+	}
+	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(chartWidth, chartHeight), vgimg.UseDPI(144))}
+	drawBeside(draw.New(canvas), p)
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// drawBeside draws the plot with its legend to the right, where it hides no line.
+func drawBeside(c draw.Canvas, p *plot.Plot) {
+	legend := p.Legend
+	p.Legend = plot.NewLegend()
+	box := legend.Rectangle(c)
+	width := box.Max.X - box.Min.X
+	if width > 0 {
+		width += vg.Points(14)
+		legend.Draw(draw.Crop(c, c.Max.X-c.Min.X-width, 0, 0, vg.Points(-6)))
+	}
+	p.Draw(draw.Crop(c, 0, -max(width, vg.Points(6)), 0, 0))
+}
+
+func (c LineChart) draw() (*plot.Plot, error) {
+	if len(c.Series) == 0 {
+		return nil, fmt.Errorf("plot: chart %q has no series", c.Title)
+	}
+	p := plot.New()
+	c.label(p)
+	for i, s := range c.Series {
+		if err := s.check(c.LogX, c.LogY); err != nil {
+			return nil, fmt.Errorf("plot: chart %q, series %q: %w", c.Title, s.Name, err)
+		}
+		if err := s.addTo(p, palette[i%len(palette)]); err != nil {
+			return nil, fmt.Errorf("plot: chart %q, series %q: %w", c.Title, s.Name, err)
+		}
+	}
+	c.scale(p)
+	return p, nil
+}
+
+// label sets the texts and their fonts.
+func (c LineChart) label(p *plot.Plot) {
+	sans := func(size vg.Length, w stdfont.Weight) font.Font {
+		return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size, Weight: w}
+	}
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.X, c.Y
+	p.Title.TextStyle.Font = sans(12, stdfont.WeightBold)
+	p.Title.Padding = vg.Points(8)
+	p.X.Label.TextStyle.Font, p.Y.Label.TextStyle.Font = sans(10, stdfont.WeightNormal), sans(10, stdfont.WeightNormal)
+	p.X.Tick.Label.Font, p.Y.Tick.Label.Font = sans(9, stdfont.WeightNormal), sans(9, stdfont.WeightNormal)
+	p.Legend.TextStyle.Font = sans(9, stdfont.WeightNormal)
+	p.Legend.ThumbnailWidth = vg.Points(18)
+	p.Legend.Padding = vg.Points(2)
+	p.Legend.Top, p.Legend.Left = true, true
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe4}, color.Gray{0xe4}
+	p.Add(grid)
+}
+
+// scale chooses the axes.
+func (c LineChart) scale(p *plot.Plot) {
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(plainTicks)
+	if c.LogX {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	}
+	switch {
+	case c.LogY:
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	case c.Percent:
+		p.Y.Min, p.Y.Max = min(p.Y.Min, 0), max(p.Y.Max, 1)
+		p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
+	case p.Y.Max > p.Y.Min:
+		room := 0.06 * (p.Y.Max - p.Y.Min)
+		p.Y.Min, p.Y.Max = p.Y.Min-room, p.Y.Max+room
+	}
+	if p.X.Min == p.X.Max && !c.LogX {
+		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
+	}
+}
+
+// ticks places about six labels at round values.
+func ticks(lo, hi float64, label func(v, step float64) string) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((hi-lo)/5)))
+	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+		if (hi-lo)/(m*step) <= 6.5 {
+			step *= m
+			break
+		}
+	}
+	var out []plot.Tick
+	for k := math.Ceil(lo/step - 1e-9); k*step <= hi+1e-9*step; k++ {
+		v := k*step + 0 // -0 becomes 0
+		out = append(out, plot.Tick{Value: v, Label: label(v, step)})
+	}
+	return out
+}
+
+func plainTicks(lo, hi float64) []plot.Tick {
+	return ticks(lo, hi, func(v, step float64) string {
+		return strconv.FormatFloat(math.Round(v/step*1e3)*step/1e3, 'g', 6, 64)
+	})
+}
+
+func percentTicks(lo, hi float64) []plot.Tick {
+	return ticks(lo, hi, func(v, _ float64) string { return fmt.Sprintf("%.4g %%", 100*v) })
+}
+
+func (s Series) check(logX, logY bool) error {
+	n := len(s.X)
+	if n == 0 || len(s.Y) != n {
+		return fmt.Errorf("%d x and %d y values, want as many of both and at least one", n, len(s.Y))
+	}
+	if (s.Lo != nil || s.Hi != nil) && (len(s.Lo) != n || len(s.Hi) != n) {
+		return fmt.Errorf("band of %d and %d values, want %d of each", len(s.Lo), len(s.Hi), n)
+	}
+	for _, axis := range []struct {
+		values []float64
+		log    bool
+	}{{s.X, logX}, {s.Y, logY}, {s.Lo, logY}, {s.Hi, logY}} {
+		for _, v := range axis.values {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return errors.New("a value is not finite")
+			}
+			if axis.log && v <= 0 {
+				return fmt.Errorf("value %v on a logarithmic axis", v)
+			}
+		}
+	}
+	return nil
+}
+
+func (s Series) addTo(p *plot.Plot, c color.RGBA) error {
+	if s.Lo != nil {
+		band := make(plotter.XYs, 0, 2*len(s.X))
+		for i, x := range s.X {
+			band = append(band, plotter.XY{X: x, Y: s.Hi[i]})
+		}
+		for i := len(s.X) - 1; i >= 0; i-- {
+			band = append(band, plotter.XY{X: s.X[i], Y: s.Lo[i]})
+		}
+		poly, err := plotter.NewPolygon(band)
+		if err != nil {
+			return err
+		}
+		poly.Color, poly.LineStyle.Width = color.NRGBA{c.R, c.G, c.B, 0x30}, 0
+		p.Add(poly)
+	}
+	points := make(plotter.XYs, len(s.X))
+	for i, x := range s.X {
+		points[i] = plotter.XY{X: x, Y: s.Y[i]}
+	}
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width = c, vg.Points(1.8)
+	if s.Dashed {
+		line.Dashes = []vg.Length{vg.Points(5), vg.Points(3)}
+	}
+	p.Add(line)
+	thumbs := []plot.Thumbnailer{line}
+	if s.Points || len(s.X) == 1 {
+		dots.Color, dots.Shape, dots.Radius = c, draw.CircleGlyph{}, vg.Points(2.5)
+		p.Add(dots)
+		thumbs = append(thumbs, dots)
+	}
+	if s.Name != "" {
+		p.Legend.Add(s.Name, thumbs...)
+	}
+	return nil
+}
