@@ -104,6 +104,17 @@ func inner[T float](t Threat) T {
 	return max(0, r)
 }
 
+// innerLength is a radius for L2 arithmetic in type T on d values such that
+// rounding the values of a point within it leaves the point within Eps.
+func innerLength[T float](t Threat, d int) float64 {
+	lo, hi := t.box()
+	half := 1.0
+	for T(half)+1 != 1 {
+		half /= 2
+	}
+	return max(0, t.Eps-4*half*math.Sqrt(float64(d))*max(math.Abs(lo), math.Abs(hi), t.Eps/math.Sqrt(float64(d))))
+}
+
 // eachExample calls f with the values of each of the examples of x and x0.
 func eachExample[T float](x, x0 []T, n int, f func(i int, x, x0 []T)) {
 	d := len(x) / n

@@ -1,0 +1,274 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+var _ Attack = (*AutoAttack)(nil)
+
+// Version is one of AutoAttack's fixed sets of attacks.
+type Version string
+
+// Versions of AutoAttack.
+const (
+	// Standard is APGD-CE, APGD-T, FAB-T and Square, for models that answer the
+	// same question in the same way.
+	Standard Version = "standard"
+	// Rand is APGD-CE and APGD-DLR with gradients averaged over 20 answers, for
+	// models that answer at random.
+	Rand Version = "rand"
+)
+
+// AutoAttack is the evaluation without knobs that robustness is compared by: a
+// fixed set of attacks one after the other, each on the inputs that have resisted
+// so far. An input is robust if it is classified right and resists all of them.
+//
+// Standard is, under Linf and L2, APGD-CE (100 steps), APGD-T (9 targets of 100
+// steps), FAB-T (the same) and Square (5000 queries); under L1 APGD-CE has 5
+// restarts and APGD-T 5 targets. With 3 classes APGD-T, which needs 4, gives way
+// to APGD-DLR; with 2 both are left out; the report has a warning then.
+//
+// Croce and Hein, ICML 2020, section 5, with the settings of the public
+// implementation, which the published numbers come from. Random numbers belong to
+// the inputs, so results depend neither on how a batch is cut nor on threads.
+type AutoAttack struct {
+	Threat  Threat  // Linf, L2 or L1, with Eps above 0
+	Version Version // "" means Standard
+	// Seed selects the random numbers.
+	Seed uint64
+	// BatchSize is the number of inputs in a forward pass; 0 means 32.
+	BatchSize int
+	// State names a file that keeps what the finished attacks have found; ""
+	// keeps none. If it exists, the evaluation goes on from it; it must come
+	// from the same inputs, threat, version and seed.
+	State string
+	// OnStage is called after each attack, nil for none.
+	OnStage func(Stage)
+	// OnProgress is called with an attack's name, the number of inputs it is
+	// done with and the number in all; nil for none. Calls do not overlap.
+	OnProgress func(stage string, done, total int)
+}
+
+// Stage says what one attack of AutoAttack did.
+type Stage struct {
+	Name      string   `json:"name"`
+	Attacked  int      `json:"attacked"` // inputs that had resisted so far
+	Broken    int      `json:"broken"`   // of these, those that fell
+	Robust    Estimate `json:"robust"`   // inputs that resist this attack and those before
+	Queries   int      `json:"queries"`
+	Gradients int      `json:"gradients"`
+	Seconds   float64  `json:"seconds"`
+}
+
+// AutoReport is the outcome of AutoAttack.
+type AutoReport struct {
+	Threat   Threat    `json:"threat"`
+	Version  Version   `json:"version"`
+	Seed     uint64    `json:"seed"`
+	Clean    Estimate  `json:"clean"`
+	Robust   Estimate  `json:"robust"` // upper bound of the robust accuracy
+	Stages   []Stage   `json:"stages"`
+	Warnings []Warning `json:"warnings,omitempty"`
+	// Right says for each input whether it is classified right and resisted.
+	Right []bool `json:"right"`
+	// Result holds the adversaries found; its counts are over all attacks of
+	// this call.
+	Result Result `json:"-"`
+}
+
+// Name returns "AutoAttack" for the standard version, "AutoAttack-rand" for the
+// other.
+func (a *AutoAttack) Name() string {
+	if a.Version == Rand {
+		return "AutoAttack-rand"
+	}
+	return "AutoAttack"
+}
+
+// Run attacks inputs x [N, ...] with labels y.
+func (a *AutoAttack) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	rep, err := a.Evaluate(ctx, m, x, y)
+	return rep.Result, err
+}
+
+// Evaluate attacks inputs x [N, ...] with labels y and says what each attack did.
+// When ctx is cancelled the report holds the attacks that were finished.
+func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int) (AutoReport, error) {
+	rep := AutoReport{Threat: a.Threat, Version: or(a.Version, Standard), Seed: a.Seed}
+	if err := a.check(m, x, y); err != nil {
+		return rep, err
+	}
+	x = offTape(x)
+	classes, warnings, err := a.examine(ctx, m, x, y)
+	if err != nil {
+		return rep, err
+	}
+	rep.Warnings = warnings
+	if err := rep.begin(ctx, m, x, y); err != nil {
+		return rep, err
+	}
+	attacks := a.attacks(classes)
+	resumed, err := a.load(&rep, x, y, attacks)
+	if err != nil {
+		return rep, err
+	}
+	for _, st := range attacks[resumed:] {
+		start := time.Now()
+		stage, err := a.stage(ctx, st, m, x, y, &rep)
+		if err != nil {
+			return rep, fmt.Errorf("%s: %w", st.Name(), err)
+		}
+		stage.Seconds = time.Since(start).Seconds()
+		rep.Stages = append(rep.Stages, stage)
+		rep.Robust = stage.Robust
+		if err := a.save(&rep, x, y); err != nil {
+			return rep, err
+		}
+		if a.OnStage != nil {
+			a.OnStage(stage)
+		}
+	}
+	rep.judgeStages(len(y))
+	return rep, nil
+}
+
+func (a *AutoAttack) check(m Model, x *tensor.Tensor, y []int) error {
+	if err := checkInputs(m, x, y, nil, a.Threat); err != nil {
+		return err
+	}
+	switch {
+	case a.Threat.Norm == L0:
+		return errors.New("attack: AutoAttack under l0, want linf, l2 or l1")
+	case a.Threat.Eps == 0:
+		return errors.New("attack: AutoAttack: eps is 0, want more")
+	case a.BatchSize < 0:
+		return fmt.Errorf("attack: AutoAttack: batch size %d, want 0 or more", a.BatchSize)
+	case a.Version != "" && a.Version != Standard && a.Version != Rand:
+		return fmt.Errorf("attack: AutoAttack: version %q, want %q or %q", a.Version, Standard, Rand)
+	}
+	return nil
+}
+
+// begin asks the model about the inputs as they are.
+func (rep *AutoReport) begin(ctx context.Context, m Model, x *tensor.Tensor, y []int) error {
+	answers, err := Predict(ctx, m, x)
+	if err != nil {
+		return err
+	}
+	n := len(y)
+	rep.Right = make([]bool, n)
+	rep.Result = Result{
+		X: x.Clone(), Label: answers, Success: make([]bool, n), Distance: make([]float64, n),
+		Queries: make([]int, n), Gradients: make([]int, n),
+	}
+	for i, l := range answers {
+		rep.Right[i] = l == y[i]
+		rep.Result.Success[i] = !rep.Right[i]
+		rep.Result.Queries[i] = 1
+	}
+	rep.Clean = count(rep.Right)
+	rep.Robust = rep.Clean
+	return nil
+}
+
+// eotRand is the number of answers over which the version for randomised models
+// averages gradients.
+const eotRand = 20
+
+// attacks are those of the version, in order.
+func (a *AutoAttack) attacks(classes int) []Attack {
+	apgd := func(o Objective, restarts, targets int) *APGD {
+		g := &APGD{Threat: a.Threat, Objective: o, Restarts: restarts, TargetClasses: targets, Seed: a.Seed, BatchSize: a.BatchSize}
+		if a.Version == Rand {
+			g.EOT = eotRand
+		}
+		return g
+	}
+	restarts, targets := 1, 9
+	if a.Threat.Norm == L1 {
+		restarts, targets = 5, 5
+	}
+	if a.Version == Rand {
+		out := []Attack{apgd(CrossEntropy{}, 1, 0)}
+		if classes >= 3 {
+			out = append(out, apgd(DLR{}, 1, 0))
+		}
+		return out
+	}
+	out := []Attack{apgd(CrossEntropy{}, restarts, 0)}
+	switch {
+	case classes >= 4:
+		out = append(out, apgd(DLR{}, 1, targets))
+	case classes == 3:
+		out = append(out, apgd(DLR{}, restarts, 0))
+	}
+	return append(out,
+		&FAB{Threat: a.Threat, Seed: a.Seed, BatchSize: a.BatchSize},
+		&Square{Threat: a.Threat, Seed: a.Seed, BatchSize: a.BatchSize})
+}
+
+// prepare gives an attack the names of its inputs and the way to report.
+func (a *AutoAttack) prepare(att Attack, ids []int) {
+	var progress func(done, total int)
+	if a.OnProgress != nil {
+		progress = func(done, total int) { a.OnProgress(att.Name(), done, total) }
+	}
+	switch t := att.(type) {
+	case *APGD:
+		t.ids, t.OnProgress = ids, progress
+	case *FAB:
+		t.ids, t.OnProgress = ids, progress
+	case *Square:
+		t.ids, t.OnProgress = ids, progress
+	}
+}
+
+// stage runs one attack on the inputs that have resisted so far, and counts as
+// broken those of whose adversaries the model, asked again, is wrong.
+func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.Tensor, y []int, rep *AutoReport) (Stage, error) {
+	st := Stage{Name: att.Name()}
+	var ids []int
+	for i, r := range rep.Right {
+		if r {
+			ids = append(ids, i)
+		}
+	}
+	st.Attacked = len(ids)
+	if len(ids) > 0 {
+		labels := make([]int, len(ids))
+		for k, i := range ids {
+			labels[k] = y[i]
+		}
+		a.prepare(att, ids)
+		x0 := tensor.Gather(x, ids)
+		res, err := att.Run(ctx, m, x0, labels)
+		if err != nil {
+			return st, err
+		}
+		again, err := Predict(ctx, m, res.X)
+		if err != nil {
+			return st, err
+		}
+		for k, i := range ids {
+			rep.Result.Queries[i] += res.Queries[k] + 1
+			rep.Result.Gradients[i] += res.Gradients[k]
+			st.Queries += res.Queries[k] + 1
+			st.Gradients += res.Gradients[k]
+			if res.Success[k] && again[k] != y[i] {
+				st.Broken++
+				rep.Right[i] = false
+				rep.Result.Success[i] = true
+				rep.Result.Label[i] = again[k]
+				rep.Result.Distance[i] = res.Distance[k]
+				copyRow(rep.Result.X, i, res.X, k)
+			}
+		}
+	}
+	st.Robust = count(rep.Right)
+	return st, nil
+}

@@ -1,0 +1,417 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+var _ Attack = (*Square)(nil)
+
+// Square is a random search that needs scores only: it changes a square window of
+// the perturbation, of a size that shrinks, and keeps the change if the margin of
+// the true class falls. Every input has random numbers of its own.
+//
+// Andriushchenko, Croce, Flammarion and Hein, ECCV 2020, Algorithms 1 to 3; the L1
+// form is that of Croce and Hein, ICML 2021.
+type Square struct {
+	Threat Threat // Linf, L2 or L1
+	// Queries is the number of windows tried for each input in a run; 0 means
+	// 5000.
+	Queries int
+	// Restarts is the number of runs; 0 means 1.
+	Restarts int
+	// Share is the share of the image that the first windows cover, above 0 to
+	// 1; 0 means 0.8.
+	Share float64
+	// Rescale stretches the schedule of shares, made for 10,000 windows, to
+	// Queries. The standard evaluation does not.
+	Rescale bool
+	// Inclusive lets windows reach the last row and column. The public
+	// implementation, and so the standard evaluation, leaves them out but for
+	// windows as large as the image.
+	Inclusive bool
+	// Seed selects the random numbers.
+	Seed uint64
+	// BatchSize is the number of inputs in a forward pass; 0 means 32.
+	BatchSize int
+	// OnProgress is called with the number of inputs done and the number in
+	// all, nil for none. Calls do not overlap.
+	OnProgress func(done, total int)
+
+	ids []int // names of the inputs for random numbers
+}
+
+// Name returns "Square".
+func (s *Square) Name() string { return "Square" }
+
+// Run attacks images x [N, H, W, C], or [N, H, W] or [N, W], with labels y.
+// Inputs that resist are returned unchanged.
+func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	if err := s.check(m, x, y); err != nil {
+		return Result{}, err
+	}
+	r := &relay{model: m, batch: s.BatchSize, ids: s.ids, progress: s.OnProgress}
+	var res Result
+	var err error
+	if x.DType() == tensor.Float32 {
+		res, err = run(ctx, r, x, y, beginSquare[float32](s, r, x.Shape(), y))
+	} else {
+		res, err = run(ctx, r, x, y, beginSquare[float64](s, r, x.Shape(), y))
+	}
+	if res.X != nil {
+		res.Distance = s.Threat.Distance(res.X, x)
+	}
+	return res, err
+}
+
+func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
+	if err := checkInputs(m, x, y, nil, s.Threat); err != nil {
+		return err
+	}
+	switch {
+	case x.Rank() > 4:
+		return fmt.Errorf("attack: Square: inputs of shape %v, want images [N, H, W, C]", x.Shape())
+	case s.Threat.Norm == L0:
+		return fmt.Errorf("attack: Square under l0, want linf, l2 or l1")
+	case s.Queries < 0 || s.Restarts < 0 || s.BatchSize < 0:
+		return fmt.Errorf("attack: Square: %d queries, %d restarts, batch size %d, want 0 or more of each", s.Queries, s.Restarts, s.BatchSize)
+	case !(s.Share >= 0 && s.Share <= 1):
+		return fmt.Errorf("attack: Square: share %v, want above 0 to 1", s.Share)
+	}
+	return nil
+}
+
+func beginSquare[T float](s *Square, r *relay, shape []int, y []int) func(i int, x0, z []T) trial[T] {
+	h, w, c := 1, shape[len(shape)-1], 1
+	switch len(shape) {
+	case 3:
+		h = shape[1]
+	case 4:
+		h, w, c = shape[1], shape[2], shape[3]
+	}
+	return func(i int, x0, z []T) trial[T] {
+		t := &square[T]{
+			threat: s.Threat, h: h, w: w, c: c, y: y[i], x0: x0,
+			queries: or(s.Queries, 5000), runs: max(1, s.Restarts), share: or(s.Share, 0.8),
+			rescale: s.Rescale, inclusive: s.Inclusive,
+			rng:  rand.New(rand.NewPCG(s.Seed, r.id(i))),
+			best: make([]T, len(x0)), next: make([]T, len(x0)),
+		}
+		t.startRun()
+		return t
+	}
+}
+
+// square is the attack on one image.
+type square[T float] struct {
+	threat             Threat
+	h, w, c, y         int
+	x0                 []T
+	queries, runs      int // of a run, and runs to come with the present one
+	share              float64
+	rescale, inclusive bool
+	rng                *rand.Rand
+
+	best, next []T // the point of the least margin and the one asked about
+	margin     float64
+	i          int // windows tried in the run; -1 before the start's answer
+
+	adversary []T
+	label     int
+}
+
+func (t *square[T]) ask(x []T) int {
+	copy(x, t.next)
+	return 0
+}
+
+func (t *square[T]) found() ([]T, int) { return t.adversary, t.label }
+
+func (t *square[T]) startRun() {
+	t.i = -1
+	if t.threat.Norm == Linf {
+		t.stripes()
+		return
+	}
+	t.tiles()
+}
+
+func (t *square[T]) answer(z []T, _ float64, _ []T) bool {
+	if c := argMax(z); c != t.y {
+		t.adversary, t.label = t.next, c
+		return false
+	}
+	rival := math.Inf(-1)
+	for c, v := range z {
+		if c != t.y {
+			rival = max(rival, float64(v))
+		}
+	}
+	if m := float64(z[t.y]) - rival; t.i < 0 || m < t.margin {
+		t.margin = m
+		t.best, t.next = t.next, t.best
+	}
+	if t.i++; t.i == t.queries {
+		if t.runs--; t.runs == 0 {
+			return false
+		}
+		t.startRun()
+		return true
+	}
+	side := squareSide(t.threat.Norm, windowShare(t.share, t.i, t.queries, t.rescale), t.h, t.w)
+	copy(t.next, t.best)
+	if t.threat.Norm == Linf {
+		t.flip(side)
+	} else {
+		t.exchange(side)
+	}
+	return true
+}
+
+// windowShare is the share of the image that window i of n covers.
+//
+// Andriushchenko et al., ECCV 2020, section 5.
+func windowShare(first float64, i, n int, rescale bool) float64 {
+	if rescale {
+		i = int(float64(i) / float64(n) * 10000)
+	}
+	p := first
+	for _, at := range [...]int{10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000} {
+		if i > at {
+			p /= 2
+		}
+	}
+	return p
+}
+
+// squareSide is the side of a window that covers a share of the image: at least 1
+// for Linf, and odd and at least 3 for the other norms.
+func squareSide(n Norm, share float64, h, w int) int {
+	side := int(math.RoundToEven(math.Sqrt(share * float64(h*w))))
+	if n == Linf {
+		return min(max(side, 1), h, w)
+	}
+	side = max(side, 3)
+	if side%2 == 0 {
+		side++
+	}
+	return min(side, h, w)
+}
+
+func (t *square[T]) sign() T {
+	if t.rng.Uint64()&1 == 0 {
+		return -1
+	}
+	return 1
+}
+
+// corner draws the first row or column of a window.
+func (t *square[T]) corner(size, side int) int {
+	n := size - side
+	if t.inclusive {
+		n++
+	}
+	if n <= 0 {
+		return 0
+	}
+	return t.rng.IntN(n)
+}
+
+// stripes starts from a random sign for each column and channel.
+func (t *square[T]) stripes() {
+	a, b := t.threat.box()
+	e := inner[T](t.threat)
+	for k := range t.w * t.c {
+		s := t.sign() * e
+		for r := range t.h {
+			i := r*t.w*t.c + k
+			t.next[i] = min(T(b), max(T(a), t.x0[i]+s))
+		}
+	}
+}
+
+// flip sets a window of next to one end of the ball, for each channel.
+func (t *square[T]) flip(side int) {
+	a, b := t.threat.box()
+	e := inner[T](t.threat)
+	top, left := t.corner(t.h, side), t.corner(t.w, side)
+	for ch := range t.c {
+		s := t.sign() * e
+		for r := top; r < top+side; r++ {
+			for q := left; q < left+side; q++ {
+				i := (r*t.w+q)*t.c + ch
+				t.next[i] = min(T(b), max(T(a), t.x0[i]+s))
+			}
+		}
+	}
+}
+
+// tiles starts from a grid of bumps with random signs.
+func (t *square[T]) tiles() {
+	s := max(1, min(t.h, t.w)/5)
+	delta := make([]float64, len(t.x0))
+	rows, cols := t.h/s, t.w/s
+	for i := range rows {
+		for j := range cols {
+			e := t.bumps(s)
+			for ch := range t.c {
+				t.addWindow(delta, e, float64(t.sign()), (t.h-rows*s)/2+i*s, (t.w-cols*s)/2+j*s, s, ch)
+			}
+		}
+	}
+	t.place(delta)
+}
+
+func (t *square[T]) addWindow(delta, e []float64, scale float64, top, left, side, ch int) {
+	for r := range side {
+		for q := range side {
+			delta[((top+r)*t.w+left+q)*t.c+ch] += scale * e[r*side+q]
+		}
+	}
+}
+
+// place sets next to the point at the ball's radius in the direction of delta, in
+// the box.
+func (t *square[T]) place(delta []float64) {
+	if t.threat.Norm == L1 {
+		for i, o := range t.x0 {
+			t.next[i] = T(float64(o) + delta[i])
+		}
+		project(t.threat, t.next, t.x0)
+		return
+	}
+	a, b := t.threat.box()
+	scale := innerLength[T](t.threat, len(t.x0)) / (size(L2, delta) + tiny)
+	for i, o := range t.x0 {
+		t.next[i] = T(min(b, max(a, float64(o)+scale*delta[i])))
+	}
+}
+
+// exchange moves part of the perturbation from one window of best to another.
+func (t *square[T]) exchange(side int) {
+	delta := make([]float64, len(t.x0))
+	for i, v := range t.best {
+		delta[i] = float64(v) - float64(t.x0[i])
+	}
+	top1, left1 := t.corner(t.h, side), t.corner(t.w, side)
+	top2, left2 := t.corner(t.h, side), t.corner(t.w, side)
+	norm := t.threat.Norm
+	whole := size(norm, delta)
+	e := t.bumps(side)
+	window := make([]float64, side*side)
+	for ch := range t.c {
+		at := func(r, q int) *float64 { return &delta[(r*t.w+q)*t.c+ch] }
+		// The norms of window 1 and of the union of both.
+		for r := range side {
+			for q := range side {
+				window[r*side+q] = *at(top1+r, left1+q)
+			}
+		}
+		one := size(norm, window)
+		both := power(norm, one)
+		for r := top2; r < top2+side; r++ {
+			for q := left2; q < left2+side; q++ {
+				if inWindow(r, top1, side) && inWindow(q, left1, side) {
+					continue
+				}
+				both += power(norm, math.Abs(*at(r, q)))
+			}
+		}
+		s := float64(t.sign())
+		for i := range window {
+			window[i] = window[i]/(tiny+one) + s*e[i]
+		}
+		n := size(norm, window) + tiny
+		// What the ball still has room for, shared among the channels, and what
+		// the windows give up.
+		free := max(0, power(norm, t.threat.Eps)-power(norm, whole))
+		var target float64
+		if norm == L2 {
+			target = math.Sqrt(free/float64(t.c) + both)
+		} else {
+			target = free + both*float64(t.c)
+		}
+		for r := top2; r < top2+side; r++ {
+			for q := left2; q < left2+side; q++ {
+				*at(r, q) = 0
+			}
+		}
+		for r := range side {
+			for q := range side {
+				*at(top1+r, left1+q) = window[r*side+q] * target / n
+			}
+		}
+	}
+	t.place(delta)
+}
+
+func inWindow(k, from, side int) bool { return k >= from && k < from+side }
+
+// power is v squared for L2 and v for L1: what adds up over disjoint windows.
+func power(n Norm, v float64) float64 {
+	if n == L2 {
+		return v * v
+	}
+	return v
+}
+
+// bumps is a window of two bumps of opposite sign, one above the other or, with
+// probability 1/2, side by side, with norm 1.
+//
+// Andriushchenko et al., ECCV 2020, Eq. (2).
+func (t *square[T]) bumps(side int) []float64 {
+	e := eta(t.threat.Norm, side)
+	if t.rng.Uint64()&1 == 0 {
+		return e
+	}
+	turned := make([]float64, len(e))
+	for r := range side {
+		for q := range side {
+			turned[q*side+r] = e[r*side+q]
+		}
+	}
+	return turned
+}
+
+func eta(n Norm, side int) []float64 {
+	upper := side / 2
+	e := append(bump(n, upper, side), bump(n, side-upper, side)...)
+	for i := upper * side; i < len(e); i++ {
+		e[i] = -e[i]
+	}
+	length := size(n, e)
+	for i := range e {
+		e[i] /= length
+	}
+	return e
+}
+
+// bump falls off from the centre of a window of rows by cols: the squares of
+// radius k around the centre add 1/(k+1)², for L1 1/(k+1)⁴. Its norm is 1.
+func bump(n Norm, rows, cols int) []float64 {
+	b := make([]float64, rows*cols)
+	cr, cc := rows/2, cols/2
+	for k := range max(cr, cc) + 1 {
+		v := 1 / float64((k+1)*(k+1))
+		if n == L1 {
+			v *= v
+		}
+		for r := max(0, cr-k); r < min(rows, cr+k+1); r++ {
+			for q := max(0, cc-k); q < min(cols, cc+k+1); q++ {
+				b[r*cols+q] += v
+			}
+		}
+	}
+	length := size(n, b)
+	if length == 0 { // no rows
+		return b
+	}
+	for i := range b {
+		b[i] /= length
+	}
+	return b
+}

@@ -1,0 +1,158 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Warning is a sign that an evaluation may be worth less than it seems.
+type Warning struct {
+	Kind WarningKind `json:"kind"`
+	Text string      `json:"text"`
+}
+
+// WarningKind says what a warning is about.
+type WarningKind string
+
+// Kinds of warnings. All but GradientFreeWins and the last are found before the
+// attacks, on the first inputs.
+const (
+	// RandomizedModel: the model answers the same question differently.
+	RandomizedModel WarningKind = "randomized model"
+	// SoftmaxOutput: the model returns probabilities instead of logits.
+	SoftmaxOutput WarningKind = "softmax output"
+	// ZeroGradient: the gradient of the objective is exactly 0 at some inputs.
+	ZeroGradient WarningKind = "zero gradient"
+	// FewClasses: some attacks cannot run.
+	FewClasses WarningKind = "few classes"
+	// GradientFreeWins: Square broke inputs that all attacks with gradients
+	// had left, more than one in 500, so the gradients may be masked.
+	GradientFreeWins WarningKind = "gradient-free attack wins"
+)
+
+// examined is the number of inputs that a model is examined with.
+const examined = 64
+
+// Thresholds of the public implementation.
+const (
+	answersDiffer = 1e-4 // L2 distance of answers, each scaled to length 1
+	sumsToOne     = 1e-5
+	squareGain    = 0.002 // share of the inputs
+)
+
+// examine looks at the model's answers to the first inputs.
+func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y []int) (classes int, ws []Warning, err error) {
+	n := min(examined, len(y))
+	rows := Rows{Y: y[:n], Index: make([]int, n)}
+	for i := range rows.Index {
+		rows.Index[i] = i
+	}
+	x = tensor.Slice(x, 0, 0, n)
+	warn := func(k WarningKind, format string, args ...any) {
+		ws = append(ws, Warning{k, fmt.Sprintf(format, args...)})
+	}
+	tape := tensor.NewTape()
+	w := tape.Watch(x)
+	logits, err := query(m, w, rows)
+	if err != nil {
+		return 0, nil, err
+	}
+	z := logits.Clone()
+	classes = z.Dim(1)
+
+	var objective Objective = DLR{}
+	if classes < 3 {
+		objective = CrossEntropy{}
+	}
+	flat := 0
+	g := inputGradient(objective.Values(logits, rows), w)
+	for _, s := range rowSums(g) {
+		if s == 0 {
+			flat++
+		}
+	}
+	if flat > 0 {
+		warn(ZeroGradient, "the gradient is exactly 0 at %d of the first %d inputs: attacks that follow it cannot move there", flat, n)
+	}
+	if isDistribution(z) {
+		warn(SoftmaxOutput, "the model returns probabilities, want logits: attacks that climb the cross-entropy are weaker on them")
+	}
+	if need := 4; classes < need && a.Version != Rand {
+		warn(FewClasses, "%d classes: APGD-T needs %d and is not run", classes, need)
+	}
+	if a.Version == Rand {
+		return classes, ws, nil
+	}
+	for range 4 {
+		if err := ctx.Err(); err != nil {
+			return 0, nil, fmt.Errorf("attack: stopped: %w", err)
+		}
+		again, err := query(m, tape.Const(x), rows)
+		if err != nil {
+			return 0, nil, err
+		}
+		if farthest(z, again) > answersDiffer {
+			warn(RandomizedModel, "the model answers the same inputs differently: use the version %q", Rand)
+			break
+		}
+	}
+	return classes, ws, nil
+}
+
+// rowSums returns the sum of magnitudes of each example.
+func rowSums(g *tensor.Tensor) []float64 {
+	out := make([]float64, g.Dim(0))
+	d := g.Len() / len(out)
+	for i, v := range g.Values() {
+		out[i/d] += math.Abs(v)
+	}
+	return out
+}
+
+// isDistribution says whether all rows are probabilities.
+func isDistribution(z *tensor.Tensor) bool {
+	k := z.Dim(1)
+	v := z.Values()
+	for i := 0; i < len(v); i += k {
+		sum := 0.0
+		for _, p := range v[i : i+k] {
+			if p < 0 || p > 1 {
+				return false
+			}
+			sum += p
+		}
+		if math.Abs(sum-1) > sumsToOne {
+			return false
+		}
+	}
+	return true
+}
+
+// farthest is the largest distance of two rows of logits, each scaled to length 1.
+func farthest(a, b *tensor.Tensor) float64 {
+	k := a.Dim(1)
+	av, bv := a.Values(), b.Values()
+	far := 0.0
+	for i := 0; i < len(av); i += k {
+		na, nb := size(L2, av[i:i+k])+tiny, size(L2, bv[i:i+k])+tiny
+		d := make([]float64, k)
+		for j := range d {
+			d[j] = av[i+j]/na - bv[i+j]/nb
+		}
+		far = max(far, size(L2, d))
+	}
+	return far
+}
+
+// judgeStages adds the warning that only the finished stages can give.
+func (rep *AutoReport) judgeStages(n int) {
+	for _, s := range rep.Stages {
+		if s.Name == (&Square{}).Name() && float64(s.Broken) > squareGain*float64(n) {
+			rep.Warnings = append(rep.Warnings, Warning{GradientFreeWins, fmt.Sprintf(
+				"Square broke %d inputs that the attacks with gradients had left: the model may mask its gradients", s.Broken)})
+		}
+	}
+}
