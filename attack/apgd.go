@@ -103,7 +103,7 @@ func (a *APGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 }
 
 func (a *APGD) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, nil, a.Threat); err != nil {
+	if err := checkInputs(m, x, y, a.Threat); err != nil {
 		return err
 	}
 	switch {
@@ -454,36 +454,4 @@ func (t *apgd[T]) sparseMove() {
 		}
 	}
 	t.project(t.x)
-}
-
-// kth returns the element of rank k, from 0, of v in ascending order, by
-// quickselect; v is reordered.
-func kth(v []float64, k int) float64 {
-	lo, hi := 0, len(v)-1
-	for lo < hi {
-		pivot := v[lo+(hi-lo)/2]
-		i, j := lo, hi
-		for i <= j {
-			for v[i] < pivot {
-				i++
-			}
-			for v[j] > pivot {
-				j--
-			}
-			if i <= j {
-				v[i], v[j] = v[j], v[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case k <= j:
-			hi = j
-		case k >= i:
-			lo = i
-		default:
-			return v[k]
-		}
-	}
-	return v[lo]
 }

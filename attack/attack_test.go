@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,10 +44,16 @@ func threats() []Threat {
 }
 
 func attacks(th Threat) []Attack {
-	return []Attack{
+	out := []Attack{
 		&FGSM{Threat: th}, &BIM{Threat: th, Steps: 5}, &PGD{Threat: th, Steps: 5, Restarts: 2},
 		&PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
 	}
+	if th.Norm == L0 {
+		return out
+	}
+	return append(out, &APGD{Threat: th, Steps: 8}, &APGD{Threat: th, Steps: 8, TargetClasses: 9, Restarts: 2},
+		&APGD{Threat: th, Steps: 8, EOT: 3}, &FAB{Threat: th, Steps: 5}, &FAB{Threat: th, Steps: 5, Restarts: 2, Minimize: true},
+		&Square{Threat: th, Queries: 20}, &Square{Threat: th, Queries: 10, Restarts: 2, Rescale: true, Inclusive: true})
 }
 
 // Every attack stays in its ball and box exactly, measured in float64; leaves
@@ -157,6 +164,34 @@ func TestL0ProjectionIsNearest(t *testing.T) {
 
 // The example of a point outside ball and box whose clipped ball projection is
 // not the nearest point.
+// However small the radius against the rounding of the type, a projection keeps
+// what fits; a NaN goes back to the input.
+func TestSmallRadiiInSinglePrecision(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	const d = 3072
+	x0 := tensor.Uniform(r, tensor.Float32, 0, 1, 1, d)
+	for _, th := range []Threat{{Norm: L1, Eps: 1e-4}, {Norm: L2, Eps: 1e-5}, {Norm: L2, Eps: 1e-3}, {Norm: L1, Eps: 1}} {
+		x := tensor.Add(x0, tensor.Normal(r, tensor.Float32, 0, 1, 1, d)).Clone()
+		x.Set(math.NaN(), 0, 5)
+		th.Project(x, x0)
+		got := th.Distance(x, x0)[0]
+		require.LessOrEqual(t, got, th.Eps)
+		require.Greater(t, got, 0.2*th.Eps, "%v", th)
+		require.Equal(t, x0.At(0, 5), x.At(0, 5))
+	}
+}
+
+// Gradients below what a float32 can divide by still say where to go.
+func TestTinyGradientsMove(t *testing.T) {
+	x0 := tensor.Full(tensor.Float32, 0.5, 1, 4)
+	for _, norm := range []Norm{Linf, L2, L1, L0} {
+		x := x0.Clone()
+		g := tensor.FromFloat32([]float32{1e-41, -2e-41, 0, 1e-42}, 1, 4)
+		Threat{Norm: norm, Eps: 1}.Step(x, g, x0, 0.1)
+		require.Less(t, x.At(0, 1), 0.5, "%v", norm)
+	}
+}
+
 func TestL2ProjectionIsNotClippedScaling(t *testing.T) {
 	x0, x := tensor.FromFloat64([]float64{0.9, 0.5}, 1, 2), tensor.FromFloat64([]float64{1.9, 0.9}, 1, 2)
 	th := Threat{Norm: L2, Eps: 0.3}
@@ -198,8 +233,8 @@ func TestObjectives(t *testing.T) {
 		{DLR{}, 0, nil, -(3. - 2) / (3 - 1)},
 		{DLR{}, 2, nil, -(2. - 3) / (3 - 1)},
 		{DLR{}, 0, []int{1}, -(3. - 1) / (3 - 0.5*(1+0))},
-		{CrossEntropy{}, 0, nil, math.Log(1 + math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
-		{CrossEntropy{}, 0, []int{0}, -math.Log(1 + math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
+		{CrossEntropy{}, 0, nil, math.Log(math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
+		{CrossEntropy{}, 1, []int{0}, -math.Log(math.Exp(-2) + math.Exp(-1) + math.Exp(-3))},
 	} {
 		got := c.o.Values(z, Rows{Y: []int{c.y}, Target: c.target, Index: []int{0}})
 		require.InDelta(t, c.want, got.At(0), 1e-9, "%T%+v", c.o, c)
@@ -277,6 +312,100 @@ func TestOnATrainedNetwork(t *testing.T) {
 	}
 }
 
+// The objective is worth climbing however sure the model is: scaling its logits
+// changes neither what PGD finds nor how it gets there by more than rounding does.
+func TestScaledLogitsHideNothing(t *testing.T) {
+	m, x, y := trained(t)
+	for _, th := range []Threat{{Norm: Linf, Eps: 0.08}, {Norm: L2, Eps: 1}} {
+		pgd := &PGD{Threat: th, Steps: 20}
+		plain, err := pgd.Run(ctx, m, x, y)
+		require.NoError(t, err)
+		scaled, err := pgd.Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(m.Logits(x), 100) }), x, y)
+		require.NoError(t, err)
+		differ := 0
+		for i := range y {
+			if plain.Success[i] != scaled.Success[i] {
+				differ++
+			}
+		}
+		require.LessOrEqual(t, differ, len(y)/100*3)
+	}
+}
+
+func TestMarginConfidenceIsReached(t *testing.T) {
+	m, x, y := trained(t)
+	lead := func(confidence float64) (mean float64) {
+		res, err := (&PGD{Threat: Threat{Norm: Linf, Eps: 0.3}, Steps: 30, Objective: Margin{Confidence: confidence}}).Run(ctx, m, x, y)
+		require.NoError(t, err)
+		v := Margin{}.Values(m.Logits(res.X), Rows{Y: y})
+		for i := range y {
+			require.Equal(t, res.Success[i], res.Label[i] != y[i])
+			mean += v.At(i) / float64(len(y))
+		}
+		return mean
+	}
+	little, much := lead(0), lead(6)
+	require.Less(t, little, 4.)
+	require.Greater(t, much, 5.5)
+}
+
+// An attack with targets may change wrong answers; it does not make them right in
+// the report.
+func TestTargetedAttacksDoNotImproveTheModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	m := randomModel(r, 5, 4, tensor.Float32)
+	x := tensor.Uniform(r, tensor.Float32, 0, 1, 80, 5)
+	answers, err := Predict(ctx, m, x)
+	require.NoError(t, err)
+	y, target := make([]int, 80), make([]int, 80)
+	for i, a := range answers {
+		y[i] = (a + i%2) % 4 // half of them wrong
+		target[i] = (y[i] + 1) % 4
+	}
+	rep, err := Evaluate(ctx, m, x, y, &PGD{Threat: Threat{Norm: Linf, Eps: 0.5}, Steps: 10, Targets: target})
+	require.NoError(t, err)
+	require.LessOrEqual(t, rep.Attacks[0].Accuracy.Right, rep.Clean.Right)
+	require.Contains(t, rep.Attacks[0].Settings, "PGD-10 under linf 0.5")
+	require.Contains(t, rep.Attacks[0].Settings, "targeted")
+}
+
+// Cancelling ends all batches within a question; so does an error in one of them.
+func TestNoBatchBeginsAfterTheEnd(t *testing.T) {
+	x, y := tensor.Full(tensor.Float32, 0.5, 1000, 3), make([]int, 1000)
+	for _, fail := range []bool{false, true} {
+		var calls atomic.Int32
+		ctx, cancel := context.WithCancel(ctx)
+		m := function(func(x *tensor.Tensor) *tensor.Tensor {
+			if calls.Add(1) == 3 {
+				if fail {
+					panic("no")
+				}
+				cancel()
+			}
+			return tensor.MulScalar(x, 1)
+		})
+		res, err := (&PGD{Threat: Threat{Eps: 0.1}, Steps: 50}).Run(ctx, m, x, y)
+		if fail {
+			require.ErrorContains(t, err, "model panicked")
+		} else {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		require.LessOrEqual(t, calls.Load(), int32(3+tensor.Threads()))
+		require.Equal(t, -1, res.Label[999])
+		cancel()
+	}
+}
+
+// FGSM asks about the input and about the result, and no more.
+func TestFGSMAsksTwice(t *testing.T) {
+	x := tensor.FromFloat32([]float32{0.9, 0.1, 0.1, 0.9}, 2, 2)
+	m := function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(x, 1) })
+	res, err := (&FGSM{Threat: Threat{Eps: 0.1}}).Run(ctx, m, x, []int{0, 0})
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 1}, res.Queries)
+	require.Equal(t, []int{1, 0}, res.Gradients)
+}
+
 func TestClopperPearson(t *testing.T) {
 	// Known values: 0 of 10 gives 1 - 0.025^(1/10); 8 of 10 gives [0.4439, 0.9748].
 	e := NewEstimate(0, 10)
@@ -323,10 +452,28 @@ func TestBadInputGivesAnError(t *testing.T) {
 		"model panicked on 2 inputs from 0 on: tensor: MatMul": func() (Result, error) {
 			return (&FGSM{Threat: th}).Run(ctx, m, tensor.Zeros(tensor.Float32, 2, 4), y)
 		},
+		"target of input 1 is its label": func() (Result, error) {
+			return (&FGSM{Threat: th, Targets: []int{0, 2}}).Run(ctx, m, x, y)
+		},
+		"step size +Inf": func() (Result, error) {
+			return (&PGD{Threat: th, Steps: 1, StepSize: math.Inf(1)}).Run(ctx, m, x, y)
+		},
+		"-5 restarts": func() (Result, error) { return (&PGD{Threat: th, Steps: 1, Restarts: -5}).Run(ctx, m, x, y) },
+		"objective panicked on 2 inputs from 0 on: attack: DLR: 2 classes": func() (Result, error) {
+			return (&PGD{Threat: th, Steps: 1, Objective: DLR{}}).Run(ctx, randomModel(r, 3, 2, tensor.Float32), x, []int{0, 1})
+		},
 	} {
 		_, err := f()
 		require.ErrorContains(t, err, want)
 	}
+	_, err := Predict(ctx, m, nil)
+	require.ErrorContains(t, err, "must be a batch")
+	_, err = Predict(ctx, m, nan)
+	require.ErrorContains(t, err, "pixel 2 of input 1 is NaN, want a finite number")
+	_, err = Evaluate(ctx, m, x, y, nil)
+	require.ErrorContains(t, err, "attack 0 of 1 is nil")
+	require.PanicsWithValue(t, "attack: Project: attack: eps is -1, want a finite number from 0 on", func() { Threat{Norm: L0, Eps: -1}.Project(x.Clone(), x) })
+	require.Panics(t, func() { Threat{Norm: 7}.Project(x.Clone(), x) })
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	res, err := (&PGD{Threat: th, Steps: 5}).Run(cancelled, m, x, y)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
-	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -48,9 +48,11 @@ func (e Estimate) String() string {
 
 // AttackReport says how a model fared under one attack.
 type AttackReport struct {
-	Name      string   `json:"name"`
+	Name string `json:"name"`
+	// Settings describes the attack in full, if it has a String method.
+	Settings  string   `json:"settings,omitempty"`
 	Accuracy  Estimate `json:"accuracy"`
-	Right     []bool   `json:"-"` // still right under the attack, for each input
+	Right     []bool   `json:"-"` // right by itself and under the attack, for each input
 	Queries   int      `json:"queries"`
 	Gradients int      `json:"gradients"`
 	Seconds   float64  `json:"seconds"`
@@ -67,57 +69,63 @@ type Report struct {
 	Right []bool `json:"-"`
 }
 
+// predictBatch is the number of inputs in a forward pass that needs no gradient.
+const predictBatch = 128
+
 // Predict returns the model's answers to x [N, ...], worked out in batches on
 // several threads.
 func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
-	y := make([]int, x.Dim(0))
-	if err := checkInputs(m, x, y, nil, Threat{Lo: -1e308, Hi: 1e308}); err != nil {
+	if err := checkBatch(m, x); err != nil {
+		return nil, err
+	}
+	if err := checkPixels(x, "a finite number", finite); err != nil {
 		return nil, err
 	}
 	x = offTape(x)
-	const size = 128
-	batches := (len(y) + size - 1) / size
-	errs := make([]error, batches)
-	par.For(batches, 1, func(lo, hi int) {
-		tape := tensor.NewTape()
-		for b := lo; b < hi; b++ {
-			if errs[b] = ctx.Err(); errs[b] != nil {
-				return
-			}
-			tape.Reset()
-			from, to := b*size, min(len(y), (b+1)*size)
-			index := make([]int, to-from)
-			for i := range index {
-				index[i] = from + i
-			}
-			logits, err := query(m, tape.Const(tensor.Slice(x, 0, from, to)), Rows{Y: make([]int, to-from), Index: index})
-			if err != nil {
-				errs[b] = err
-				return
-			}
-			copy(y[from:to], tensor.ArgMax(logits))
+	y := make([]int, x.Dim(0))
+	err := inBatches(ctx, len(y), predictBatch, nil, func(_ context.Context, tape *tensor.Tape, lo, hi int) error {
+		tape.Reset()
+		logits, err := query(m, tape.Const(tensor.Slice(x, 0, lo, hi)), Rows{Index: between(lo, hi)})
+		if err != nil {
+			return err
 		}
+		copy(y[lo:hi], tensor.ArgMax(logits))
+		return nil
 	})
-	return y, errors.Join(errs...)
+	if err != nil {
+		return nil, err
+	}
+	return y, nil
 }
 
 // Evaluate measures the accuracy of a model on inputs x [N, ...] with labels y:
-// clean, under each of the attacks, and under the worst of them for each input.
-// On an error, or when ctx is cancelled, the report holds what was finished.
+// clean, under each of the attacks, and under the worst of them for each input. An
+// input that is wrong by itself counts as wrong under every attack, whatever an
+// attack with targets makes of it. On an error, or when ctx is cancelled, the
+// report holds what was finished.
 func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks ...Attack) (Report, error) {
 	var rep Report
-	if err := checkInputs(m, x, y, nil, Threat{Lo: -1e308, Hi: 1e308}); err != nil {
+	for i, a := range attacks {
+		if a == nil {
+			return rep, fmt.Errorf("attack: attack %d of %d is nil", i, len(attacks))
+		}
+	}
+	if err := checkBatch(m, x); err != nil {
+		return rep, err
+	}
+	if err := checkLabels(x, y); err != nil {
 		return rep, err
 	}
 	answers, err := Predict(ctx, m, x)
 	if err != nil {
 		return rep, err
 	}
-	rep.Right = make([]bool, len(y))
+	clean := make([]bool, len(y))
 	for i, a := range answers {
-		rep.Right[i] = a == y[i]
+		clean[i] = a == y[i]
 	}
-	rep.Clean = count(rep.Right)
+	rep.Right = slices.Clone(clean)
+	rep.Clean = count(clean)
 	rep.Worst = rep.Clean
 	for _, a := range attacks {
 		start := time.Now()
@@ -125,18 +133,31 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if err != nil {
 			return rep, fmt.Errorf("%s: %w", a.Name(), err)
 		}
-		ar := AttackReport{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
-		for i := range y {
-			ar.Right[i] = res.Label[i] == y[i]
-			rep.Right[i] = rep.Right[i] && ar.Right[i]
-			ar.Queries += res.Queries[i]
-			ar.Gradients += res.Gradients[i]
+		if len(res.Label) != len(y) {
+			return rep, fmt.Errorf("%s: attack returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
 		}
+		ar := AttackReport{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
+		if s, ok := a.(fmt.Stringer); ok {
+			ar.Settings = s.String()
+		}
+		for i := range y {
+			ar.Right[i] = clean[i] && res.Label[i] == y[i]
+			rep.Right[i] = rep.Right[i] && ar.Right[i]
+		}
+		ar.Queries, ar.Gradients = total(res.Queries), total(res.Gradients)
 		ar.Accuracy = count(ar.Right)
 		rep.Attacks = append(rep.Attacks, ar)
 		rep.Worst = count(rep.Right)
 	}
 	return rep, nil
+}
+
+func total(counts []int) int {
+	n := 0
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
 
 func count(right []bool) Estimate {
@@ -150,25 +171,42 @@ func count(right []bool) Estimate {
 }
 
 // EpsCurve returns the accuracy under PGD at each of the given radii, with the
-// other settings those of p. An input that falls at one radius counts as fallen
-// at all larger ones, which include it; eps is in ascending order.
+// other settings those of p, which has no Targets. An input that falls at one
+// radius counts as fallen at all larger ones, which include it; eps is in
+// ascending order.
 func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, eps []float64) ([]Estimate, error) {
+	if p.Targets != nil {
+		return nil, errors.New("attack: EpsCurve: attack with targets, want none")
+	}
+	if err := checkBatch(m, x); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(x, y); err != nil {
+		return nil, err
+	}
 	right := make([]bool, len(y))
+	left := between(0, len(y))
 	for i := range right {
 		right[i] = true
 	}
 	var out []Estimate
 	for k, e := range eps {
-		if k > 0 && e < eps[k-1] {
+		if k > 0 && !(e >= eps[k-1]) {
 			return out, fmt.Errorf("attack: EpsCurve: radius %v after %v, want ascending order", e, eps[k-1])
 		}
-		p.Threat.Eps = e
-		res, err := p.Run(ctx, m, x, y)
-		if err != nil {
-			return out, err
-		}
-		for i := range right {
-			right[i] = right[i] && res.Label[i] == y[i]
+		if len(left) > 0 {
+			p.Threat.Eps, p.ids = e, left
+			rows := rowsOf(left, y, nil)
+			res, err := p.Run(ctx, m, tensor.Gather(x, left), rows.Y)
+			if err != nil {
+				return out, err
+			}
+			left = nil
+			for i, k := range rows.Index {
+				if right[k] = res.Label[i] == y[k]; right[k] {
+					left = append(left, k)
+				}
+			}
 		}
 		out = append(out, count(right))
 	}
@@ -176,38 +214,29 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 }
 
 // LossCurve returns the mean objective over the inputs before each step of p and
-// after the last one. Unlike Run, every input makes every step.
+// after the last one. Unlike in Run, every input makes every step.
 func LossCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD) ([]float64, error) {
 	a := p.ascent(x)
 	if err := a.check(m, x, y); err != nil {
 		return nil, err
 	}
 	x = offTape(x)
-	rows := Rows{Y: y, Target: p.Targets, Index: make([]int, len(y))}
-	for i := range rows.Index {
-		rows.Index[i] = i
+	values := make([][]float64, a.steps+1) // by step and input
+	for s := range values {
+		values[s] = make([]float64, len(y))
 	}
-	xa := x.Clone()
-	if a.random {
-		a.threat.Sample(func(i int) *rand.Rand { return rand.New(rand.NewPCG(a.seed, uint64(i))) }, xa, x)
+	err := inBatches(ctx, len(y), or(a.batch, defaultBatch), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		_, err := a.follow(ctx, m, tape, x, rowsOf(between(lo, hi), y, a.targets), func(step int, v *tensor.Tensor) {
+			copy(values[step][lo:hi], v.Values())
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	var out []float64
-	tape := tensor.NewTape()
-	for {
-		if err := ctx.Err(); err != nil {
-			return out, fmt.Errorf("attack: stopped: %w", err)
-		}
-		tape.Reset()
-		w := tape.Watch(xa)
-		logits, err := query(m, w, rows)
-		if err != nil {
-			return out, err
-		}
-		values := a.objective.Values(logits, rows)
-		out = append(out, tensor.Mean(values).Item())
-		if len(out) > a.steps {
-			return out, nil
-		}
-		a.threat.Step(xa, inputGradient(values, w), x, a.stepSize)
+	out := make([]float64, len(values))
+	for s, v := range values {
+		out[s] = stat.Mean(v, nil)
 	}
+	return out, nil
 }

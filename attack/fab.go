@@ -88,7 +88,7 @@ func (f *FAB) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 }
 
 func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, nil, f.Threat); err != nil {
+	if err := checkInputs(m, x, y, f.Threat); err != nil {
 		return err
 	}
 	switch {
@@ -102,15 +102,6 @@ func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
 		return fmt.Errorf("attack: FAB: eta is %v, want 1 or more", f.Eta)
 	}
 	return nil
-}
-
-// or returns v, or what its zero means.
-func or[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
 }
 
 func beginFAB[T float](f *FAB, r *relay, y []int) func(i int, x0, z []T) trial[T] {
@@ -256,24 +247,4 @@ func (t *fab[T]) step(lead float64, g []T) {
 		u := (1-alpha)*(float64(v)+t.eta*float64(t.d1[i])) + alpha*(float64(t.x0[i])+t.eta*float64(t.d2[i]))
 		t.x[i] = T(min(hi, max(lo, u)))
 	}
-}
-
-// size is the norm of v.
-func size[T float](n Norm, v []T) float64 {
-	s := 0.0
-	for _, e := range v {
-		a := math.Abs(float64(e))
-		switch n {
-		case Linf:
-			s = max(s, a)
-		case L2:
-			s += a * a
-		case L1:
-			s += a
-		}
-	}
-	if n == L2 {
-		return math.Sqrt(s)
-	}
-	return s
 }

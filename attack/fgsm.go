@@ -28,8 +28,14 @@ func (f *FGSM) Name() string { return "FGSM" }
 
 // Run attacks inputs x [N, ...] with labels y.
 func (f *FGSM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
-	p := PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize}
-	return p.Run(ctx, m, x, y)
+	return f.pgd().Run(ctx, m, x, y)
+}
+
+// String describes all that matters for the outcome.
+func (f *FGSM) String() string { return describe(f, f.pgd()) }
+
+func (f *FGSM) pgd() *PGD {
+	return &PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize}
 }
 
 // BIM is the basic iterative method: small steps from the input itself.
@@ -49,10 +55,13 @@ func (b *BIM) Name() string { return fmt.Sprintf("BIM-%d", b.Steps) }
 
 // Run attacks inputs x [N, ...] with labels y.
 func (b *BIM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
-	size := b.StepSize
-	if size == 0 {
-		size = b.Threat.Eps / float64(max(1, b.Steps))
-	}
-	p := PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize}
-	return p.Run(ctx, m, x, y)
+	return b.pgd().Run(ctx, m, x, y)
+}
+
+// String describes all that matters for the outcome.
+func (b *BIM) String() string { return describe(b, b.pgd()) }
+
+func (b *BIM) pgd() *PGD {
+	size := or(b.StepSize, b.Threat.Eps/float64(max(1, b.Steps)))
+	return &PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize}
 }

@@ -3,15 +3,15 @@ package attack
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 
-	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// ascent is projected steepest ascent on an objective, the loop of all gradient
-// attacks.
+// ascent is projected steepest ascent on an objective, the loop of PGD and its
+// relatives.
 type ascent struct {
 	threat    Threat
 	objective Objective
@@ -21,6 +21,7 @@ type ascent struct {
 	random    bool // start at a random point of the set
 	targets   []int
 	seed      uint64
+	ids       []int // names of the inputs for random numbers; nil for 0, 1, ...
 	batch     int
 	progress  func(done, total int)
 }
@@ -35,64 +36,61 @@ func (a *ascent) run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 		return Result{}, err
 	}
 	x = offTape(x)
-	n := len(y)
+	res := newResult(x)
+	total := newCurve(a.steps)
+	var mu sync.Mutex
+	err := inBatches(ctx, len(y), or(a.batch, defaultBatch), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		w := &climb{ascent: a, model: m, tape: tape, res: &res, x: x, y: y, curve: newCurve(a.steps)}
+		err := w.attack(ctx, lo, hi)
+		mu.Lock()
+		defer mu.Unlock()
+		total.add(w.curve)
+		return err
+	})
+	res.Distance = a.threat.Distance(res.X, x)
+	res.Loss = total.mean()
+	return res, err
+}
+
+// newResult is the outcome of an attack that has not begun.
+func newResult(x *tensor.Tensor) Result {
+	n := x.Dim(0)
 	res := Result{
 		X: x.Clone(), Success: make([]bool, n), Label: make([]int, n),
 		Queries: make([]int, n), Gradients: make([]int, n),
 	}
-	size := a.batch
-	if size == 0 {
-		size = defaultBatch
+	for i := range res.Label {
+		res.Label[i] = -1
 	}
-	batches := (n + size - 1) / size
-	curves := make([]curve, batches)
-	errs := make([]error, batches)
-	var mu sync.Mutex
-	done := 0
-	par.For(batches, 1, func(lo, hi int) {
-		tape := tensor.NewTape()
-		for b := lo; b < hi; b++ {
-			w := &climb{ascent: a, model: m, tape: tape, res: &res, x: x, y: y, curve: curve{
-				sum: make([]float64, a.steps+1), count: make([]int, a.steps+1),
-			}}
-			errs[b] = w.attack(ctx, b*size, min(n, (b+1)*size))
-			curves[b] = w.curve
-			mu.Lock()
-			done += min(n, (b+1)*size) - b*size
-			if a.progress != nil {
-				a.progress(done, n)
-			}
-			mu.Unlock()
-		}
-	})
-	res.Distance = a.threat.Distance(res.X, x)
-	res.Loss = mean(curves)
-	if err := ctx.Err(); err != nil {
-		return res, fmt.Errorf("attack: stopped: %w", err)
-	}
-	for _, err := range errs {
-		if err != nil {
-			return res, err
-		}
-	}
-	return res, nil
+	return res
 }
 
 func (a *ascent) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, a.targets, a.threat); err != nil {
+	if err := checkInputs(m, x, y, a.threat); err != nil {
+		return err
+	}
+	if err := checkTargets(y, a.targets); err != nil {
 		return err
 	}
 	switch {
 	case a.steps < 1:
 		return fmt.Errorf("attack: %d steps, want at least 1", a.steps)
-	case !(a.stepSize >= 0):
-		return fmt.Errorf("attack: step size %v, want 0 or more", a.stepSize)
-	case a.restarts < 1:
-		return fmt.Errorf("attack: %d restarts, want at least 1", a.restarts)
+	case !(a.stepSize >= 0) || math.IsInf(a.stepSize, 0):
+		return fmt.Errorf("attack: step size %v, want a finite number from 0 on", a.stepSize)
+	case a.restarts < 0:
+		return fmt.Errorf("attack: %d restarts, want 0 or more", a.restarts)
 	case a.batch < 0:
 		return fmt.Errorf("attack: batch size %d, want 0 or more", a.batch)
 	}
 	return nil
+}
+
+// source is the random source of an input in a restart.
+func (a *ascent) source(input, restart int) *rand.Rand {
+	if a.ids != nil {
+		input = a.ids[input]
+	}
+	return rand.New(rand.NewPCG(a.seed, uint64(restart)<<32|uint64(input)))
 }
 
 // curve sums the objective before each step and after the last one.
@@ -101,26 +99,29 @@ type curve struct {
 	count []int
 }
 
-// mean is the mean objective of all batches by step, up to the first step that
-// no input reached.
-func mean(curves []curve) []float64 {
+func newCurve(steps int) curve { return curve{make([]float64, steps+1), make([]int, steps+1)} }
+
+func (c curve) add(o curve) {
+	for s := range c.sum {
+		c.sum[s] += o.sum[s]
+		c.count[s] += o.count[s]
+	}
+}
+
+// mean is the mean objective by step, up to the first step that no input reached.
+func (c curve) mean() []float64 {
 	var out []float64
-	for s := range curves[0].sum {
-		sum, count := 0.0, 0
-		for _, c := range curves {
-			sum += c.sum[s]
-			count += c.count[s]
-		}
-		if count == 0 {
+	for s, n := range c.count {
+		if n == 0 {
 			break
 		}
-		out = append(out, sum/float64(count))
+		out = append(out, c.sum[s]/float64(n))
 	}
 	return out
 }
 
-// climb attacks one batch of inputs. Only those that the model still gets right
-// stay in the batch.
+// climb attacks one batch of inputs. Only those that have something to gain stay
+// in the batch.
 type climb struct {
 	*ascent
 	model Model
@@ -132,26 +133,29 @@ type climb struct {
 
 	rows   Rows
 	x0, xa *tensor.Tensor // originals and iterates of the rows
-	best   []float64      // largest objective seen of each input, by row
+	best   []float64      // objective of the point kept for each row
+	begun  bool           // the inputs themselves have been judged
 }
 
 // attack runs all restarts on the inputs [lo, hi).
 func (c *climb) attack(ctx context.Context, lo, hi int) error {
-	index := make([]int, hi-lo)
-	for i := range index {
-		index[i] = lo + i
-	}
-	c.gather(index)
+	c.gather(between(lo, hi))
 	c.xa = c.x0.Clone()
-	c.best = make([]float64, len(index))
+	c.best = make([]float64, hi-lo)
 	for i := range c.best {
-		c.best[i] = negInf
+		c.best[i] = math.Inf(-1)
 	}
-	if err := c.score(-1); err != nil {
-		return err
+	// A start at the inputs themselves finds out which are wrong already.
+	if c.random {
+		if err := c.score(-1); err != nil {
+			return err
+		}
 	}
-	for r := 0; r < c.restarts && len(c.rows.Y) > 0; r++ {
-		c.start(r)
+	for r := 0; r < max(1, c.restarts) && len(c.rows.Y) > 0; r++ {
+		c.xa = c.x0.Clone()
+		if c.random {
+			c.threat.Sample(func(i int) *rand.Rand { return c.source(c.rows.Index[i], r) }, c.xa, c.x0)
+		}
 		for s := range c.steps {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -176,81 +180,67 @@ func (c *climb) attack(ctx context.Context, lo, hi int) error {
 
 // gather makes the rows those of the given inputs.
 func (c *climb) gather(index []int) {
-	c.rows = Rows{Index: index, Y: make([]int, len(index))}
-	for i, k := range index {
-		c.rows.Y[i] = c.y[k]
-	}
-	if c.targets != nil {
-		c.rows.Target = make([]int, len(index))
-		for i, k := range index {
-			c.rows.Target[i] = c.targets[k]
-		}
-	}
+	c.rows = rowsOf(index, c.y, c.targets)
 	c.x0 = tensor.Gather(c.x, index)
 }
 
-// start puts the iterates at the start of a restart. Every input has a random
-// source of its own.
-func (c *climb) start(restart int) {
-	c.xa = c.x0.Clone()
-	if !c.random {
-		return
+// rowsOf describes the given inputs.
+func rowsOf(index, y, targets []int) Rows {
+	rows := Rows{Index: index, Y: make([]int, len(index))}
+	for i, k := range index {
+		rows.Y[i] = y[k]
 	}
-	c.threat.Sample(func(i int) *rand.Rand {
-		return rand.New(rand.NewPCG(c.seed, uint64(restart)<<32|uint64(c.rows.Index[i])))
-	}, c.xa, c.x0)
+	if targets != nil {
+		rows.Target = make([]int, len(index))
+		for i, k := range index {
+			rows.Target[i] = targets[k]
+		}
+	}
+	return rows
 }
 
 // score asks the model about the iterates without a gradient. step says where on
 // the curve they are, -1 for nowhere.
 func (c *climb) score(step int) error {
 	c.tape.Reset()
-	logits, err := query(c.model, c.tape.Const(c.xa), c.rows)
+	logits, values, err := evaluate(c.model, c.objective, c.tape.Const(c.xa), c.rows)
 	if err != nil {
 		return err
 	}
-	c.keep(c.judge(logits, c.objective.Values(logits, c.rows), step), nil)
+	c.keep(c.judge(logits, values, step), nil)
 	return nil
 }
 
-// gradient returns that of the objective at the iterates of the rows that the
-// model still gets right; the others leave the batch.
+// gradient returns that of the objective at the iterates of the rows that go on;
+// the others leave the batch.
 func (c *climb) gradient(step int) (*tensor.Tensor, error) {
 	c.tape.Reset()
 	x := c.tape.Watch(c.xa)
-	logits, err := query(c.model, x, c.rows)
+	logits, values, err := evaluate(c.model, c.objective, x, c.rows)
 	if err != nil {
 		return nil, err
 	}
-	values := c.objective.Values(logits, c.rows)
 	stay := c.judge(logits, values, step)
 	if len(stay) == 0 {
 		c.keep(stay, nil)
 		return nil, nil
 	}
-	for _, k := range c.rows.Index {
-		c.res.Gradients[k]++
+	for _, r := range stay {
+		c.res.Gradients[c.rows.Index[r]]++
 	}
-	g := inputGradient(values, x)
-	if !tensor.AllFinite(g) {
-		return nil, fmt.Errorf("attack: gradient of the objective is not finite in a batch with input %d", c.rows.Index[0])
+	g, err := inputGradient(values, x, c.rows)
+	if err != nil {
+		return nil, err
 	}
 	return c.keep(stay, g), nil
 }
 
-// inputGradient returns the gradient of the sum of values, and so of each
-// row's value, with respect to x; 0 if they do not depend on it.
-func inputGradient(values, x *tensor.Tensor) *tensor.Tensor {
-	if values.Tape() == nil {
-		return tensor.Zeros(x.DType(), x.Shape()...)
-	}
-	return tensor.Grad(tensor.Sum(values), x)[0]
-}
-
 // judge records what the model answered to the iterates and returns the rows
-// that go on.
+// that go on: those that are not won, or, when the objective asks for more than a
+// win, not won by enough. Inputs that are wrong by themselves do not go on.
 func (c *climb) judge(logits, values *tensor.Tensor, step int) (stay []int) {
 	answers := tensor.ArgMax(logits)
+	margin, limited := c.objective.(Margin)
 	for i, k := range c.rows.Index {
 		c.res.Queries[k]++
 		v := values.At(i)
@@ -259,17 +249,17 @@ func (c *climb) judge(logits, values *tensor.Tensor, step int) (stay []int) {
 			c.curve.count[step]++
 		}
 		won := c.rows.won(i, answers[i])
-		if won || v > c.best[i] {
+		if won && !c.res.Success[k] || won == c.res.Success[k] && v > c.best[i] {
 			c.best[i] = v
 			c.res.Label[k] = answers[i]
+			c.res.Success[k] = won
 			copyRow(c.res.X, k, c.xa, i)
 		}
-		if won {
-			c.res.Success[k] = true
-		} else {
+		if !c.res.Success[k] || limited && c.begun && !margin.enough(c.best[i]) {
 			stay = append(stay, i)
 		}
 	}
+	c.begun = true
 	return stay
 }
 
@@ -300,4 +290,13 @@ func copyRow(dst *tensor.Tensor, k int, src *tensor.Tensor, i int) {
 	} else {
 		copy(dst.Float64s()[k*d:(k+1)*d], src.Float64s()[i*d:])
 	}
+}
+
+// or returns v, or what its zero means.
+func or[T comparable](v, zero T) T {
+	var none T
+	if v == none {
+		return zero
+	}
+	return v
 }

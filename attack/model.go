@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -31,12 +32,14 @@ type Attack interface {
 // Result is the outcome of an attack on each of N inputs.
 type Result struct {
 	// X holds the inputs that were found, of the shape of the original ones.
-	// An input that the model gets wrong by itself is returned as it is.
+	// An input that the model gets wrong by itself is returned as it is, but
+	// for attacks with targets that it does not answer.
 	X *tensor.Tensor `json:"-"`
 	// Success says whether the model was seen to get X[i] wrong, or with
 	// targets, to answer the target.
 	Success []bool `json:"success"`
-	// Label is the model's answer to X[i].
+	// Label is the model's answer to X[i], -1 for an input that an interrupted
+	// attack has not reached.
 	Label []int `json:"label"`
 	// Distance is how far X[i] is from the original, in the threat's norm.
 	Distance []float64 `json:"distance"`
@@ -57,7 +60,21 @@ type Rows struct {
 }
 
 // checkInputs returns an error unless x and y can be attacked under a threat.
-func checkInputs(m Model, x *tensor.Tensor, y, target []int, th Threat) error {
+func checkInputs(m Model, x *tensor.Tensor, y []int, th Threat) error {
+	if err := th.Validate(); err != nil {
+		return err
+	}
+	if err := checkBatch(m, x); err != nil {
+		return err
+	}
+	if err := checkLabels(x, y); err != nil {
+		return err
+	}
+	lo, hi := th.box()
+	return checkPixels(x, fmt.Sprintf("%v to %v", lo, hi), func(v float64) bool { return v >= lo && v <= hi })
+}
+
+func checkBatch(m Model, x *tensor.Tensor) error {
 	switch {
 	case m == nil:
 		return errors.New("attack: no model")
@@ -65,35 +82,62 @@ func checkInputs(m Model, x *tensor.Tensor, y, target []int, th Threat) error {
 		return errors.New("attack: inputs must be a batch [N, ...]")
 	case x.Dim(0) == 0:
 		return fmt.Errorf("attack: empty batch: inputs have shape %v", x.Shape())
-	case len(y) != x.Dim(0):
+	}
+	return nil
+}
+
+func checkLabels(x *tensor.Tensor, y []int) error {
+	if len(y) != x.Dim(0) {
 		return fmt.Errorf("attack: %d labels for %d inputs", len(y), x.Dim(0))
-	case target != nil && len(target) != len(y):
-		return fmt.Errorf("attack: %d targets for %d inputs", len(target), len(y))
 	}
 	for i, l := range y {
 		if l < 0 {
 			return fmt.Errorf("attack: label of input %d is %d, want 0 or more", i, l)
 		}
 	}
-	if err := th.Validate(); err != nil {
-		return err
-	}
-	lo, hi := th.box()
-	if x.DType() == tensor.Float32 {
-		return checkPixels(x.Float32s(), len(y), lo, hi)
-	}
-	return checkPixels(x.Float64s(), len(y), lo, hi)
+	return nil
 }
 
-func checkPixels[T float](x []T, n int, lo, hi float64) error {
-	d := len(x) / n
-	for i, v := range x {
-		if !(float64(v) >= lo && float64(v) <= hi) {
-			return fmt.Errorf("attack: pixel %d of input %d is %v, want %v to %v", i%d, i/d, v, lo, hi)
+// checkTargets returns an error unless there are no targets or a wrong class for
+// every input.
+func checkTargets(y, target []int) error {
+	if target == nil {
+		return nil
+	}
+	if len(target) != len(y) {
+		return fmt.Errorf("attack: %d targets for %d inputs", len(target), len(y))
+	}
+	for i, t := range target {
+		if t == y[i] {
+			return fmt.Errorf("attack: target of input %d is its label %d, want another class", i, t)
 		}
 	}
 	return nil
 }
+
+// checkPixels returns an error unless all values of x are good.
+func checkPixels(x *tensor.Tensor, want string, good func(float64) bool) error {
+	find := func(i int, v float64) error {
+		d := x.Len() / x.Dim(0)
+		return fmt.Errorf("attack: pixel %d of input %d is %v, want %s", i%d, i/d, v, want)
+	}
+	if x.DType() == tensor.Float32 {
+		for i, v := range x.Float32s() {
+			if !good(float64(v)) {
+				return find(i, float64(v))
+			}
+		}
+		return nil
+	}
+	for i, v := range x.Float64s() {
+		if !good(v) {
+			return find(i, v)
+		}
+	}
+	return nil
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // offTape returns x's value on no tape, so that several goroutines can read it.
 func offTape(x *tensor.Tensor) *tensor.Tensor {
@@ -103,21 +147,24 @@ func offTape(x *tensor.Tensor) *tensor.Tensor {
 	return x.Clone()
 }
 
-// query runs the model on x and checks its answer. A panic of the model becomes
-// an error.
+// asError turns a panic of the model or the objective into an error.
+func asError(who string, rows Rows, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %v", who, len(rows.Index), rows.Index[0], p)
+	}
+}
+
+// query runs the model on x and checks its answer.
 func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("attack: model panicked on %d inputs from %d on: %v", len(rows.Y), rows.Index[0], p)
-		}
-	}()
+	defer asError("model", rows, &err)
 	logits = m.Logits(x)
-	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != len(rows.Y) || logits.DType() != x.DType() {
+	n := len(rows.Index)
+	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != n || logits.DType() != x.DType() {
 		got := "nothing"
 		if logits != nil {
 			got = fmt.Sprintf("%v%v", logits.DType(), logits.Shape())
 		}
-		return nil, fmt.Errorf("attack: model returned %s for %d inputs, want logits %v[%d classes]", got, len(rows.Y), x.DType(), len(rows.Y))
+		return nil, fmt.Errorf("attack: model returned %s for %d inputs, want logits %v[%d classes]", got, n, x.DType(), n)
 	}
 	classes := logits.Dim(1)
 	if classes < 2 {
@@ -134,13 +181,40 @@ func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err err
 		}
 	}
 	if !tensor.AllFinite(logits) {
-		for i := range rows.Y {
+		for i := range rows.Index {
 			if !tensor.AllFinite(tensor.Slice(logits.Detach(), 0, i, i+1)) {
 				return nil, fmt.Errorf("attack: model returned logits that are not finite for input %d", rows.Index[i])
 			}
 		}
 	}
 	return logits, nil
+}
+
+// evaluate asks the model about x and the objective about the answer.
+func evaluate(m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values *tensor.Tensor, err error) {
+	if logits, err = query(m, x, rows); err != nil {
+		return nil, nil, err
+	}
+	defer asError("objective", rows, &err)
+	values = o.Values(logits, rows)
+	if values == nil || values.Rank() != 1 || values.Dim(0) != len(rows.Index) {
+		return nil, nil, fmt.Errorf("attack: objective returned no value for each of %d inputs", len(rows.Index))
+	}
+	return logits, values, nil
+}
+
+// inputGradient returns the gradient of the sum of values, and so of each row's
+// value, with respect to x; 0 if they do not depend on it.
+func inputGradient(values, x *tensor.Tensor, rows Rows) (g *tensor.Tensor, err error) {
+	if values.Tape() == nil {
+		return tensor.Zeros(x.DType(), x.Shape()...), nil
+	}
+	defer asError("gradient", rows, &err)
+	g = tensor.Grad(tensor.Sum(values), x)[0]
+	if !tensor.AllFinite(g) {
+		return nil, fmt.Errorf("attack: gradient of the objective is not finite in a batch with input %d", rows.Index[0])
+	}
+	return g, nil
 }
 
 // won says whether an answer is what the attacker wants.

@@ -14,28 +14,54 @@ type Objective interface {
 	Values(logits *tensor.Tensor, rows Rows) *tensor.Tensor
 }
 
-// CrossEntropy is the negative log-probability of the true label in nats, or,
-// with targets, the log-probability of the target.
+// CrossEntropy climbs the cross-entropy, or, with targets, descends that of the
+// target, in the form of log-odds: with the logits z of one input,
+//
+//	log((1-p_y)/p_y) = log sum_{j≠y} exp(z_j) - z_y,
+//
+// and with a target t the negative of the same for t. It rises and falls with the
+// cross-entropy -log p_y, and its gradient has the same direction, but where the
+// model is sure, and the cross-entropy and its gradient round to 0, this keeps
+// both. It is positive when the true label has a probability below 1/2.
 type CrossEntropy struct{}
+
+// String returns "cross-entropy".
+func (CrossEntropy) String() string { return "cross-entropy" }
 
 // Values returns the objective of each row.
 func (CrossEntropy) Values(logits *tensor.Tensor, rows Rows) *tensor.Tensor {
+	own, sign := rows.Y, 1.0
 	if rows.Target != nil {
-		return tensor.Neg(tensor.CrossEntropy(logits, rows.Target))
+		own, sign = rows.Target, -1
 	}
-	return tensor.CrossEntropy(logits, rows.Y)
+	mask := tensor.OneHot(logits.DType(), own, logits.Dim(1))
+	none := tensor.Full(logits.DType(), math.Inf(-1), logits.Shape()...)
+	others := tensor.LogSumExp(tensor.Where(mask, none, logits))
+	return tensor.MulScalar(tensor.Sub(others, tensor.Pick(logits, own)), sign)
 }
 
 // Margin is the lead of the best wrong class over the true label,
 // max_{j≠y} z_j - z_y, or, with targets, that of the target over the best other
-// class, limited to Confidence: it is positive exactly when the attack has won.
+// class, limited to Confidence. The attack has won when it is positive, and
+// perhaps when it is 0: then two classes are equal and the lower one is the answer.
 //
 // Carlini and Wagner, S&P 2017, f_6, with the sign turned.
 type Margin struct {
-	// Confidence is the lead in logits beyond which nothing more is gained;
-	// 0 means no limit.
+	// Confidence is the lead in logits that an attack is to reach: it goes on
+	// after its first success until then. 0 means to stop at the first success.
 	Confidence float64
 }
+
+// String returns "margin", with the confidence if there is one.
+func (o Margin) String() string {
+	if o.Confidence > 0 {
+		return fmt.Sprintf("margin up to %v", o.Confidence)
+	}
+	return "margin"
+}
+
+// enough says whether a value leaves nothing more to gain.
+func (o Margin) enough(v float64) bool { return v >= o.Confidence }
 
 // Values returns the objective of each row.
 func (o Margin) Values(logits *tensor.Tensor, rows Rows) *tensor.Tensor {
@@ -62,6 +88,9 @@ func (o Margin) Values(logits *tensor.Tensor, rows Rows) *tensor.Tensor {
 //
 // Croce and Hein, ICML 2020, Eq. (6) and (7).
 type DLR struct{}
+
+// String returns "DLR".
+func (DLR) String() string { return "DLR" }
 
 // dlrFloor is added to the denominator, which is 0 for constant logits.
 const dlrFloor = 1e-12

@@ -3,16 +3,12 @@ package attack
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 
-	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
 var _ Attack = (*PGD)(nil)
-
-var negInf = math.Inf(-1)
 
 // PGD is projected gradient descent (on the negative objective) from random
 // starts: the standard first-order attack. It keeps, for each input, the first
@@ -27,7 +23,7 @@ type PGD struct {
 	// StepSize is the size of a step in the threat's norm; 0 means
 	// 2.5 Eps/Steps, and for L0 a quarter of the number of values.
 	StepSize float64
-	// Restarts is the number of starts; 0 means 1.
+	// Restarts is the number of starts; 0 means 1. Perturb has one.
 	Restarts int
 	// NoRandomStart starts from the input itself; then more than one restart
 	// is of no use.
@@ -38,12 +34,15 @@ type PGD struct {
 	Targets []int
 	// Seed selects the random starts.
 	Seed uint64
-	// BatchSize is the number of inputs in a forward pass; 0 means 64. Results
-	// depend on it only as far as the model's arithmetic does.
+	// BatchSize is the number of inputs in a forward pass; 0 means 64, and 32
+	// for Perturb. Results depend on it only as far as the model's arithmetic
+	// does.
 	BatchSize int
 	// OnProgress is called with the number of inputs done and the number in
 	// all, nil for none. Calls do not overlap.
 	OnProgress func(done, total int)
+
+	ids []int // names of the inputs for random numbers
 }
 
 // Name returns "PGD-40", or "PGD-100x10" with restarts.
@@ -59,22 +58,44 @@ func (p *PGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 	return p.ascent(x).run(ctx, m, x, y)
 }
 
+// String describes all that matters for the outcome.
+func (p *PGD) String() string {
+	if p.NoRandomStart {
+		return describe(p, p)
+	}
+	return fmt.Sprintf("%s, random starts of seed %d", describe(p, p), p.Seed)
+}
+
+// describe says what an attack does that is a configuration of p.
+func describe(a Attack, p *PGD) string {
+	s := fmt.Sprintf("%s under %v, objective %v", a.Name(), p.Threat, p.ascent(nil).objective)
+	if p.Targets != nil {
+		s += ", targeted"
+	}
+	return s
+}
+
 func (p *PGD) ascent(x *tensor.Tensor) *ascent {
 	a := &ascent{
 		threat: p.Threat, objective: p.Objective, steps: p.Steps, stepSize: p.StepSize,
-		restarts: max(1, p.Restarts), random: !p.NoRandomStart, targets: p.Targets,
-		seed: p.Seed, batch: p.BatchSize, progress: p.OnProgress,
+		restarts: p.Restarts, random: !p.NoRandomStart, targets: p.Targets,
+		seed: p.Seed, ids: p.ids, batch: p.BatchSize, progress: p.OnProgress,
 	}
 	if a.objective == nil {
 		a.objective = CrossEntropy{}
 	}
-	if a.stepSize == 0 {
-		a.stepSize = 2.5 * a.threat.Eps / float64(max(1, a.steps))
-		if a.threat.Norm == L0 && x != nil && x.Rank() > 1 {
-			a.stepSize = float64(x.Len()) / float64(max(1, x.Dim(0))) / 4
-		}
+	if a.stepSize == 0 && x != nil {
+		a.stepSize = p.DefaultStepSize(x)
 	}
 	return a
+}
+
+// DefaultStepSize returns what a StepSize of 0 means for inputs x [N, ...].
+func (p *PGD) DefaultStepSize(x *tensor.Tensor) float64 {
+	if p.Threat.Norm == L0 && x.Rank() > 1 && x.Dim(0) > 0 {
+		return float64(x.Len()) / float64(x.Dim(0)) / 4
+	}
+	return 2.5 * p.Threat.Eps / float64(max(1, p.Steps))
 }
 
 // Perturb makes Steps steps on all inputs, whether or not the model gets them
@@ -86,59 +107,55 @@ func (p *PGD) Perturb(ctx context.Context, m Model, x *tensor.Tensor, y []int) (
 		return nil, err
 	}
 	x = offTape(x)
-	n := len(y)
 	out := x.Clone()
-	size := a.batch
-	if size == 0 {
-		size = defaultBatch / 2
-	}
-	batches := (n + size - 1) / size
-	errs := make([]error, batches)
-	par.For(batches, 1, func(lo, hi int) {
-		tape := tensor.NewTape()
-		for b := lo; b < hi; b++ {
-			errs[b] = a.perturb(ctx, m, tape, out, x, y, b*size, min(n, (b+1)*size))
-		}
-	})
-	for _, err := range errs {
+	err := inBatches(ctx, len(y), or(a.batch, defaultBatch/2), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		xa, err := a.follow(ctx, m, tape, x, rowsOf(between(lo, hi), y, a.targets), nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		for i := range hi - lo {
+			copyRow(out, lo+i, xa, i)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-// perturb moves the inputs [lo, hi) of out.
-func (a *ascent) perturb(ctx context.Context, m Model, tape *tensor.Tape, out, x *tensor.Tensor, y []int, lo, hi int) error {
-	rows := Rows{Y: y[lo:hi], Index: make([]int, hi-lo)}
-	for i := range rows.Index {
-		rows.Index[i] = lo + i
-	}
-	if a.targets != nil {
-		rows.Target = a.targets[lo:hi]
-	}
-	x0 := tensor.Slice(x, 0, lo, hi)
+// follow makes all steps on the given inputs, whatever the model answers, and
+// returns where they end. It calls seen, unless that is nil, with the objective's
+// values before each step and after the last one.
+func (a *ascent) follow(ctx context.Context, m Model, tape *tensor.Tape, x *tensor.Tensor, rows Rows, seen func(step int, values *tensor.Tensor)) (*tensor.Tensor, error) {
+	x0 := tensor.Gather(x, rows.Index)
 	xa := x0.Clone()
 	if a.random {
-		a.threat.Sample(func(i int) *rand.Rand {
-			return rand.New(rand.NewPCG(a.seed, uint64(rows.Index[i])))
-		}, xa, x0)
+		a.threat.Sample(func(i int) *rand.Rand { return a.source(rows.Index[i], 0) }, xa, x0)
 	}
-	for range a.steps {
+	for s := 0; ; s++ {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("attack: stopped: %w", err)
+			return nil, err
+		}
+		if s == a.steps && seen == nil {
+			return xa, nil
 		}
 		tape.Reset()
 		w := tape.Watch(xa)
-		logits, err := query(m, w, rows)
+		_, values, err := evaluate(m, a.objective, w, rows)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		g := inputGradient(a.objective.Values(logits, rows), w)
+		if seen != nil {
+			seen(s, values)
+		}
+		if s == a.steps {
+			return xa, nil
+		}
+		g, err := inputGradient(values, w, rows)
+		if err != nil {
+			return nil, err
+		}
 		a.threat.Step(xa, g, x0, a.stepSize)
 	}
-	for i := range rows.Index {
-		copyRow(out, lo+i, xa, i)
-	}
-	return nil
 }

@@ -2,178 +2,262 @@ package attack
 
 import (
 	"math"
-	"slices"
+	"sync"
 )
 
+// scratch is memory for projections, two numbers for each value of an input.
+type scratch struct{ u, caps []float64 }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) grow(n int) {
+	if cap(s.u) < n {
+		s.u, s.caps = make([]float64, n), make([]float64, n)
+	}
+	s.u, s.caps = s.u[:n], s.caps[:n]
+}
+
 // project is the exact Euclidean projection of x onto the set of t around x0, in
-// place. With a = x - x0, the box leaves a coordinate room for a change of
-// magnitude up to cap_i in the direction of a_i, and the result changes each
-// coordinate in that direction by a magnitude m_i <= cap_i.
+// place; a NaN becomes the value of x0. With a = x - x0, the box leaves a
+// coordinate room for a change of magnitude up to cap_i in the direction of a_i,
+// and the result changes each coordinate in that direction by a magnitude
+// m_i <= cap_i, rounded towards x0 so that it stays in the ball.
 func project[T float](t Threat, x, x0 []T) {
 	lo, hi := t.box()
-	switch t.Norm {
-	case Linf:
+	if t.Norm == Linf {
 		e := inner[T](t)
 		for i, v := range x {
+			if v != v {
+				v = x0[i]
+			}
 			x[i] = min(T(hi), x0[i]+e, max(T(lo), x0[i]-e, v))
 		}
 		return
-	case L0:
-		projectL0(x, x0, lo, hi, int(min(t.Eps, float64(len(x)))))
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.grow(len(x))
+	if t.Norm == L0 {
+		projectL0(s, x, x0, lo, hi, int(min(t.Eps, float64(len(x)))))
 		return
 	}
-	u, caps := make([]float64, len(x)), make([]float64, len(x))
 	for i, v := range x {
+		if v != v {
+			x[i], v = x0[i], x0[i]
+		}
 		a := float64(v) - float64(x0[i])
-		u[i] = math.Abs(a)
+		s.u[i], s.caps[i] = math.Abs(a), 0
 		switch {
 		case a > 0:
-			caps[i] = hi - float64(x0[i])
+			s.caps[i] = hi - float64(x0[i])
 		case a < 0:
-			caps[i] = float64(x0[i]) - lo
+			s.caps[i] = float64(x0[i]) - lo
 		}
 	}
-	var m []float64
+	// Adding up the distance in float64 rounds once for each coordinate.
+	eps := t.Eps * (1 - 0x1p-52*float64(len(x)))
 	if t.Norm == L1 {
-		m = projectL1(u, caps, t.Eps)
+		lambda := thresholdL1(s.u, s.caps, eps)
+		for i, u := range s.u {
+			s.u[i] = min(s.caps[i], max(u-lambda, 0))
+		}
 	} else {
-		m = projectL2(u, caps, t.Eps)
-	}
-	// Rounding to T may leave the ball; shrinking stays in the box.
-	for shrink := 1.0; ; shrink *= 1 - 1e-7 {
-		inside := make([]T, len(x))
-		for i, v := range x {
-			inside[i] = T(float64(x0[i]) + math.Copysign(m[i]*shrink, float64(v)-float64(x0[i])))
-			inside[i] = min(T(hi), max(T(lo), inside[i]))
+		scale := scaleL2(s.u, s.caps, eps)
+		for i, u := range s.u {
+			s.u[i] = min(s.caps[i], scale*u)
 		}
-		if distance(t.Norm, inside, x0) <= t.Eps || shrink < 1-1e-4 {
-			if shrink < 1-1e-4 {
-				copy(inside, x0)
+	}
+	for i, v := range x {
+		x[i] = min(T(hi), max(T(lo), moved(x0[i], v >= x0[i], s.u[i])))
+	}
+}
+
+// moved returns from plus or minus m >= 0, rounded towards from.
+func moved[T float](from T, up bool, m float64) T {
+	f := float64(from)
+	if up {
+		to := T(f + m)
+		if float64(to)-f > m {
+			to = next(to, from)
+		}
+		return to
+	}
+	to := T(f - m)
+	if f-float64(to) > m {
+		to = next(to, from)
+	}
+	return to
+}
+
+// next is the number after v on the way to w.
+func next[T float](v, w T) T {
+	switch v := any(v).(type) {
+	case float32:
+		return T(math.Nextafter32(v, float32(w)))
+	case float64:
+		return T(math.Nextafter(v, float64(w)))
+	}
+	panic("unreachable")
+}
+
+// rounds bounds the iterations of the searches below, which need a handful.
+const rounds = 200
+
+// thresholdL1 returns the smallest lambda >= 0 for which the magnitudes
+// min(cap_i, max(u_i - lambda, 0)) sum to at most eps. The sum falls piecewise
+// linearly with lambda: a step of Newton's method is exact on the last piece, and
+// bisection takes its place where it would leave the bracket.
+func thresholdL1(u, caps []float64, eps float64) float64 {
+	at := func(lambda float64) (sum, slope float64) {
+		for i, v := range u {
+			switch m := v - lambda; {
+			case m <= 0:
+			case m >= caps[i]:
+				sum += caps[i]
+			default:
+				sum += m
+				slope++
 			}
-			copy(x, inside)
-			return
 		}
+		return sum, slope
 	}
-}
-
-// projectL1 returns m_i = min(cap_i, max(u_i - lambda, 0)) with the smallest
-// lambda >= 0 for which they sum to at most eps. The sum falls piecewise
-// linearly with lambda: coordinate i shrinks from max(u_i - cap_i, 0) to u_i.
-func projectL1(u, caps []float64, eps float64) []float64 {
-	m := make([]float64, len(u))
-	sum := 0.0
-	for i := range u {
-		m[i] = min(caps[i], u[i])
-		sum += m[i]
-	}
+	sum, slope := at(0)
 	if sum <= eps {
-		return m
-	}
-	type event struct{ at, slope float64 }
-	events := make([]event, 0, 2*len(u))
-	for i := range u {
-		if m[i] > 0 {
-			events = append(events, event{u[i] - m[i], -1}, event{u[i], 1})
-		}
-	}
-	slices.SortFunc(events, func(a, b event) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
 		return 0
-	})
-	lambda, slope := 0.0, 0.0
-	for _, e := range events {
-		next := sum + slope*(e.at-lambda)
-		if next <= eps {
+	}
+	lo, hi := 0.0, 0.0 // the sum is above eps at lo and not at hi
+	for _, v := range u {
+		hi = max(hi, v)
+	}
+	lambda := 0.0
+	for range rounds {
+		guess := (lo + hi) / 2
+		if slope > 0 {
+			if n := lambda + (sum-eps)/slope; n > lo && n < hi {
+				guess = n
+			}
+		}
+		if guess <= lo || guess >= hi {
 			break
 		}
-		sum, lambda = next, e.at
-		slope += e.slope
+		lambda = guess
+		if sum, slope = at(lambda); sum > eps {
+			lo = lambda
+		} else {
+			hi = lambda
+			if eps-sum <= 1e-15*eps {
+				break
+			}
+		}
 	}
-	if slope < 0 {
-		lambda += (sum - eps) / -slope
-	}
-	for i := range u {
-		m[i] = min(caps[i], max(u[i]-lambda, 0))
-	}
-	return m
+	return hi
 }
 
-// projectL2 returns m_i = min(cap_i, u_i/s) with the smallest s >= 1 for which
-// their squares sum to at most eps². Coordinate i stays at its cap while
-// s <= u_i/cap_i.
-func projectL2(u, caps []float64, eps float64) []float64 {
-	m := make([]float64, len(u))
-	sum := 0.0
-	var order []int
-	for i := range u {
-		m[i] = min(caps[i], u[i])
-		sum += m[i] * m[i]
-		if u[i] > 0 && caps[i] > 0 {
-			order = append(order, i)
-		}
+// scaleL2 returns the largest scale <= 1 for which the magnitudes
+// min(cap_i, scale u_i) have squares that sum to at most eps². Starting from the
+// scale that would be right without caps, each round caps more coordinates, and
+// the last one is exact.
+func scaleL2(u, caps []float64, eps float64) float64 {
+	most := 0.0
+	for _, v := range u {
+		most = max(most, v)
 	}
-	if sum <= eps*eps {
-		return m
+	if most == 0 {
+		return 1
 	}
-	ratio := func(i int) float64 { return u[i] / caps[i] }
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case ratio(a) > ratio(b):
-			return -1
-		case ratio(a) < ratio(b):
-			return 1
+	scale := 0.0
+	for range rounds {
+		capped, free := 0.0, 0.0
+		for i, v := range u {
+			if v*scale >= caps[i] {
+				capped += caps[i] * caps[i]
+			} else {
+				v /= most // so that tiny changes have squares
+				free += v * v
+			}
 		}
-		return a - b
-	})
-	var capped, free float64
-	for _, i := range order {
-		free += u[i] * u[i]
-	}
-	s := math.Inf(1)
-	for k := 0; k <= len(order); k++ {
-		if capped < eps*eps {
-			s = math.Sqrt(max(0, free) / (eps*eps - capped))
-		}
-		if k == len(order) || s >= ratio(order[k]) {
+		left := eps*eps - capped
+		if left <= 0 || free == 0 {
 			break
 		}
-		i := order[k]
-		capped += caps[i] * caps[i]
-		free -= u[i] * u[i]
+		s := math.Sqrt(left/free) / most
+		if s >= 1 {
+			return 1
+		}
+		if s <= scale {
+			break
+		}
+		scale = s
 	}
-	for i := range u {
-		m[i] = min(caps[i], u[i]/s)
-	}
-	return m
+	return scale
 }
 
 // projectL0 keeps the k changes that bring the result nearest to x, the earlier
 // one of equals, and undoes the others.
-func projectL0[T float](x, x0 []T, lo, hi float64, k int) {
-	gain := make([]float64, len(x))
-	order := make([]int, len(x))
+func projectL0[T float](s *scratch, x, x0 []T, lo, hi float64, k int) {
 	for i, v := range x {
+		if v != v {
+			v = x0[i]
+		}
 		a := float64(v) - float64(x0[i])
 		x[i] = min(T(hi), max(T(lo), v))
 		rest := float64(v) - float64(x[i])
-		gain[i] = a*a - rest*rest
-		order[i] = i
+		s.u[i] = a*a - rest*rest
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case gain[a] > gain[b]:
-			return -1
-		case gain[a] < gain[b]:
-			return 1
+	if k >= len(x) {
+		return
+	}
+	// The changes above the k-th largest gain stay, and as many of its equals as
+	// there is room for.
+	room, least := k, math.Inf(1)
+	if k > 0 {
+		copy(s.caps, s.u)
+		least = kth(s.caps, len(x)-k)
+		for _, g := range s.u {
+			if g > least {
+				room--
+			}
 		}
-		return 0
-	})
-	for _, i := range order[k:] {
-		x[i] = x0[i]
 	}
+	for i, g := range s.u {
+		switch {
+		case g > least:
+		case g == least && room > 0:
+			room--
+		default:
+			x[i] = x0[i]
+		}
+	}
+}
+
+// kth returns the element of rank k, from 0, of v in ascending order, by
+// quickselect; v is reordered.
+func kth(v []float64, k int) float64 {
+	lo, hi := 0, len(v)-1
+	for lo < hi {
+		pivot := v[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return v[k]
+		}
+	}
+	return v[lo]
 }

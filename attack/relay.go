@@ -3,11 +3,9 @@ package attack
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
-	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -66,28 +64,15 @@ func (r *relay) id(i int) uint64 {
 func run[T float](ctx context.Context, r *relay, x *tensor.Tensor, y []int, begin func(i int, x0, z []T) trial[T]) (Result, error) {
 	x = offTape(x)
 	n := len(y)
-	res := Result{
-		X: x.Clone(), Success: make([]bool, n), Label: make([]int, n),
-		Queries: make([]int, n), Gradients: make([]int, n),
-	}
+	res := newResult(x)
 	lanes := min(maxLanes, max(1, n/minLane))
 	size := (n + lanes - 1) / lanes
-	errs := make([]error, lanes)
 	r.done, r.total = 0, n
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	par.For(lanes, 1, func(lo, hi int) {
-		for l := lo; l < hi; l++ {
-			w := lane[T]{relay: r, res: &res, x: x, y: y, begin: begin, next: l * size, end: min(n, (l+1)*size), d: x.Len() / n}
-			if errs[l] = w.run(ctx); errs[l] != nil {
-				stop(errs[l])
-			}
-		}
+	err := inBatches(ctx, n, size, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		w := lane[T]{relay: r, res: &res, x: x, y: y, begin: begin, next: lo, end: hi, d: x.Len() / n, tape: tape}
+		return w.run(ctx)
 	})
-	if err := context.Cause(ctx); err != nil {
-		return res, err
-	}
-	return res, nil
+	return res, err
 }
 
 // values returns the elements of a tensor of type T.
@@ -140,7 +125,6 @@ func (l *lane[T]) run(ctx context.Context) error {
 		size = defaultRelayBatch
 	}
 	size = min(size, l.end-l.next)
-	l.tape = tensor.NewTape()
 	l.points = make([]T, size*l.d)
 	for {
 		if err := l.fill(ctx, size); err != nil {
@@ -149,8 +133,8 @@ func (l *lane[T]) run(ctx context.Context) error {
 		if len(l.active) == 0 {
 			return nil
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("attack: stopped: %w", context.Cause(ctx))
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if err := l.round(); err != nil {
 			return err
@@ -163,10 +147,7 @@ func (l *lane[T]) run(ctx context.Context) error {
 func (l *lane[T]) fill(ctx context.Context, size int) error {
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
-		rows := Rows{Y: l.y[l.next : l.next+n], Index: make([]int, n)}
-		for i := range rows.Index {
-			rows.Index[i] = l.next + i
-		}
+		rows := rowsOf(between(l.next, l.next+n), l.y, nil)
 		l.tape.Reset()
 		logits, err := query(l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
 		if err != nil {
@@ -206,7 +187,7 @@ func (l *lane[T]) round() error {
 	if !l.targeted {
 		rows.Target = nil
 	}
-	logits, vals, g, err := l.evaluate(rows)
+	logits, vals, g, err := l.question(rows)
 	if err != nil {
 		return err
 	}
@@ -236,9 +217,9 @@ func (l *lane[T]) round() error {
 	return nil
 }
 
-// evaluate asks the model about the points of the rows. With eot above 1 it asks
+// question asks the model about the points of the rows. With eot above 1 it asks
 // several times: logits and values are the last ones, the gradient is the mean.
-func (l *lane[T]) evaluate(rows Rows) (logits, vals *tensor.Tensor, g []T, err error) {
+func (l *lane[T]) question(rows Rows) (logits, vals *tensor.Tensor, g []T, err error) {
 	n := len(rows.Y)
 	shape := append([]int{n}, l.x.Shape()[1:]...)
 	points := fromValues(l.points[:n*l.d], shape...)
@@ -249,13 +230,12 @@ func (l *lane[T]) evaluate(rows Rows) (logits, vals *tensor.Tensor, g []T, err e
 			return logits, nil, nil, err
 		}
 		w := l.tape.Watch(points)
-		if logits, err = query(l.model, w, rows); err != nil {
+		if logits, vals, err = evaluate(l.model, l.objective, w, rows); err != nil {
 			return nil, nil, nil, err
 		}
-		vals = l.objective.Values(logits, rows)
-		gt := inputGradient(vals, w)
-		if !tensor.AllFinite(gt) {
-			return nil, nil, nil, fmt.Errorf("attack: gradient of the objective is not finite in a batch with input %d", rows.Index[0])
+		gt, err := inputGradient(vals, w, rows)
+		if err != nil {
+			return nil, nil, nil, err
 		}
 		switch now := values[T](gt); {
 		case l.eot <= 1:

@@ -69,7 +69,7 @@ func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 }
 
 func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, nil, s.Threat); err != nil {
+	if err := checkInputs(m, x, y, s.Threat); err != nil {
 		return err
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -54,6 +55,9 @@ func (n *Norm) UnmarshalText(text []byte) error {
 
 // Threat is the set of inputs among which an attacker may choose: a ball around
 // the original input intersected with the box of valid values.
+//
+// Under Linf a point in float32 stays so far inside the ball that no rounding
+// takes it out: by up to 2^-24 of the larger end of the box.
 type Threat struct {
 	Norm Norm `json:"norm"`
 	// Eps is the ball's radius in units of the input: typically 8/255 or 0.3
@@ -115,17 +119,26 @@ func innerLength[T float](t Threat, d int) float64 {
 	return max(0, t.Eps-4*half*math.Sqrt(float64(d))*max(math.Abs(lo), math.Abs(hi), t.Eps/math.Sqrt(float64(d))))
 }
 
-// eachExample calls f with the values of each of the examples of x and x0.
+// eachExample calls f with the values of each of the examples of x and x0, on
+// several threads.
 func eachExample[T float](x, x0 []T, n int, f func(i int, x, x0 []T)) {
 	d := len(x) / n
-	for i := range n {
-		f(i, x[i*d:(i+1)*d], x0[i*d:(i+1)*d])
-	}
+	par.For(n, max(1, grain/max(1, d)), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			f(i, x[i*d:(i+1)*d], x0[i*d:(i+1)*d])
+		}
+	})
 }
 
-// perExample checks two batches of one shape and calls f for each of their
-// examples, in their type.
-func perExample(op string, x, x0 *tensor.Tensor, f32 func(i int, x, x0 []float32), f64 func(i int, x, x0 []float64)) {
+// grain is the number of values that are worth a thread.
+const grain = 1 << 14
+
+// perExample checks a threat and two batches of one shape and calls f for each
+// of their examples, in their type.
+func (t Threat) perExample(op string, x, x0 *tensor.Tensor, f32 func(i int, x, x0 []float32), f64 func(i int, x, x0 []float64)) {
+	if err := t.Validate(); err != nil {
+		panic(fmt.Sprintf("attack: %s: %v", op, err))
+	}
 	if fmt.Sprint(x.Shape()) != fmt.Sprint(x0.Shape()) || x.DType() != x0.DType() || x.Rank() < 1 {
 		panic(fmt.Sprintf("attack: %s: batches %v%v and %v%v, want the same", op, x.DType(), x.Shape(), x0.DType(), x0.Shape()))
 	}
@@ -142,11 +155,13 @@ func perExample(op string, x, x0 *tensor.Tensor, f32 func(i int, x, x0 []float32
 
 // Project replaces each example of x [N, ...] by the nearest point, in Euclidean
 // distance, of the threat's set around the same example of x0, which lies in the
-// box. The result is in the set exactly, as measured in float64.
+// box. Rounding to the tensor's type goes towards x0, so that the result is in the
+// set exactly, as measured in float64. A NaN becomes the value of x0. It panics if
+// the threat is not valid or the shapes differ.
 //
 // Proposition 1 of Wang et al., NeurIPS 2021.
 func (t Threat) Project(x, x0 *tensor.Tensor) {
-	perExample("Project", x, x0,
+	t.perExample("Project", x, x0,
 		func(_ int, x, x0 []float32) { project(t, x, x0) },
 		func(_ int, x, x0 []float64) { project(t, x, x0) })
 }
@@ -155,7 +170,7 @@ func (t Threat) Project(x, x0 *tensor.Tensor) {
 // the ball (for L0, uniform values at uniformly chosen places), then projected
 // onto the box. rng gives the source of each example.
 func (t Threat) Sample(rng func(example int) *rand.Rand, x, x0 *tensor.Tensor) {
-	perExample("Sample", x, x0,
+	t.perExample("Sample", x, x0,
 		func(i int, x, x0 []float32) { sample(t, rng(i), x, x0) },
 		func(i int, x, x0 []float64) { sample(t, rng(i), x, x0) })
 }
@@ -212,7 +227,7 @@ func (t Threat) Step(x, g, x0 *tensor.Tensor, alpha float64) {
 	if x.DType() != g.DType() || x.Len() != g.Len() {
 		panic(fmt.Sprintf("attack: Step: inputs %v%v, gradient %v%v", x.DType(), x.Shape(), g.DType(), g.Shape()))
 	}
-	perExample("Step", x, x0,
+	t.perExample("Step", x, x0,
 		func(i int, x, x0 []float32) { step(t, x, g.Float32s()[i*len(x):(i+1)*len(x)], x0, alpha) },
 		func(i int, x, x0 []float64) { step(t, x, g.Float64s()[i*len(x):(i+1)*len(x)], x0, alpha) })
 }
@@ -224,9 +239,7 @@ func step[T float](t Threat, x, g, x0 []T, alpha float64) {
 		kernel.SignStep(x, g, x0, T(alpha), inner[T](t), T(lo), T(hi))
 		return
 	case L2:
-		if n := length(g); n > 0 {
-			kernel.Axpy(x, T(alpha/n), g)
-		}
+		add(x, g, alpha, length(g))
 	case L1:
 		best, most := -1, 0.0
 		for i, v := range g {
@@ -239,11 +252,20 @@ func step[T float](t Threat, x, g, x0 []T, alpha float64) {
 			x[best] += T(math.Copysign(alpha, float64(g[best])))
 		}
 	case L0:
-		if n := float64(kernel.SumAbs(g)); n > 0 {
-			kernel.Axpy(x, T(alpha/n), g)
-		}
+		add(x, g, alpha, size(L1, g))
 	}
 	project(t, x, x0)
+}
+
+// add moves x by alpha along g, whose size is given; not at all if that is 0. It
+// divides first, as alpha/size may be more than T holds.
+func add[T float](x, g []T, alpha, size float64) {
+	if !(size > 0) {
+		return
+	}
+	for i, v := range g {
+		x[i] += T(alpha * (float64(v) / size))
+	}
 }
 
 // length is the Euclidean length of v; scaling by the largest value keeps tiny
@@ -265,10 +287,34 @@ func length[T float](v []T) float64 {
 // norm, computed in float64.
 func (t Threat) Distance(x, x0 *tensor.Tensor) []float64 {
 	out := make([]float64, x.Dim(0))
-	perExample("Distance", x, x0,
+	t.perExample("Distance", x, x0,
 		func(i int, x, x0 []float32) { out[i] = distance(t.Norm, x, x0) },
 		func(i int, x, x0 []float64) { out[i] = distance(t.Norm, x, x0) })
 	return out
+}
+
+// size is the norm of v, computed in float64.
+func size[T float](n Norm, v []T) float64 {
+	s := 0.0
+	for _, e := range v {
+		a := math.Abs(float64(e))
+		switch n {
+		case Linf:
+			s = max(s, a)
+		case L2:
+			s += a * a
+		case L1:
+			s += a
+		case L0:
+			if a != 0 {
+				s++
+			}
+		}
+	}
+	if n == L2 {
+		return math.Sqrt(s)
+	}
+	return s
 }
 
 func distance[T float](n Norm, x, x0 []T) float64 {

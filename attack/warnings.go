@@ -46,10 +46,7 @@ const (
 // examine looks at the model's answers to the first inputs.
 func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y []int) (classes int, ws []Warning, err error) {
 	n := min(examined, len(y))
-	rows := Rows{Y: y[:n], Index: make([]int, n)}
-	for i := range rows.Index {
-		rows.Index[i] = i
-	}
+	rows := rowsOf(between(0, n), y, nil)
 	x = tensor.Slice(x, 0, 0, n)
 	warn := func(k WarningKind, format string, args ...any) {
 		ws = append(ws, Warning{k, fmt.Sprintf(format, args...)})
@@ -68,14 +65,18 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 		objective = CrossEntropy{}
 	}
 	flat := 0
-	g := inputGradient(objective.Values(logits, rows), w)
-	for _, s := range rowSums(g) {
-		if s == 0 {
+	g, err := inputGradient(objective.Values(logits, rows), w, rows)
+	if err != nil {
+		return 0, nil, err
+	}
+	answers := tensor.ArgMax(z)
+	for i, s := range rowSums(g) {
+		if s == 0 && answers[i] == y[i] {
 			flat++
 		}
 	}
 	if flat > 0 {
-		warn(ZeroGradient, "the gradient is exactly 0 at %d of the first %d inputs: attacks that follow it cannot move there", flat, n)
+		warn(ZeroGradient, "the gradient is exactly 0 at %d of the first %d inputs that the model gets right: attacks that follow it cannot move there", flat, n)
 	}
 	if isDistribution(z) {
 		warn(SoftmaxOutput, "the model returns probabilities, want logits: attacks that climb the cross-entropy are weaker on them")

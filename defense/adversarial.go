@@ -47,7 +47,7 @@ func perturb(ctx context.Context, pgd attack.PGD, ramp int, net nn.Layer, stats 
 		return nil, fmt.Errorf("RampSteps is %d, want 0 or more", ramp)
 	}
 	if pgd.StepSize == 0 {
-		pgd.StepSize = 2.5 * pgd.Threat.Eps / float64(max(1, pgd.Steps))
+		pgd.StepSize = pgd.DefaultStepSize(b.X)
 	}
 	if b.Step < ramp {
 		part := float64(b.Step+1) / float64(ramp+1)

@@ -2,6 +2,7 @@ package defense
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/attack"
@@ -15,7 +16,9 @@ import (
 // Zhang et al., ICML 2019, Eq. (5) and Algorithm 1.
 type TRADES struct {
 	// Attack climbs the divergence KL(p(x) ‖ p(x')), whatever its Objective
-	// says, from a random start.
+	// says, from a start that is uniform in the ball; the paper starts from
+	// Gaussian noise of standard deviation 0.001. It needs a random start, as the
+	// divergence is flat at x itself.
 	Attack attack.PGD
 	// Beta is the weight of agreement; 0 means 6, the paper's 1/λ.
 	Beta float64
@@ -25,7 +28,8 @@ type TRADES struct {
 
 // Loss is the mean of CE(z(x), y) + Beta KL(p(x) ‖ p(x')), for nn.Trainer. The
 // attack sees the network in evaluation mode; the gradient flows through both
-// arguments of the divergence.
+// arguments of the divergence. Clean and attacked examples go through the network
+// as one batch, so batch normalisation sees both.
 func (t *TRADES) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
 	beta := t.Beta
 	if beta == 0 {
@@ -33,6 +37,9 @@ func (t *TRADES) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch)
 	}
 	if !(beta > 0) {
 		return nil, fmt.Errorf("defense: TRADES: Beta is %v, want above 0", t.Beta)
+	}
+	if t.Attack.NoRandomStart {
+		return nil, errors.New("defense: TRADES: attack without a random start, want one: the divergence has no gradient at the input")
 	}
 	pgd := t.Attack
 	clean := nn.Classifier{Net: net, Stats: p.Stats}.Logits(b.X)

@@ -33,6 +33,7 @@ func checkChannels(op string, x *Tensor, ps ...*Tensor) int {
 //
 // Ioffe and Szegedy, ICML 2015, Algorithm 1.
 func BatchNorm(x, gamma, beta *Tensor, eps float64, act Activation) (y, mean, variance *Tensor) {
+	act.check("BatchNorm")
 	t := operandsOf("BatchNorm", x, gamma, beta)
 	c := checkChannels("BatchNorm", x, gamma, beta)
 	if x.Len() == 0 {
@@ -202,6 +203,7 @@ func recordBatchNorm(b *back, g *Tensor, eps float64) {
 // [C]: batch normalisation with fixed statistics, or the normalisation of input
 // pixels.
 func ScaleShift(x, scale, shift *Tensor, act Activation) *Tensor {
+	act.check("ScaleShift")
 	t := operandsOf("ScaleShift", x, scale, shift)
 	checkChannels("ScaleShift", x, scale, shift)
 	y := scaleShift(t, x, scale, shift, act)

@@ -63,6 +63,7 @@ func outputShape(g conv.Geometry) shape { return shapeOf(g.N, g.OH, g.OW, g.K) }
 // [R, S, C, K] and bias [K] (nil for none). The result is [N, OH, OW, K] with
 // OH = (H + Top + Bottom - R)/StrideH + 1, rounded down.
 func Conv2D(x, filter, bias *Tensor, win Window, act Activation) *Tensor {
+	act.check("Conv2D")
 	t := operandsOf("Conv2D", x, filter, bias)
 	g := convGeometry("Conv2D", x.shape, filter.shape, win)
 	checkBias("Conv2D", bias, g.K)

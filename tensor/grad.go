@@ -18,8 +18,8 @@ type GradOptions struct {
 // does not depend on x, and lives on y's tape. The tape's records are kept until
 // Tape.Reset, so Grad may be called again.
 //
-// It panics if y is on no tape, or an x is not watched by it, or a recorded
-// operand was changed in place in the meantime.
+// It panics if y is on no tape, or an x is not watched by it, or a value that a
+// recorded operation reads or made was changed in place in the meantime.
 func Grad(y *Tensor, xs ...*Tensor) []*Tensor {
 	return Gradients(y, GradOptions{}, xs...)
 }
@@ -49,6 +49,7 @@ func Gradients(y *Tensor, o GradOptions, xs ...*Tensor) []*Tensor {
 		panic(fmt.Sprintf("tensor: Grad: y of shape %v is on no tape", y.shape))
 	}
 	y.check("Grad")
+	y.checkRecord("Grad")
 	seed := o.Seed
 	if seed == nil && y.Len() != 1 {
 		panic(fmt.Sprintf("tensor: Grad: y has shape %v, want one element or a seed", y.shape))
@@ -64,6 +65,7 @@ func Gradients(y *Tensor, o GradOptions, xs ...*Tensor) []*Tensor {
 		if x.tape != t || x.node < 0 {
 			panic(fmt.Sprintf("tensor: Grad: x %d of shape %v is not watched by y's tape", i, x.shape))
 		}
+		x.checkRecord("Grad")
 		first = min(first, x.node)
 	}
 	out := make([]*Tensor, len(xs))
@@ -160,19 +162,17 @@ func (t *Tape) markWanted(visits []visit, first int32, xs []*Tensor) {
 
 // run applies the rule of b's record.
 func (b *back) run(visits []visit, first int32) {
-	var version uint64
 	b.need, b.grads = b.need[:0], b.grads[:0]
 	for _, in := range b.in {
 		need := false
 		if in != nil {
-			version += in.st.version.Load()
 			need = in.node >= first && visits[in.node].wanted
 		}
 		b.need = append(b.need, need)
 		b.grads = append(b.grads, nil)
 	}
-	if version != b.version {
-		panic("tensor: Grad: an operand of " + names[b.op] + " was changed in place after the operation")
+	if b.versions() != b.version {
+		panic("tensor: Grad: an operand or the result of " + names[b.op] + " was changed in place after the operation")
 	}
 	rules[b.op](b)
 }

@@ -220,10 +220,58 @@ func TestMisuseOfTheTapePanics(t *testing.T) {
 	z := tape.Watch(Full(Float64, 1, 3))
 	q := Sum(Square(z))
 	z.Fill(5)
-	require.PanicsWithValue(t, "tensor: Grad: an operand of Square was changed in place after the operation", func() { Grad(q, z) })
+	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of Square was changed in place after the operation", func() { Grad(q, z) })
 	other := NewTape().Watch(Full(Float64, 1, 3))
 	require.Panics(t, func() { Add(z, other) })
 	require.PanicsWithValue(t, "tensor: MatMul: inner extents differ: [2 3] times [2 3]", func() {
 		MatMul(Zeros(Float32, 2, 3), Zeros(Float32, 2, 3))
 	})
+}
+
+// A tensor from before Reset names a record that is another's by now.
+func TestWatchedTensorsEndWithReset(t *testing.T) {
+	tape := NewTape()
+	old := tape.Watch(Full(Float64, 3, 2))
+	view := Reshape(old, 2, 1)
+	tape.Reset()
+	x := tape.Watch(Full(Float64, 5, 2))
+	y := Sum(Square(x))
+	want := "tensor: Grad: tensor of shape [2] was watched before Tape.Reset; watch it again"
+	require.PanicsWithValue(t, want, func() { Grad(y, old) })
+	require.PanicsWithValue(t, "tensor: Square: tensor of shape [2] was watched before Tape.Reset; watch it again", func() { Square(old) })
+	require.Panics(t, func() { Mul(x, Reshape(view, 2)) })
+	require.Equal(t, []float64{3, 3}, old.Values(), "its value is the caller's")
+	require.Equal(t, []float64{10, 10}, Grad(y, x)[0].Values())
+}
+
+// Rules read results and constants beside operands; overwriting one is seen.
+func TestOverwrittenResultsAndConstantsPanic(t *testing.T) {
+	for name, f := range map[string]func(x *Tensor) *Tensor{
+		"Exp": Exp, "Tanh": Tanh, "Sigmoid": Sigmoid, "ReLU": ReLU, "Softmax": Softmax,
+	} {
+		x := NewTape().Watch(Full(Float64, 0.5, 2, 2))
+		y := f(x)
+		y.Fill(0)
+		require.Panics(t, func() { Grad(Sum(y), x) }, name)
+	}
+	x, mask := NewTape().Watch(Full(Float64, 0.5, 2)), Full(Float64, 1, 2)
+	y := Sum(Where(mask, x, Neg(x)))
+	mask.Fill(0)
+	require.Panics(t, func() { Grad(y, x) })
+}
+
+// The recorded gradient of the cross-entropy keeps its accuracy where the fast one
+// does.
+func TestRecordedCrossEntropyGradientIsAccurateAtLargeMargins(t *testing.T) {
+	for _, margin := range []float64{5, 20, 60} {
+		tape := NewTape()
+		z := tape.Watch(FromFloat32([]float32{float32(margin), 0, -1}, 1, 3))
+		loss := Sum(CrossEntropy(z, []int{0}))
+		fast := Grad(loss, z)[0].Values()
+		recorded := Gradients(loss, GradOptions{CreateGraph: true}, z)[0].Values()
+		for i := range fast {
+			require.InEpsilon(t, fast[i], recorded[i], 1e-5)
+		}
+		require.InEpsilon(t, -(math.Exp(-margin) + math.Exp(-1-margin)), fast[0], 0.02)
+	}
 }

@@ -36,6 +36,7 @@ func reshape(x *Tensor, to shape) *Tensor {
 		return x
 	}
 	x.check("Reshape")
+	x.checkRecord("Reshape")
 	if x.shape.size() != to.size() {
 		panic(fmt.Sprintf("tensor: Reshape: shape %v to %v", x.shape, to))
 	}

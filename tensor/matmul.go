@@ -17,6 +17,12 @@ const (
 	Rectify             // max(x, 0), as ReLU
 )
 
+func (a Activation) check(op string) {
+	if a > Rectify {
+		panic(fmt.Sprintf("tensor: %s: activation %d, want Identity or Rectify", op, a))
+	}
+}
+
 // MatMul returns the matrix product of a [m, k] and b [k, n].
 func MatMul(a, b *Tensor) *Tensor { return MatMulT(a, b, false, false) }
 
@@ -55,6 +61,7 @@ func matMul(name string, a, b, bias *Tensor, transA, transB bool, act Activation
 		panic(fmt.Sprintf("tensor: %s: inner extents differ: %v%s times %v%s", name, a.shape, transposed(transA), b.shape, transposed(transB)))
 	}
 	checkBias(name, bias, n)
+	act.check(name)
 	y := newOn(t, a.dtype, shapeOf(m, n))
 	if a.dtype == Float32 {
 		gemmOn[float32](y, a, b, bias, transA, transB, m, n, k, act)

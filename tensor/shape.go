@@ -78,6 +78,9 @@ func (s shape) dims() []int {
 }
 
 func (s shape) with(axis, extent int) shape {
+	if extent < 0 || extent > math.MaxInt32 {
+		panic(fmt.Sprintf("tensor: extent %d on axis %d of shape %v, want 0 to %d", extent, axis, s, math.MaxInt32))
+	}
 	s.d[axis] = int32(extent)
 	return s
 }

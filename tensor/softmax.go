@@ -79,11 +79,13 @@ func CrossEntropy(logits *Tensor, labels []int) *Tensor {
 }
 
 func backCrossEntropy(b *back) {
-	// (softmax - onehot) g
+	// (softmax - onehot) g, where softmax - 1 at the label is minus the sum of
+	// the others, lest it round to 0.
 	logits, idx := b.in[0], b.aux.([]int32)
 	g := reshape(b.g, shapeOf(len(idx), 1))
 	if b.record {
-		b.grads[0] = Sub(Mul(Softmax(logits), g), put(g, idx, len(idx), logits.shape))
+		others := Mul(Softmax(logits), others(logits, idx))
+		b.grads[0] = Sub(Mul(others, g), put(Mul(sumLast(others), g), idx, len(idx), logits.shape))
 		return
 	}
 	d := newOn(logits.tape, logits.dtype, logits.shape)
@@ -95,12 +97,18 @@ func backCrossEntropy(b *back) {
 	b.grads[0] = d
 }
 
-func crossEntropyGrad[T kernel.Float](d, logits, g []T, idx []int32) {
-	c := len(logits) / max(1, len(idx))
-	kernel.Softmax(d, logits, c)
+// others is the constant of logits' shape that is 0 at the labels and 1 elsewhere.
+func others(logits *Tensor, idx []int32) *Tensor {
+	mask := newOn(logits.tape, logits.dtype, logits.shape)
+	mask.Fill(1)
 	for i, label := range idx {
-		d[i*c+int(label)]--
+		mask.Set(0, i, int(label))
 	}
+	return mask
+}
+
+func crossEntropyGrad[T kernel.Float](d, logits, g []T, idx []int32) {
+	kernel.SoftmaxMinusOneHot(d, logits, idx, len(logits)/max(1, len(idx)))
 	kernel.BinaryCol(kernel.Mul, d, d, g)
 }
 

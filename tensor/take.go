@@ -112,6 +112,9 @@ func ScatterAdd(x *Tensor, idx []int, n int) *Tensor {
 	if x.shape.rank() == 0 || x.shape.dim(0) != len(idx) {
 		panic(fmt.Sprintf("tensor: ScatterAdd: %d indices for shape %v, want one for each row", len(idx), x.shape))
 	}
+	if n < 0 {
+		panic(fmt.Sprintf("tensor: ScatterAdd: %d rows, want 0 or more", n))
+	}
 	return scatterRows(t, x, smallIndices("ScatterAdd", t, idx, n), n)
 }
 

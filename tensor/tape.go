@@ -27,6 +27,7 @@ type Tape struct {
 	temps []*storage
 
 	visits []visit // scratch of Grad
+	resets uint32  // calls of Reset, to tell records of an earlier time
 }
 
 // node is the record of one operation.
@@ -34,7 +35,7 @@ type node struct {
 	op      op
 	in      []*Tensor
 	out     *Tensor
-	version uint64 // sum of the operands' storage versions when recorded
+	version uint64 // versions() when recorded
 	alpha   float64
 	aux     any
 }
@@ -49,7 +50,7 @@ func (t *Tape) Watch(x *Tensor) *Tensor {
 	x.check("Watch")
 	w := *x
 	w.tape = t
-	w.node = int32(len(t.nodes))
+	w.node, w.reset = int32(len(t.nodes)), t.resets
 	t.nodes = append(t.nodes, node{op: opLeaf, out: &w})
 	return &w
 }
@@ -69,8 +70,10 @@ func (t *Tape) Const(x *Tensor) *Tensor {
 func (t *Tape) Len() int { return len(t.nodes) }
 
 // Reset forgets all records and takes back the memory of every tensor computed
-// on the tape. Using one of them afterwards panics.
+// on the tape. Using one of them afterwards, or a tensor that Watch returned
+// before, panics.
 func (t *Tape) Reset() {
+	t.resets++
 	for _, st := range t.live {
 		t.free(st)
 	}
@@ -154,6 +157,7 @@ func operandsOf(op string, xs ...*Tensor) *Tape {
 		if x.tape == nil {
 			continue
 		}
+		x.checkRecord(op)
 		if tape != nil && tape != x.tape {
 			panic(fmt.Sprintf("tensor: %s: operands of shape %v and %v are on different tapes", op, xs[0].shape, x.shape))
 		}
@@ -173,7 +177,6 @@ func (t *Tape) record(n node, out *Tensor, in ...*Tensor) *Tensor {
 		if x == nil {
 			continue
 		}
-		n.version += x.st.version.Load()
 		tracked = tracked || x.node >= 0
 	}
 	if !tracked {
@@ -183,7 +186,30 @@ func (t *Tape) record(n node, out *Tensor, in ...*Tensor) *Tensor {
 	t.operands = append(t.operands, in...)
 	n.in = t.operands[lo:len(t.operands):len(t.operands)]
 	n.out = out
-	out.node = int32(len(t.nodes))
+	n.version = n.versions()
+	out.node, out.reset = int32(len(t.nodes)), t.resets
 	t.nodes = append(t.nodes, n)
 	return out
+}
+
+// versions sums the versions of everything that the rule of the record may read.
+// They only grow, so the sum changes when one of them does.
+func (n *node) versions() uint64 {
+	v := n.out.st.version.Load()
+	for _, x := range n.in {
+		if x != nil {
+			v += x.st.version.Load()
+		}
+	}
+	if x, ok := n.aux.(*Tensor); ok {
+		v += x.st.version.Load()
+	}
+	return v
+}
+
+// checkRecord panics if the tensor's record went with a Reset of its tape.
+func (x *Tensor) checkRecord(op string) {
+	if x.node >= 0 && x.reset != x.tape.resets {
+		panic(fmt.Sprintf("tensor: %s: tensor of shape %v was watched before Tape.Reset; watch it again", op, x.shape))
+	}
 }

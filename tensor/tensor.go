@@ -55,7 +55,8 @@ type storage struct {
 type Tensor struct {
 	shape shape
 	dtype DType
-	node  int32 // index of the tape's record of this tensor, -1 for none
+	node  int32  // index of the tape's record of this tensor, -1 for none
+	reset uint32 // of the tape when the record was made
 	tape  *Tape
 	st    *storage
 	f32   []float32
@@ -63,6 +64,9 @@ type Tensor struct {
 }
 
 func newHeap(dtype DType, s shape) *Tensor {
+	if dtype != Float32 && dtype != Float64 {
+		panic(fmt.Sprintf("tensor: %v for a tensor of shape %v, want float32 or float64", dtype, s))
+	}
 	t := &Tensor{shape: s, dtype: dtype, node: -1}
 	n := s.size()
 	if dtype == Float32 {

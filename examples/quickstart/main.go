@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,6 +84,9 @@ func newExperiment(env *example.Env, mini bool) (*experiment, error) {
 	}
 	e.train, e.test, e.out.Data, err = dataset.MNIST()
 	if err == nil && e.train.Len() < 10000 {
+		if env.Scale == example.Full {
+			return nil, fmt.Errorf("-scale full needs complete MNIST, but there is only this: %s", e.out.Data)
+		}
 		e.plan = miniPlan
 	}
 	return e, err

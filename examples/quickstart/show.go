@@ -93,7 +93,7 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 	}
 
 	p.Heading("How fast the attack works")
-	loss := plot.LineChart{X: "step of the attack", Y: "mean cross-entropy (nats)"}
+	loss := plot.LineChart{X: "step of the attack", Y: "log-odds against the right digit"}
 	for _, n := range networks {
 		curve, err := attack.LossCurve(ctx, nn.Classifier{Net: n.net}, x, y, attack.PGD{Threat: threat, Steps: 40, StepSize: 0.01, Seed: e.env.Seed})
 		if err != nil {
@@ -105,7 +105,7 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 		}
 		loss.Series = append(loss.Series, s)
 	}
-	if err := addChart(p, loss, "Loss against the steps of PGD with eps 0.3 and step 0.01, from a random start. A curve that still rises at its end asks for more steps."); err != nil {
+	if err := addChart(p, loss, "What PGD climbs (eps 0.3, steps of 0.01, random start), averaged over the images: the logarithm of the odds that the network gives to all wrong digits together. Above 0 it prefers them. A curve that still rises at its end asks for more steps."); err != nil {
 		return nil, err
 	}
 

@@ -200,7 +200,7 @@ func testOptimisers[T Float](t *testing.T) {
 			copy(out.data, w)
 			copy(m.data, m0)
 			copy(v.data, v0)
-			c1, c2 := T(0.19), T(0.002)
+			c1, c2 := 0.19, 0.002
 			Adam(out.data, m.data, v.data, g, 0.01, 0.9, 0.999, 1e-8, 0.1, c1, c2, decoupled)
 			out.intact(t, "Adam")
 			m.intact(t, "Adam")
@@ -216,7 +216,7 @@ func testOptimisers[T Float](t *testing.T) {
 				vi := 0.999*float64(v0[i]) + 0.001*d*d
 				within(t, "first moment", mi, 10, m.data[i])
 				within(t, "second moment", vi, 10, v.data[i])
-				step := 0.01 * mi / float64(c1) / (math.Sqrt(vi/float64(c2)) + 1e-8)
+				step := 0.01 * mi / c1 / (math.Sqrt(vi/c2) + 1e-8)
 				within(t, "Adam", p-step, 10+10*math.Abs(step), out.data[i])
 			}
 		}
@@ -278,4 +278,46 @@ func testTranspose[T Float](t *testing.T) {
 func TestTranspose2D(t *testing.T) {
 	levels(t, testTranspose[float32])
 	testTranspose[float64](t)
+}
+
+// At the first step both moments are 0 and the step is lr*g/(|g|+eps): the
+// bias corrections cancel 1-beta only if both are rounded from the same number.
+func TestFirstAdamStepHasTheSizeOfTheRate(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		for _, n := range []int{1, 16, 37} {
+			w, m, v, g := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+			for i := range g {
+				g[i] = float32(i+1) * 0.3
+			}
+			Adam(w, m, v, g, 1, 0.9, 0.999, 1e-12, 0, 1-0.9, 1-0.999, false)
+			for i := range w {
+				require.InDelta(t, -1, w[i], 3e-7)
+			}
+		}
+	})
+}
+
+// Far from the decision boundary the label's probability rounds to 1; loss and
+// gradient keep their relative accuracy nevertheless.
+func TestCrossEntropyIsAccurateAtLargeMargins(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		for _, margin := range []float64{1, 10, 17, 20, 40, 60, 80} {
+			x := []float32{float32(margin), 0, -1, 0.5}
+			e := []float64{0, math.Exp(-margin), math.Exp(-1 - margin), math.Exp(0.5 - margin)}
+			others := e[1] + e[2] + e[3]
+			var loss [1]float32
+			grad, logp := make([]float32, 4), make([]float32, 4)
+			SoftmaxCrossEntropy(loss[:], grad, x, []int32{0}, 4)
+			LogSoftmax(logp, x, 4)
+			require.InEpsilon(t, math.Log1p(others), loss[0], 1e-5, "margin %v", margin)
+			require.InEpsilon(t, -math.Log1p(others), logp[0], 1e-5, "margin %v", margin)
+			require.InEpsilon(t, -others/(1+others), grad[0], 1e-5, "margin %v", margin)
+			for j := 1; j < 4; j++ {
+				require.InEpsilon(t, e[j]/(1+others), grad[j], 1e-5, "margin %v", margin)
+			}
+			SoftmaxCrossEntropy(loss[:], grad, x, []int32{1}, 4)
+			require.InEpsilon(t, margin+math.Log1p(others), loss[0], 1e-6, "margin %v", margin)
+			require.InEpsilon(t, e[1]/(1+others)-1, grad[1], 1e-5, "margin %v", margin)
+		}
+	})
 }

@@ -39,22 +39,24 @@ func SGD[T Float](w, v, g []T, lr, momentum, weightDecay T, nesterov bool) {
 // beta2**t at step t >= 1, w -= lr/c1 * m / (sqrt(v/c2) + eps). Weight decay
 // wd is added to the gradient, or, if decoupled is set (AdamW), w shrinks by
 // lr*wd first.
-func Adam[T Float](w, m, v, g []T, lr, beta1, beta2, eps, wd, c1, c2 T, decoupled bool) {
+func Adam[T Float](w, m, v, g []T, lr, beta1, beta2, eps, wd, c1, c2 float64, decoupled bool) {
 	m, v, g = m[:len(w)], v[:len(w)], g[:len(w)]
-	keep, decay := T(1), wd
+	keep, decay := 1.0, wd
 	if decoupled {
 		keep, decay = 1-lr*wd, 0
 	}
-	step, root := lr/c1, T(1/math.Sqrt(float64(c2)))
+	step, root := lr/c1, 1/math.Sqrt(c2)
 	if single[T]() && adamVector(ptr(w), ptr(m), ptr(v), ptr(g), float32(keep), float32(decay), float32(beta1), float32(1-beta1), float32(beta2), float32(1-beta2), float32(step), float32(root), float32(eps), len(w)) {
 		return
 	}
+	keepT, decayT, stepT, rootT, epsT := T(keep), T(decay), T(step), T(root), T(eps)
+	b1, new1, b2, new2 := T(beta1), T(1-beta1), T(beta2), T(1-beta2)
 	for i, d := range g {
-		p := w[i] * keep
-		d += decay * p
-		mi := beta1*m[i] + (1-beta1)*d
-		vi := beta2*v[i] + (1-beta2)*(d*d)
+		p := w[i] * keepT
+		d += decayT * p
+		mi := b1*m[i] + new1*d
+		vi := b2*v[i] + new2*(d*d)
 		m[i], v[i] = mi, vi
-		w[i] = p - step*mi/(T(math.Sqrt(float64(vi)))*root+eps)
+		w[i] = p - stepT*mi/(T(math.Sqrt(float64(vi)))*rootT+epsT)
 	}
 }

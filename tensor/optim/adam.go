@@ -52,7 +52,7 @@ func adamOn[T kernel.Float](w, m, v, g []T, lr float64, o *Adam) {
 	}
 	b1, b2, eps := or(o.Beta1, 0.9), or(o.Beta2, 0.999), or(o.Eps, 1e-8)
 	c1, c2 := 1-math.Pow(b1, float64(o.steps)), 1-math.Pow(b2, float64(o.steps))
-	kernel.Adam(w, m, v, g, T(lr), T(b1), T(b2), T(eps), T(o.WeightDecay), T(c1), T(c2), o.Decoupled)
+	kernel.Adam(w, m, v, g, lr, b1, b2, eps, o.WeightDecay, c1, c2, o.Decoupled)
 }
 
 // State returns both moments and the number of steps.

@@ -1,0 +1,53 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/redoubt-ml/redoubt/internal/par"
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// inBatches calls work for the batches [lo, hi) that cut n inputs, on several
+// threads, with a tape to use. The first error ends it: the context that the
+// other batches hold is cancelled, and no new one begins. An error of ctx itself
+// comes back wrapped.
+func inBatches(ctx context.Context, n, size int, progress func(done, total int), work func(ctx context.Context, tape *tensor.Tape, lo, hi int) error) error {
+	inner, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var mu sync.Mutex
+	done := 0
+	par.For((n+size-1)/size, 1, func(first, last int) {
+		tape := tensor.NewTape()
+		for b := first; b < last && inner.Err() == nil; b++ {
+			lo, hi := b*size, min(n, (b+1)*size)
+			if err := work(inner, tape, lo, hi); err != nil {
+				fail(err)
+				return
+			}
+			if progress != nil {
+				mu.Lock()
+				done += hi - lo
+				progress(done, n)
+				mu.Unlock()
+			}
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("attack: stopped: %w", err)
+	}
+	if inner.Err() != nil {
+		return context.Cause(inner)
+	}
+	return nil
+}
+
+// between returns the integers from lo to hi-1.
+func between(lo, hi int) []int {
+	out := make([]int, hi-lo)
+	for i := range out {
+		out[i] = lo + i
+	}
+	return out
+}

@@ -1,0 +1,347 @@
+package attack
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// hill is f(u) = 1 - (u1-.62)² - (u2-.41)² and its gradient.
+func hill(u []float64) (float64, []float64) {
+	a, b := u[0]-0.62, u[1]-0.41
+	return 1 - a*a - b*b, []float64{-2 * a, -2 * b}
+}
+
+// climbHill runs Auto-PGD on the hill from its middle and returns the iterates and
+// the step size after each.
+func climbHill(norm Norm, steps int) (points [][]float64, sizes []float64, t *apgd[float64]) {
+	a := &APGD{Threat: Threat{Norm: norm, Eps: 0.2}, Steps: steps}
+	t = beginAPGD[float64](a, &relay{}, []int{0})(0, []float64{0.5, 0.5}, []float64{1, 0}).(*apgd[float64])
+	copy(t.x, t.x0)
+	u := make([]float64, 2)
+	for more := true; more; {
+		t.ask(u)
+		v, g := hill(u)
+		points = append(points, append([]float64(nil), u...))
+		more = t.answer([]float64{1, 0}, v, g)
+		sizes = append(sizes, t.step)
+	}
+	return points, sizes, t
+}
+
+// Worked out with the public implementation's rules for a start at the input.
+func TestAPGDFollowsTheReferenceTrajectory(t *testing.T) {
+	points, sizes, trial := climbHill(Linf, 20)
+	require.Len(t, points, 21)
+	for i, want := range map[int][3]float64{
+		1: {.7, .3, .4}, 2: {.45, .55, .4}, 3: {.575, .425, .4}, 4: {.7, .3, .2}, 5: {.66875, .33125, .2},
+		6: {.5421875, .4578125, .2}, 7: {.62890625, .37109375, .2}, 8: {.5005859375, .4994140625, .2},
+		9: {.6180664062, .3819335937, .1}, 10: {.7, .4275634766, .05}, 19: {.6192382812, .4112304687, math.NaN()},
+	} {
+		require.InDelta(t, want[0], points[i][0], 1e-9, "iterate %d", i)
+		require.InDelta(t, want[1], points[i][1], 1e-9, "iterate %d", i)
+		if !math.IsNaN(want[2]) {
+			require.InDelta(t, want[2], sizes[i], 1e-12, "step after iterate %d", i)
+		}
+	}
+	require.InDelta(t, .9999979057, trial.bestLoss, 1e-9)
+	require.InDelta(t, .003125, trial.step, 1e-12)
+
+	points, sizes, trial = climbHill(L2, 10)
+	for i, want := range [][3]float64{
+		1: {.66, .38, .4}, {.46, .53, .2}, {.54, .47, .2}, {.6, .425, .2}, {.66, .38, .1}, {.645, .39125, .1},
+		{.59625, .4278125, .05}, {.61875, .4109375, .05}, {.6534375, .384921875, .025}, {.63375, .3996875, .025},
+	} {
+		if i == 0 {
+			continue
+		}
+		require.InDelta(t, want[0], points[i][0], 1e-9, "iterate %d", i)
+		require.InDelta(t, want[1], points[i][1], 1e-9, "iterate %d", i)
+		if i < 10 {
+			require.InDelta(t, want[2], sizes[i], 1e-12, "step after iterate %d", i)
+		}
+	}
+	require.InDelta(t, .9999975586, trial.bestLoss, 1e-9)
+}
+
+func TestAPGDCheckpoints(t *testing.T) {
+	for steps, want := range map[int][]int{
+		100:  {22, 41, 57, 70, 80, 87, 93, 99},
+		1000: {220, 410, 570, 700, 800, 870, 930, 990},
+		50:   {11, 21, 30, 38, 45},
+	} {
+		a := &APGD{Threat: Threat{Norm: Linf, Eps: 0.2}, Steps: steps}
+		trial := beginAPGD[float64](a, &relay{}, []int{0})(0, []float64{0.5, 0.5}, []float64{1, 0}).(*apgd[float64])
+		var at []int
+		for more := true; more; {
+			every, counter := trial.every, trial.counter
+			more = trial.answer([]float64{1, 0}, float64(trial.i), []float64{1, 1})
+			if counter == every-1 {
+				at = append(at, trial.i)
+			}
+		}
+		require.Equal(t, want, at)
+	}
+}
+
+// Scaling and shifting logits changes neither value nor direction.
+func TestDLRGoldens(t *testing.T) {
+	base := []float64{3, 1, -2, 0.5, 2}
+	for _, c := range []struct {
+		y, target int
+		want      float64
+		grad      []float64
+	}{
+		{0, -1, -0.5, []float64{-0.25, -0.25, 0, 0, 0.5}},
+		{1, -1, 1, nil}, {2, -1, 2.5, nil},
+		{0, 4, -0.444444444444, []float64{-0.2469135803, -0.0987654321, 0, -0.0987654321, 0.4444444445}},
+		{0, 1, -0.888888888888, nil}, {0, 2, -2.222222222221, nil},
+	} {
+		rows := Rows{Y: []int{c.y}, Index: []int{0}}
+		if c.target >= 0 {
+			rows.Target = []int{c.target}
+		}
+		for _, scale := range []float64{1, 7} {
+			tape := tensor.NewTape()
+			z := tape.Watch(tensor.Affine(tensor.FromFloat64(base, 1, 5), scale, 5*(scale-1)))
+			v := DLR{}.Values(z, rows)
+			require.InDelta(t, c.want, v.At(0), 1e-9)
+			g := tensor.Grad(tensor.Sum(v), z)[0].Values()
+			sum, along := 0.0, 0.0
+			for i, e := range g {
+				sum += e
+				along += e * base[i]
+				if c.grad != nil && scale == 1 {
+					require.InDelta(t, c.grad[i], e, 1e-9)
+				}
+			}
+			require.InDelta(t, 0, sum, 1e-12)
+			require.InDelta(t, 0, along, 1e-9)
+		}
+	}
+}
+
+func TestHyperplaneGoldens(t *testing.T) {
+	x, w := []float64{.2, .9, .5, .05, .7}, []float64{1, -2, .5, 3, -.25}
+	tau, tau2 := .0185185185, .2777777778
+	infeasible := []float64{.8, -.9, .5, .95, -.7}
+	for b, want := range map[float64][3][]float64{
+		-1.5: {{-tau, tau, -tau, -tau, tau}, {-.0087336245, .0174672489, -.0043668122, -.0262008734, .0021834061}, {0, 0, 0, -.0416666667, 0}},
+		-2:   {{-.1571428571, .1, -.1571428571, -.05, .1571428571}, {-.2, .1, -.12, -.05, .06}, {-.2, .1, -.15, -.05, 0}},
+		.5:   {{tau2, -tau2, tau2, tau2, -tau2}, {.1310043668, -.2620087336, .0655021834, .3930131004, -.0327510917}, {0, 0, 0, .625, 0}},
+		5:    {infeasible, infeasible, infeasible},
+	} {
+		for k, norm := range []Norm{Linf, L2, L1} {
+			delta := make([]float64, 5)
+			toHyperplane(norm, delta, x, w, b, 0, 1)
+			for i := range delta {
+				require.InDelta(t, want[k][i], delta[i], 1e-9, "%v to %v, coordinate %d", norm, b, i)
+			}
+		}
+	}
+}
+
+// On random planes: the point lies on the plane and in the box, and no point of a
+// fine grid on the plane is nearer.
+func TestHyperplaneProjectionIsNearest(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		w := []float64{r.NormFloat64(), r.NormFloat64()}
+		x := []float64{r.Float64(), r.Float64()}
+		on := []float64{r.Float64(), r.Float64()} // makes the plane meet the box
+		b := w[0]*on[0] + w[1]*on[1]
+		for _, norm := range []Norm{Linf, L2, L1} {
+			d := make([]float64, 2)
+			toHyperplane(norm, d, x, w, b, 0, 1)
+			p := []float64{x[0] + d[0], x[1] + d[1]}
+			require.InDelta(t, b, w[0]*p[0]+w[1]*p[1], 1e-9)
+			for _, v := range p {
+				require.True(t, v >= -1e-12 && v <= 1+1e-12)
+			}
+			got := size(norm, d)
+			for k := range 2001 {
+				u := float64(k) / 2000
+				v := (b - w[0]*u) / w[1]
+				if v < 0 || v > 1 {
+					continue
+				}
+				require.LessOrEqual(t, got, size(norm, []float64{u - x[0], v - x[1]})+1e-9, "%v", norm)
+			}
+		}
+	}
+}
+
+func TestHyperplaneProjectionWithManyCoordinates(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		d := 1 + r.IntN(900)
+		x, w, delta := make([]float64, d), make([]float64, d), make([]float64, d)
+		b := 0.0
+		for i := range x {
+			x[i], w[i] = r.Float64(), r.NormFloat64()*math.Exp(3*r.NormFloat64())
+			if r.IntN(4) == 0 {
+				x[i] = float64(r.IntN(2))
+			}
+			b += w[i] * r.Float64()
+		}
+		for _, norm := range []Norm{Linf, L2, L1} {
+			toHyperplane(norm, delta, x, w, b, 0, 1)
+			got, scale := -b, math.Abs(b)
+			for i := range x {
+				p := x[i] + delta[i]
+				require.True(t, p >= -1e-12 && p <= 1+1e-12)
+				got += w[i] * p
+				scale += math.Abs(w[i])
+			}
+			require.InDelta(t, 0, got/scale, 1e-12, "%v", norm)
+		}
+	}
+}
+
+// linear is a model z = W x + b.
+type linear struct{ w, b *tensor.Tensor }
+
+func (m linear) Logits(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.Add(tensor.MatMulT(x, m.w, false, true), m.b)
+}
+
+func TestFABOnThreeClasses(t *testing.T) {
+	m := linear{tensor.FromFloat64([]float64{2, -1, .5, -1, 1.5, .3, .2, .1, -1}, 3, 3), tensor.FromFloat64([]float64{.1, -.2, .3}, 3)}
+	x := tensor.FromFloat64([]float64{.7, .3, .6}, 1, 3)
+	for _, c := range []struct {
+		norm   Norm
+		second bool // only the second class of the ranking
+		want   float64
+	}{{Linf, false, .3121451734}, {L2, false, .4550171196}} {
+		f := &FAB{Threat: Threat{Norm: c.norm, Eps: 10}, Minimize: true}
+		res, err := f.Run(t.Context(), m, x, []int{0})
+		require.NoError(t, err)
+		require.True(t, res.Success[0])
+		require.InDelta(t, c.want, res.Distance[0], 1e-9, "%v", c.norm)
+		if c.norm == Linf {
+			for i, v := range []float64{.3878548266, .6121451734, .2878548266} {
+				require.InDelta(t, v, res.X.At(0, i), 1e-9)
+			}
+		}
+	}
+	// Towards class 2 alone: the lead of the other class never comes up.
+	for norm, want := range map[Norm]float64{Linf: .3723858251, L2: .6330068596} {
+		f := &FAB{Threat: Threat{Norm: norm, Eps: 10}, Minimize: true, TargetClasses: 1}
+		two := linear{tensor.Gather(m.w, []int{0, 2}), tensor.FromFloat64([]float64{.1, .3}, 2)}
+		res, err := f.Run(t.Context(), two, x, []int{0})
+		require.NoError(t, err)
+		require.InDelta(t, want, res.Distance[0], 1e-9, "%v", norm)
+	}
+}
+
+// The distances to a linear boundary in the interior, as multiples of the exact
+// one: the overshoot, then what the way back and the next steps leave of it.
+func TestFABDistancesOnALinearBoundary(t *testing.T) {
+	w := []float64{1, -2, 0.5}
+	f := &FAB{Threat: Threat{Norm: L2, Eps: 10}, Minimize: true, Steps: 5, TargetClasses: 1}
+	x := []float64{0.5, 0.5, 0.5}
+	const lead = -0.1
+	trial := beginFAB[float64](f, &relay{}, []int{0})(0, x, []float64{0, lead}).(*fab[float64])
+	exact := 0.1 / size(L2, w)
+	var got []float64
+	u := make([]float64, 3)
+	for more := true; more; {
+		trial.ask(u)
+		z := lead
+		for i := range u {
+			z += w[i] * (u[i] - x[i])
+		}
+		if z > 0 {
+			got = append(got, distance(L2, u, x)/exact)
+		}
+		more = trial.answer([]float64{0, z}, z, w)
+	}
+	want := []float64{1.05, 1.0052132701, 1.0087014841, 1.0084390504, 1.0084588469}
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.InDelta(t, want[i], got[i], 1e-9, "step %d", i)
+	}
+	require.InDelta(t, 1.0052132701, trial.nearest/exact, 1e-9)
+}
+
+func TestSquareSides(t *testing.T) {
+	at := []int{0, 11, 51, 201, 501, 1001, 2001, 4001}
+	for _, c := range []struct {
+		norm Norm
+		side int
+		want []int
+	}{
+		{Linf, 28, []int{25, 18, 13, 9, 6, 4, 3, 2}}, {L2, 28, []int{25, 19, 13, 9, 7, 5, 3, 3}},
+		{Linf, 32, []int{29, 20, 14, 10, 7, 5, 4, 3}}, {L2, 32, []int{29, 21, 15, 11, 7, 5, 5, 3}},
+	} {
+		for k, i := range at {
+			require.Equal(t, c.want[k], squareSide(c.norm, windowShare(0.8, i, 5000, false), c.side, c.side), "%v %d, window %d", c.norm, c.side, i)
+		}
+	}
+	for k, i := range []int{6, 26, 101, 251, 501, 1001, 2001, 3001, 4001} {
+		want := []int{18, 13, 9, 6, 4, 3, 2, 2, 1}[k]
+		require.Equal(t, want, squareSide(Linf, windowShare(0.8, i, 5000, true), 28, 28))
+		require.NotEqual(t, windowShare(0.8, i, 5000, true), windowShare(0.8, i-1, 5000, true))
+	}
+}
+
+func TestBumps(t *testing.T) {
+	check := func(e []float64, at int, want ...float64) {
+		for i, w := range want {
+			require.InDelta(t, w, e[at+i], 1e-9)
+		}
+	}
+	e := eta(L2, 3)
+	check(e, 0, .1360827635, .6804138174, .1360827635, -.1290994449, -.1290994449, -.1290994449, -.1290994449, -.6454972244, -.1290994449)
+	e = eta(L1, 3)
+	check(e, 0, .0263157895, .4473684211, .0263157895, -.0227272727, -.0227272727, -.0227272727, -.0227272727, -.3863636364, -.0227272727)
+	e = eta(L2, 5)
+	check(e, 0, .0491621646, .159777035, .159777035, .159777035, .0491621646)
+	check(e, 10, -.0455901518, -.1481679932, -.1481679932, -.1481679932, -.0455901518)
+	for side := 1; side < 30; side++ {
+		for _, n := range []Norm{L2, L1} {
+			require.InDelta(t, 1, size(n, eta(n, side)), 1e-12, fmt.Sprint(n, side))
+		}
+	}
+}
+
+// The margin falls, every value is at an end of its ball or of the box, and a
+// broken input is asked about no more.
+func TestSquareKeepsItsPromises(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, norm := range []Norm{Linf, L2, L1} {
+		s := &Square{Threat: Threat{Norm: norm, Eps: map[Norm]float64{Linf: 0.1, L2: 1, L1: 6}[norm]}, Queries: 300}
+		x0 := make([]float64, 8*7*2)
+		for i := range x0 {
+			x0[i] = r.Float64()
+		}
+		trial := beginSquare[float64](s, &relay{}, []int{1, 8, 7, 2}, []int{0})(0, x0, nil).(*square[float64])
+		u, margin := make([]float64, len(x0)), math.Inf(1)
+		asked := 0
+		for more := true; more; asked++ {
+			trial.ask(u)
+			require.LessOrEqual(t, distance(norm, u, x0), s.Threat.Eps)
+			for i, v := range u {
+				require.True(t, v >= 0 && v <= 1)
+				if norm == Linf {
+					near := min(math.Abs(v-min(1, x0[i]+0.1)), math.Abs(v-max(0, x0[i]-0.1)))
+					require.Less(t, near, 1e-12)
+				}
+			}
+			z := 3.0
+			for i, v := range u {
+				z += math.Sin(float64(i)) * v * 0.1
+			}
+			more = trial.answer([]float64{z, 0}, 0, nil)
+			require.LessOrEqual(t, trial.margin, margin)
+			margin = trial.margin
+		}
+		require.Equal(t, 301, asked)
+		require.Greater(t, distance(norm, trial.best, x0), 0.5*s.Threat.Eps)
+	}
+}
