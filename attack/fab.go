@@ -106,7 +106,9 @@ func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
 
 func beginFAB[T float](f *FAB, r *relay, y []int) func(i int, x0, z []T) trial[T] {
 	return func(i int, x0, z []T) trial[T] {
+		lo, hi := f.Threat.box()
 		t := &fab[T]{
+			plane:  hyperplane[T]{norm: f.Threat.Norm, lo: lo, hi: hi},
 			threat: f.Threat, y: y[i], x0: x0, steps: or(f.Steps, 100),
 			alphaMax: or(f.AlphaMax, 0.1), eta: or(f.Eta, 1.05), beta: or(f.Beta, 0.9), minimize: f.Minimize,
 			rng: rand.New(rand.NewPCG(f.Seed, r.id(i))), nearest: math.Inf(1),
@@ -139,6 +141,7 @@ type fab[T float] struct {
 	rng                 *rand.Rand
 	plan                []fabRun // runs to come, the present one first
 
+	plane     hyperplane[T]
 	x, d1, d2 []T
 	i         int  // steps made in the run
 	stepped   bool // x is where a step has led, and not a start or pulled back
@@ -234,13 +237,13 @@ const shortest = 1e-8
 // step moves x to between the projections of x and of the input onto the
 // linearised boundary { u : lead + <g, u - x> = 0 }.
 func (t *fab[T]) step(lead float64, g []T) {
-	lo, hi := t.threat.box()
+	lo, hi := t.plane.lo, t.plane.hi
 	b := -lead
 	for i, v := range g {
 		b += float64(v) * float64(t.x[i])
 	}
-	toHyperplane(t.threat.Norm, t.d1, t.x, g, b, lo, hi)
-	toHyperplane(t.threat.Norm, t.d2, t.x0, g, b, lo, hi)
+	t.plane.project(t.d1, t.x, g, b)
+	t.plane.project(t.d2, t.x0, g, b)
 	n1, n2 := max(shortest, size(t.threat.Norm, t.d1)), max(shortest, size(t.threat.Norm, t.d2))
 	alpha := min(n1/(n1+n2), t.alphaMax)
 	for i, v := range t.x {

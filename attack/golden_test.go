@@ -138,7 +138,7 @@ func TestHyperplaneGoldens(t *testing.T) {
 	} {
 		for k, norm := range []Norm{Linf, L2, L1} {
 			delta := make([]float64, 5)
-			toHyperplane(norm, delta, x, w, b, 0, 1)
+			(&hyperplane[float64]{norm: norm, lo: 0, hi: 1}).project(delta, x, w, b)
 			for i := range delta {
 				require.InDelta(t, want[k][i], delta[i], 1e-9, "%v to %v, coordinate %d", norm, b, i)
 			}
@@ -157,7 +157,7 @@ func TestHyperplaneProjectionIsNearest(t *testing.T) {
 		b := w[0]*on[0] + w[1]*on[1]
 		for _, norm := range []Norm{Linf, L2, L1} {
 			d := make([]float64, 2)
-			toHyperplane(norm, d, x, w, b, 0, 1)
+			(&hyperplane[float64]{norm: norm, lo: 0, hi: 1}).project(d, x, w, b)
 			p := []float64{x[0] + d[0], x[1] + d[1]}
 			require.InDelta(t, b, w[0]*p[0]+w[1]*p[1], 1e-9)
 			for _, v := range p {
@@ -190,7 +190,7 @@ func TestHyperplaneProjectionWithManyCoordinates(t *testing.T) {
 			b += w[i] * r.Float64()
 		}
 		for _, norm := range []Norm{Linf, L2, L1} {
-			toHyperplane(norm, delta, x, w, b, 0, 1)
+			(&hyperplane[float64]{norm: norm, lo: 0, hi: 1}).project(delta, x, w, b)
 			got, scale := -b, math.Abs(b)
 			for i := range x {
 				p := x[i] + delta[i]

@@ -48,7 +48,7 @@ const defaultRelayBatch = 32
 // of inputs alone, so results do not depend on the number of threads.
 const (
 	maxLanes = 16
-	minLane  = 64
+	minLane  = 16
 )
 
 // id is the name of input i for random numbers.
