@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -35,6 +36,9 @@ type APGD struct {
 	// targets. Any wrong answer is a success, not only the target. More than
 	// there are wrong classes means all of them.
 	TargetClasses int
+	// Targets holds a class to reach for each input; only that is a success
+	// then, and TargetClasses is 0. Nil means any wrong class.
+	Targets []int
 	// Rho is the share of steps that must raise the loss for the step size to
 	// stay, 0 to 1; 0 means 0.75. Linf and L2 only.
 	Rho float64
@@ -86,27 +90,22 @@ func (a *APGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 		return Result{}, err
 	}
 	r := &relay{
-		model: m, objective: a.objective(), targeted: a.TargetClasses > 0, eot: a.EOT,
+		model: m, objective: a.objective(), targeted: a.TargetClasses > 0 || a.Targets != nil, goals: a.Targets, eot: a.EOT,
 		batch: a.BatchSize, ids: a.ids, progress: a.OnProgress,
 	}
-	var res Result
-	var err error
-	if x.DType() == tensor.Float32 {
-		res, err = run(ctx, r, x, y, beginAPGD[float32](a, r, y))
-	} else {
-		res, err = run(ctx, r, x, y, beginAPGD[float64](a, r, y))
-	}
-	if res.X != nil {
-		res.Distance = a.Threat.Distance(res.X, x)
-	}
-	return res, err
+	return runTrials(ctx, r, a.Threat, x, y, beginAPGD[float32](a, r, y), beginAPGD[float64](a, r, y))
 }
 
 func (a *APGD) check(m Model, x *tensor.Tensor, y []int) error {
 	if err := checkInputs(m, x, y, a.Threat); err != nil {
 		return err
 	}
+	if err := checkTargets(y, a.Targets); err != nil {
+		return err
+	}
 	switch {
+	case a.Targets != nil && a.TargetClasses > 0:
+		return errors.New("attack: APGD: both Targets and TargetClasses, want one of them")
 	case a.Threat.Norm == L0:
 		return fmt.Errorf("attack: APGD under l0, want linf, l2 or l1")
 	case a.Steps < 0:
@@ -126,20 +125,20 @@ func (a *APGD) check(m Model, x *tensor.Tensor, y []int) error {
 }
 
 // beginAPGD returns the maker of trials.
-func beginAPGD[T float](a *APGD, r *relay, y []int) func(i int, x0, z []T) trial[T] {
+func beginAPGD[T float](a *APGD, r *relay, y []int) beginner[T] {
 	return func(i int, x0, z []T) trial[T] {
 		steps := a.Steps
 		if steps == 0 {
 			steps = 100
 		}
 		t := &apgd[T]{
-			threat: a.Threat, y: y[i], x0: x0, rho: a.Rho,
+			threat: a.Threat, aim: r.aim(i, y), x0: x0, rho: a.Rho,
 			rng: rand.New(rand.NewPCG(a.Seed, r.id(i))),
 		}
 		if t.rho == 0 {
 			t.rho = 0.75
 		}
-		targets := []int{0}
+		targets := []int{t.aim.class()}
 		if a.TargetClasses > 0 {
 			targets = runnersUp(z, y[i], a.TargetClasses)
 		}
@@ -167,7 +166,7 @@ type stage struct {
 // apgd is Auto-PGD on one input: runs, one for each entry of plan, of stages.
 type apgd[T float] struct {
 	threat Threat // with the stage's radius
-	y      int
+	aim    aim
 	x0     []T
 	rho    float64
 	rng    *rand.Rand
@@ -261,7 +260,7 @@ func (t *apgd[T]) startStage() {
 
 // answer hears the loss and gradient at x, and moves on.
 func (t *apgd[T]) answer(z []T, loss float64, g []T) bool {
-	if c := argMax(z); c != t.y && t.stage == len(t.stages)-1 {
+	if c := argMax(z); t.aim.hit(c) && t.stage == len(t.stages)-1 {
 		t.adversary, t.label = t.x, c
 		return false
 	}

@@ -48,10 +48,18 @@ func attacks(th Threat) []Attack {
 		&FGSM{Threat: th}, &BIM{Threat: th, Steps: 5}, &PGD{Threat: th, Steps: 5, Restarts: 2},
 		&PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
 	}
-	if th.Norm == L0 {
+	out = append(out, &MIFGSM{Threat: th, Steps: 4}, &NES{Threat: th, Queries: 60, Samples: 5}, &SPSA{Threat: th, Queries: 60, Samples: 5}, &Noise{Threat: th, Repeats: 10})
+	switch th.Norm {
+	case L0:
 		return out
+	case L2:
+		out = append(out, &CarliniWagner{Threat: th, Steps: 20, Searches: 3, C: 1}, &DDN{Threat: th, Steps: 10}, &Boundary{Threat: th, Queries: 60}, &HopSkipJump{Threat: th, Queries: 150, Samples: 10}, &EAD{Threat: th, Steps: 10, Searches: 3, C: 1})
+	case L1:
+		out = append(out, &EAD{Threat: th, Steps: 20, Searches: 3, C: 1}, &SLIDE{Threat: th, Share: 0.3}, &SLIDE{Threat: th, RandomStart: true})
+	case Linf:
+		out = append(out, &HopSkipJump{Threat: th, Queries: 150, Samples: 10})
 	}
-	return append(out, &APGD{Threat: th, Steps: 8}, &APGD{Threat: th, Steps: 8, TargetClasses: 9, Restarts: 2},
+	return append(out, &SimBA{Threat: th, Queries: 60}, &DeepFool{Threat: th}, &FMN{Threat: th, Steps: 10}, &APGD{Threat: th, Steps: 8}, &APGD{Threat: th, Steps: 8, TargetClasses: 9, Restarts: 2},
 		&APGD{Threat: th, Steps: 8, EOT: 3}, &FAB{Threat: th, Steps: 5}, &FAB{Threat: th, Steps: 5, Restarts: 2, Minimize: true},
 		&Square{Threat: th, Queries: 20}, &Square{Threat: th, Queries: 10, Restarts: 2, Rescale: true, Inclusive: true})
 }

@@ -74,17 +74,7 @@ func (f *FAB) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 		model: m, objective: difference{}, targeted: true,
 		batch: f.BatchSize, ids: f.ids, progress: f.OnProgress,
 	}
-	var res Result
-	var err error
-	if x.DType() == tensor.Float32 {
-		res, err = run(ctx, r, x, y, beginFAB[float32](f, r, y))
-	} else {
-		res, err = run(ctx, r, x, y, beginFAB[float64](f, r, y))
-	}
-	if res.X != nil {
-		res.Distance = f.Threat.Distance(res.X, x)
-	}
-	return res, err
+	return runTrials(ctx, r, f.Threat, x, y, beginFAB[float32](f, r, y), beginFAB[float64](f, r, y))
 }
 
 func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
@@ -104,14 +94,14 @@ func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
 	return nil
 }
 
-func beginFAB[T float](f *FAB, r *relay, y []int) func(i int, x0, z []T) trial[T] {
+func beginFAB[T float](f *FAB, r *relay, y []int) beginner[T] {
 	return func(i int, x0, z []T) trial[T] {
 		lo, hi := f.Threat.box()
 		t := &fab[T]{
-			plane:  hyperplane[T]{norm: f.Threat.Norm, lo: lo, hi: hi},
-			threat: f.Threat, y: y[i], x0: x0, steps: or(f.Steps, 100),
+			plane: hyperplane[T]{norm: f.Threat.Norm, lo: lo, hi: hi},
+			y:     y[i], steps: or(f.Steps, 100),
 			alphaMax: or(f.AlphaMax, 0.1), eta: or(f.Eta, 1.05), beta: or(f.Beta, 0.9), minimize: f.Minimize,
-			rng: rand.New(rand.NewPCG(f.Seed, r.id(i))), nearest: math.Inf(1),
+			rng: rand.New(rand.NewPCG(f.Seed, r.id(i))), catch: catch[T]{threat: f.Threat, x0: x0},
 			x: make([]T, len(x0)), d1: make([]T, len(x0)), d2: make([]T, len(x0)),
 		}
 		for restart := range max(1, f.Restarts) {
@@ -132,9 +122,8 @@ type fabRun struct {
 
 // fab is the attack on one input.
 type fab[T float] struct {
-	threat              Threat
+	catch[T]
 	y                   int
-	x0                  []T
 	steps               int
 	alphaMax, eta, beta float64
 	minimize            bool
@@ -145,18 +134,12 @@ type fab[T float] struct {
 	x, d1, d2 []T
 	i         int  // steps made in the run
 	stepped   bool // x is where a step has led, and not a start or pulled back
-
-	adversary []T // the nearest one
-	label     int
-	nearest   float64
 }
 
 func (t *fab[T]) ask(x []T) int {
 	copy(x, t.x)
 	return t.plan[0].target
 }
-
-func (t *fab[T]) found() ([]T, int) { return t.adversary, t.label }
 
 func (t *fab[T]) startRun() {
 	copy(t.x, t.x0)
@@ -165,7 +148,10 @@ func (t *fab[T]) startRun() {
 		return
 	}
 	half := t.threat
-	half.Eps = min(t.threat.Eps, t.nearest) / 2
+	if t.point != nil {
+		half.Eps = min(half.Eps, t.distance)
+	}
+	half.Eps /= 2
 	v := make([]float64, len(t.x0))
 	size := 0.0
 	for i := range v {
@@ -195,12 +181,8 @@ func (t *fab[T]) startRun() {
 func (t *fab[T]) answer(z []T, lead float64, g []T) bool {
 	if t.stepped {
 		if c := argMax(z); c != t.y {
-			if d := distance(t.threat.Norm, t.x, t.x0); d <= t.threat.Eps && d < t.nearest {
-				t.nearest, t.label = d, c
-				t.adversary = append(t.adversary[:0], t.x...)
-				if !t.minimize {
-					return false
-				}
+			if t.offer(t.x, c); t.point != nil && !t.minimize {
+				return false
 			}
 			t.i++
 			if t.i >= t.steps {

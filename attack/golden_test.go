@@ -266,7 +266,7 @@ func TestFABDistancesOnALinearBoundary(t *testing.T) {
 	for i := range want {
 		require.InDelta(t, want[i], got[i], 1e-9, "step %d", i)
 	}
-	require.InDelta(t, 1.0052132701, trial.nearest/exact, 1e-9)
+	require.InDelta(t, 1.0052132701, trial.distance/exact, 1e-9)
 }
 
 func TestSquareSides(t *testing.T) {

@@ -31,6 +31,7 @@ type relay struct {
 	model     Model
 	objective Objective // nil for an attack that needs no gradients
 	targeted  bool      // whether the objective is about the trials' targets
+	goals     []int     // classes that inputs are to reach; nil for any wrong one
 	eot       int       // gradients to average for each answer; 0 means 1
 	batch     int       // points in a forward pass; 0 means defaultRelayBatch
 	ids       []int     // names of the inputs for random numbers; nil for 0, 1, ...
@@ -59,9 +60,26 @@ func (r *relay) id(i int) uint64 {
 	return uint64(i)
 }
 
-// run attacks the inputs that the model gets right. begin makes the trial for
-// input i, given its pixels and its logits.
-func run[T float](ctx context.Context, r *relay, x *tensor.Tensor, y []int, begin func(i int, x0, z []T) trial[T]) (Result, error) {
+// runTrials attacks inputs x with labels y in their type and measures how far the
+// results are from them.
+func runTrials(ctx context.Context, r *relay, th Threat, x *tensor.Tensor, y []int, begin32 beginner[float32], begin64 beginner[float64]) (Result, error) {
+	var res Result
+	var err error
+	if x.DType() == tensor.Float32 {
+		res, err = run(ctx, r, x, y, begin32)
+	} else {
+		res, err = run(ctx, r, x, y, begin64)
+	}
+	res.Distance = th.Distance(res.X, x)
+	return res, err
+}
+
+// beginner makes the trial for input i, given its pixels and its logits; nil gives
+// it up.
+type beginner[T float] func(i int, x0, z []T) trial[T]
+
+// run attacks the inputs that are no success by themselves.
+func run[T float](ctx context.Context, r *relay, x *tensor.Tensor, y []int, begin beginner[T]) (Result, error) {
 	x = offTape(x)
 	n := len(y)
 	res := newResult(x)
@@ -103,7 +121,7 @@ type lane[T float] struct {
 	res       *Result
 	x         *tensor.Tensor
 	y         []int
-	begin     func(i int, x0, z []T) trial[T]
+	begin     beginner[T]
 	next, end int
 	d         int // values of an input
 
@@ -142,8 +160,8 @@ func (l *lane[T]) run(ctx context.Context) error {
 	}
 }
 
-// fill takes in inputs until size trials are under way. Inputs that the model
-// gets wrong by itself are done at once.
+// fill takes in inputs until size trials are under way. Inputs that are a success
+// by themselves are done at once.
 func (l *lane[T]) fill(ctx context.Context, size int) error {
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
@@ -158,7 +176,7 @@ func (l *lane[T]) fill(ctx context.Context, size int) error {
 		for i, index := range rows.Index {
 			l.res.Queries[index]++
 			l.res.Label[index] = answers[i]
-			if answers[i] != l.y[index] {
+			if l.aim(index, l.y).hit(answers[i]) {
 				l.res.Success[index] = true
 				l.report(1)
 				continue

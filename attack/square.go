@@ -34,6 +34,8 @@ type Square struct {
 	// implementation, and so the standard evaluation, leaves them out but for
 	// windows as large as the image.
 	Inclusive bool
+	// Targets holds a class to reach for each input; nil for any wrong class.
+	Targets []int
 	// Seed selects the random numbers.
 	Seed uint64
 	// BatchSize is the number of inputs in a forward pass; 0 means 32.
@@ -54,22 +56,15 @@ func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 	if err := s.check(m, x, y); err != nil {
 		return Result{}, err
 	}
-	r := &relay{model: m, batch: s.BatchSize, ids: s.ids, progress: s.OnProgress}
-	var res Result
-	var err error
-	if x.DType() == tensor.Float32 {
-		res, err = run(ctx, r, x, y, beginSquare[float32](s, r, x.Shape(), y))
-	} else {
-		res, err = run(ctx, r, x, y, beginSquare[float64](s, r, x.Shape(), y))
-	}
-	if res.X != nil {
-		res.Distance = s.Threat.Distance(res.X, x)
-	}
-	return res, err
+	r := &relay{model: m, goals: s.Targets, batch: s.BatchSize, ids: s.ids, progress: s.OnProgress}
+	return runTrials(ctx, r, s.Threat, x, y, beginSquare[float32](s, r, x.Shape(), y), beginSquare[float64](s, r, x.Shape(), y))
 }
 
 func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
 	if err := checkInputs(m, x, y, s.Threat); err != nil {
+		return err
+	}
+	if err := checkTargets(y, s.Targets); err != nil {
 		return err
 	}
 	switch {
@@ -85,7 +80,7 @@ func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
 	return nil
 }
 
-func beginSquare[T float](s *Square, r *relay, shape []int, y []int) func(i int, x0, z []T) trial[T] {
+func beginSquare[T float](s *Square, r *relay, shape []int, y []int) beginner[T] {
 	h, w, c := 1, shape[len(shape)-1], 1
 	switch len(shape) {
 	case 3:
@@ -95,7 +90,7 @@ func beginSquare[T float](s *Square, r *relay, shape []int, y []int) func(i int,
 	}
 	return func(i int, x0, z []T) trial[T] {
 		t := &square[T]{
-			threat: s.Threat, h: h, w: w, c: c, y: y[i], x0: x0,
+			threat: s.Threat, h: h, w: w, c: c, aim: r.aim(i, y), x0: x0,
 			queries: or(s.Queries, 5000), runs: max(1, s.Restarts), share: or(s.Share, 0.8),
 			rescale: s.Rescale, inclusive: s.Inclusive,
 			rng:  rand.New(rand.NewPCG(s.Seed, r.id(i))),
@@ -109,7 +104,8 @@ func beginSquare[T float](s *Square, r *relay, shape []int, y []int) func(i int,
 // square is the attack on one image.
 type square[T float] struct {
 	threat             Threat
-	h, w, c, y         int
+	h, w, c            int
+	aim                aim
 	x0                 []T
 	queries, runs      int // of a run, and runs to come with the present one
 	share              float64
@@ -141,17 +137,11 @@ func (t *square[T]) startRun() {
 }
 
 func (t *square[T]) answer(z []T, _ float64, _ []T) bool {
-	if c := argMax(z); c != t.y {
+	if c := argMax(z); t.aim.hit(c) {
 		t.adversary, t.label = t.next, c
 		return false
 	}
-	rival := math.Inf(-1)
-	for c, v := range z {
-		if c != t.y {
-			rival = max(rival, float64(v))
-		}
-	}
-	if m := float64(z[t.y]) - rival; t.i < 0 || m < t.margin {
+	if m := shortfall(t.aim, z); t.i < 0 || m < t.margin {
 		t.margin = m
 		t.best, t.next = t.next, t.best
 	}

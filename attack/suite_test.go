@@ -1,0 +1,132 @@
+package attack_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	. "github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// Of a linear model with two classes the smallest perturbation is known: the lead
+// over the dual norm of the difference of the weights.
+func TestMinimumNormAttacksFindTheBoundary(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 9))
+	const n, d = 12, 8
+	w := tensor.Normal(r, tensor.Float64, 0, 4, d, 2)
+	m := affine(w, tensor.MulScalar(tensor.Sum(w, 0), -0.5))
+	x := tensor.Uniform(r, tensor.Float64, 0.4, 0.6, n, d)
+	y, err := Predict(ctx, m, x)
+	require.NoError(t, err)
+	z := m.Logits(x)
+	for _, c := range []struct {
+		attack Attack
+		norm   Norm
+		slack  float64 // relative
+	}{
+		{&DeepFool{Threat: Threat{Norm: Linf, Eps: 1}}, Linf, 0.021},
+		{&DeepFool{Threat: Threat{Norm: L2, Eps: 9}}, L2, 0.021},
+		{&DeepFool{Threat: Threat{Norm: L1, Eps: 9}}, L1, 0.021},
+		{&FMN{Threat: Threat{Norm: Linf, Eps: 1}, Steps: 300}, Linf, 0.05},
+		{&FMN{Threat: Threat{Norm: L2, Eps: 9}, Steps: 300}, L2, 0.05},
+		{&FMN{Threat: Threat{Norm: L1, Eps: 9}, Steps: 300}, L1, 0.1},
+		{&DDN{Threat: Threat{Norm: L2, Eps: 9}, Steps: 200, Radius: 0.2}, L2, 0.05},
+		{&CarliniWagner{Threat: Threat{Norm: L2, Eps: 9}}, L2, 0.05},
+		{&EAD{Threat: Threat{Norm: L1, Eps: 9}, Beta: 0.1}, L1, 0.3},
+		{&FAB{Threat: Threat{Norm: Linf, Eps: 1}, Minimize: true}, Linf, 0.02},
+		{&HopSkipJump{Threat: Threat{Norm: L2, Eps: 9}, Queries: 20000}, L2, 0.05},
+		{&HopSkipJump{Threat: Threat{Norm: Linf, Eps: 1}, Queries: 20000}, Linf, 0.3},
+		{&Boundary{Threat: Threat{Norm: L2, Eps: 9}, Queries: 10000}, L2, 0.1},
+	} {
+		res, err := c.attack.Run(ctx, m, x, y)
+		require.NoError(t, err)
+		for i := range y {
+			var one, two, most float64
+			for j := range d {
+				a := math.Abs(w.At(j, 0) - w.At(j, 1))
+				one, two, most = one+a, two+a*a, max(most, a)
+			}
+			dual := map[Norm]float64{Linf: one, L2: math.Sqrt(two), L1: most}[c.norm]
+			exact := math.Abs(z.At(i, 0)-z.At(i, 1)) / dual
+			require.True(t, res.Success[i], "%s %v", c.attack.Name(), c.norm)
+			require.GreaterOrEqual(t, res.Distance[i], exact*(1-1e-9), "%s %v", c.attack.Name(), c.norm)
+			require.LessOrEqual(t, res.Distance[i], exact*(1+c.slack), "%s %v, input %d", c.attack.Name(), c.norm, i)
+		}
+	}
+}
+
+// On a trained network every attack breaks more than random points of the same set
+// do.
+func TestAttacksBeatNoise(t *testing.T) {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 32, 10)
+	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 5, BatchSize: 50}).Run(ctx))
+	m := nn.Classifier{Net: net}
+	x, y := test.Take(30).All()
+	for norm, eps := range map[Norm]float64{Linf: 0.1, L2: 2, L1: 15} {
+		th := Threat{Norm: norm, Eps: eps}
+		noise, err := Evaluate(ctx, m, x, y, &Noise{Threat: th})
+		require.NoError(t, err)
+		require.Greater(t, noise.Worst.Value, 0.5)
+		attacks := []Attack{
+			&PGD{Threat: th, Steps: 20}, &MIFGSM{Threat: th}, &APGD{Threat: th, Steps: 20},
+			&FAB{Threat: th, Steps: 20}, &DeepFool{Threat: th}, &FMN{Threat: th}, &Square{Threat: th, Queries: 1000},
+			&NES{Threat: th, Queries: 3000}, &SPSA{Threat: th, Queries: 3000}, &SimBA{Threat: th, Queries: 3000},
+		}
+		switch norm {
+		case L2:
+			attacks = append(attacks, &CarliniWagner{Threat: th, Steps: 100, C: 1, Searches: 4}, &DDN{Threat: th},
+				&EAD{Threat: th, Steps: 100, C: 1, Searches: 4}, &HopSkipJump{Threat: th, Queries: 3000}, &Boundary{Threat: th})
+		case L1:
+			attacks = append(attacks, &SLIDE{Threat: th}, &EAD{Threat: th, Steps: 100, C: 1, Searches: 4})
+		case Linf:
+			attacks = append(attacks, &FGSM{Threat: th}, &HopSkipJump{Threat: th, Queries: 5000})
+		}
+		for _, a := range attacks {
+			rep, err := Evaluate(ctx, m, x, y, a)
+			require.NoError(t, err)
+			t.Logf("%v %s: %v (noise %v)", th, a.Name(), rep.Worst.Value, noise.Worst.Value)
+			require.Less(t, rep.Worst.Right, noise.Worst.Right, "%s under %v", a.Name(), th)
+		}
+	}
+}
+
+// Targeted attacks reach their class, and count only that.
+func TestTargetsAreReached(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 9))
+	m := randomModel(r, 10, 4, tensor.Float64)
+	x := tensor.Uniform(r, tensor.Float64, 0, 1, 30, 10)
+	y, err := Predict(ctx, m, x)
+	require.NoError(t, err)
+	target := make([]int, len(y))
+	for i, l := range y {
+		target[i] = (l + 1) % 4
+	}
+	two, most := Threat{Norm: L2, Eps: 2}, Threat{Norm: Linf, Eps: 0.6}
+	for _, a := range []Attack{
+		&PGD{Threat: most, Steps: 30, Targets: target}, &MIFGSM{Threat: most, Targets: target}, &APGD{Threat: most, Targets: target},
+		&Square{Threat: most, Targets: target, Queries: 1000}, &CarliniWagner{Threat: two, Steps: 200, C: 1, Targets: target},
+		&DDN{Threat: two, Targets: target}, &FMN{Threat: two, Targets: target}, &NES{Threat: most, Targets: target},
+		&SimBA{Threat: most, Targets: target, StepSize: 0.2}, &HopSkipJump{Threat: two, Targets: target, Queries: 3000},
+	} {
+		res, err := a.Run(ctx, m, x, y)
+		require.NoError(t, err)
+		answers, err := Predict(ctx, m, res.X)
+		require.NoError(t, err)
+		hit := 0
+		for i, s := range res.Success {
+			require.Equal(t, answers[i], res.Label[i], a.Name())
+			require.Equal(t, answers[i] == target[i], s, a.Name())
+			if s {
+				hit++
+			}
+		}
+		require.Greater(t, hit, 15, a.Name())
+	}
+}
