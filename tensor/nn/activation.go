@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -59,7 +60,24 @@ func Dropout(rate float64) Layer {
 		if p.Rand == nil {
 			panic("nn: Dropout: the training pass has no Rand")
 		}
-		keep := tensor.Bernoulli(p.Rand, x.DType(), 1-rate, x.Shape()...)
-		return tensor.Mul(x, tensor.MulScalar(keep, 1/(1-rate)))
+		// Step makes a constant of x's form in the memory of x's tape.
+		keep := tensor.Step(x)
+		if x.DType() == tensor.Float32 {
+			draw(p.Rand, keep.Float32s(), 1-rate)
+		} else {
+			draw(p.Rand, keep.Float64s(), 1-rate)
+		}
+		return tensor.Mul(x, keep)
 	})
+}
+
+// draw sets each value to 1/keep with probability keep, and to 0 otherwise.
+func draw[T float32 | float64](rng *rand.Rand, v []T, keep float64) {
+	scale := T(1 / keep)
+	for i := range v {
+		v[i] = 0
+		if rng.Float64() < keep {
+			v[i] = scale
+		}
+	}
 }

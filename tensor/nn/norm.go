@@ -58,7 +58,7 @@ func (l *BatchNorm) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activ
 	}
 	gamma, beta := p.Value(s.Gamma), p.Value(s.Beta)
 	if !p.Train {
-		inv := tensor.Recip(tensor.Sqrt(tensor.AddScalar(s.Var, eps)))
+		inv := tensor.Recip(tensor.Sqrt(tensor.AddScalar(beside(x, s.Var), eps)))
 		scale := tensor.Mul(gamma, inv)
 		return tensor.ScaleShift(x, scale, tensor.Sub(beta, tensor.Mul(scale, s.Mean)), act)
 	}
@@ -69,6 +69,15 @@ func (l *BatchNorm) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activ
 	}
 	p.moments = append(p.moments, moments{s, momentum, mean, variance, x.Len() / mean.Len()})
 	return y
+}
+
+// beside returns the constant c such that what is computed from it takes its
+// memory from x's tape, if x is on one.
+func beside(x, c *tensor.Tensor) *tensor.Tensor {
+	if t := x.Tape(); t != nil {
+		return t.Const(c)
+	}
+	return c
 }
 
 func (l *BatchNorm) set(name string) *NormSet {
@@ -122,7 +131,7 @@ func NewNormalize(mean, std []float64) *Normalize {
 
 // Forward normalises images x [N, H, W, C].
 func (l *Normalize) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
-	scale := tensor.Recip(l.Std)
+	scale := tensor.Recip(beside(x, l.Std))
 	return tensor.ScaleShift(x, scale, tensor.Neg(tensor.Mul(l.Mean, scale)), tensor.Identity)
 }
 

@@ -26,10 +26,23 @@ func check(op string, params, grads []*tensor.Tensor) {
 		panic(fmt.Sprintf("optim: %s: %d parameters and %d gradients", op, len(params), len(grads)))
 	}
 	for i, w := range params {
-		if fmt.Sprint(w.Shape()) != fmt.Sprint(grads[i].Shape()) || w.DType() != grads[i].DType() {
+		if !alike(w, grads[i]) {
 			panic(fmt.Sprintf("optim: %s: parameter %d is %v%v, its gradient %v%v", op, i, w.DType(), w.Shape(), grads[i].DType(), grads[i].Shape()))
 		}
 	}
+}
+
+// alike says whether two tensors have the same shape and element type.
+func alike(a, b *tensor.Tensor) bool {
+	if a.DType() != b.DType() || a.Rank() != b.Rank() {
+		return false
+	}
+	for i := range a.Rank() {
+		if a.Dim(i) != b.Dim(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // zerosLike returns zero tensors of the parameters' shapes.

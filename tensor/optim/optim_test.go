@@ -150,3 +150,16 @@ func ExampleAdam() {
 	fmt.Println(tensor.MaxAbs(w[0]) < 1e-3)
 	// Output: true
 }
+
+// A step allocates nothing once the optimiser has its memory.
+func TestStepsMakeNoGarbage(t *testing.T) {
+	for name, make := range optimizers() {
+		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
+			o := make()
+			w := []*tensor.Tensor{tensor.Full(d, 1, 30, 20), tensor.Full(d, 1, 20)}
+			g := []*tensor.Tensor{tensor.Full(d, 1e-3, 30, 20), tensor.Full(d, 1e-3, 20)}
+			o.Step(0.1, w, g)
+			require.Zero(t, testing.AllocsPerRun(10, func() { o.Step(0.1, w, g) }), "%s, %v", name, d)
+		}
+	}
+}

@@ -27,23 +27,24 @@ func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 		o.velocity = zerosLike(params)
 	}
 	for i, w := range params {
-		v := tensor.Zeros(w.DType(), 0)
-		if o.Momentum != 0 {
-			v = o.velocity[i]
-		}
 		if w.DType() == tensor.Float32 {
-			sgdOn(w.Float32s(), v.Float32s(), grads[i].Float32s(), lr, o)
+			var v []float32
+			if o.Momentum != 0 {
+				v = o.velocity[i].Float32s()
+			}
+			sgdOn(w.Float32s(), v, grads[i].Float32s(), lr, o)
 		} else {
-			sgdOn(w.Float64s(), v.Float64s(), grads[i].Float64s(), lr, o)
+			var v []float64
+			if o.Momentum != 0 {
+				v = o.velocity[i].Float64s()
+			}
+			sgdOn(w.Float64s(), v, grads[i].Float64s(), lr, o)
 		}
 		w.Touch()
 	}
 }
 
 func sgdOn[T kernel.Float](w, v, g []T, lr float64, o *SGD) {
-	if o.Momentum == 0 {
-		v = nil
-	}
 	kernel.SGD(w, v, g, T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov)
 }
 
@@ -94,32 +95,42 @@ func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	}
 	for i, w := range params {
 		g, v := grads[i], o.velocity[i]
-		local, decay := 1.0, 0.0
-		if w.Rank() > 1 {
-			decay = o.WeightDecay
-			nw, ng := norm(w), norm(g)
-			if nw > 0 && ng > 0 {
-				local = trust * nw / (ng + decay*nw)
-			}
+		decay, trust := o.WeightDecay, trust
+		if w.Rank() < 2 {
+			decay, trust = 0, 0
 		}
 		if w.DType() == tensor.Float32 {
-			larsOn(w.Float32s(), v.Float32s(), g.Float32s(), momentum, lr*local, decay)
+			larsOn(w.Float32s(), v.Float32s(), g.Float32s(), lr, momentum, decay, trust)
 		} else {
-			larsOn(w.Float64s(), v.Float64s(), g.Float64s(), momentum, lr*local, decay)
+			larsOn(w.Float64s(), v.Float64s(), g.Float64s(), lr, momentum, decay, trust)
 		}
 		w.Touch()
 	}
 }
 
-// larsOn computes v = momentum v + rate (g + decay w) and w -= v.
-func larsOn[T kernel.Float](w, v, g []T, momentum, rate, decay float64) {
+// larsOn computes v = momentum v + rate (g + decay w) and w -= v, with the rate
+// scaled by the ratio of norms unless trust is 0.
+func larsOn[T kernel.Float](w, v, g []T, lr, momentum, decay, trust float64) {
+	rate := lr
+	if nw, ng := norm(w), norm(g); trust != 0 && nw > 0 && ng > 0 {
+		rate *= trust * nw / (ng + decay*nw)
+	}
 	kernel.Affine(v, v, T(momentum), 0)
 	kernel.Axpy(v, T(rate), g)
 	kernel.Axpy(v, T(rate*decay), w)
 	kernel.Axpy(w, -1, v)
 }
 
-func norm(t *tensor.Tensor) float64 { return math.Sqrt(tensor.Dot(t, t).Item()) }
+// norm is the Euclidean norm, summed in blocks.
+func norm[T kernel.Float](v []T) float64 {
+	const block = 1 << 12
+	sum := 0.0
+	for ; len(v) > 0; v = v[min(block, len(v)):] {
+		b := v[:min(block, len(v))]
+		sum += float64(kernel.Dot(b, b))
+	}
+	return math.Sqrt(sum)
+}
 
 // State returns the velocities.
 func (o *LARS) State() map[string]*tensor.Tensor {
