@@ -33,11 +33,14 @@ func (r *run) save() error {
 			"batch_size": strconv.Itoa(len(r.y)),
 		},
 	}
-	encode(c.Tensors, modelPrefix, r.Net)
+	err := encode(c.Tensors, modelPrefix, r.Net)
 	for name, t := range r.Optimizer.State() {
 		c.Tensors[optimizerPrefix+name] = t
 	}
-	if err := safetensors.Write(r.Checkpoint, c); err != nil {
+	if err == nil {
+		err = safetensors.Write(r.Checkpoint, c)
+	}
+	if err != nil {
 		return fmt.Errorf("nn: Trainer: checkpoint: %w", err)
 	}
 	return nil
@@ -85,12 +88,14 @@ func (r *run) restore(f *safetensors.File) error {
 			}
 		}
 	}
-	if err := decode(f, modelPrefix, r.Net, func(string) bool { return false }); err != nil {
+	model, err := decode(f, modelPrefix, r.Net, func(string) bool { return false })
+	if err != nil {
 		return err
 	}
 	if err := r.Optimizer.SetState(r.params, state); err != nil {
 		return err
 	}
+	model.apply()
 	if step < r.steps {
 		per := r.batches.PerEpoch()
 		if err := r.batches.Seek(dataset.Position{Epoch: step / per, Batch: step % per}); err != nil {
