@@ -138,6 +138,30 @@ func TestSchedules(t *testing.T) {
 	near(0, tri(6))
 }
 
+func TestSchedulesRefuseStepsThatAreNone(t *testing.T) {
+	for want, f := range map[string]func(){
+		"optim: Cosine: number of steps is 0, want at least 1":   func() { Cosine(0.1, 0) },
+		"optim: Cosine: number of steps is -1, want at least 1":  func() { Cosine(0.1, -1) },
+		"optim: Triangle: number of steps is 0, want at least 1": func() { Triangle(0.1, 0, 0) },
+		"optim: Triangle: peak is -1, want at least 0":           func() { Triangle(0.1, -1, 3) },
+		"optim: WarmUp: number of steps is -2, want at least 0":  func() { WarmUp(-2, Constant(1)) },
+		"optim: StepDecay: milestone is -1, want at least 0":     func() { StepDecay(1, 0.1, 3, -1) },
+	} {
+		require.PanicsWithValue(t, want, f)
+	}
+	require.Equal(t, 2., WarmUp(0, Constant(2))(0))
+	// Whatever the shape, a rate is a finite number and 0 after the end.
+	for _, peak := range []int{0, 1, 2, 5, 9} {
+		tri := Triangle(1, peak, 5)
+		for step := range 12 {
+			v := tri(step)
+			require.True(t, v >= 0 && v <= 1, "peak %d, step %d: %v", peak, step, v)
+			require.Equal(t, step >= 5, v == 0, "peak %d, step %d: %v", peak, step, v)
+		}
+	}
+	require.Equal(t, []float64{1, 0}, []float64{Cosine(1, 1)(0), Cosine(1, 1)(1)})
+}
+
 // Adam finds the minimum of a badly scaled bowl.
 func ExampleAdam() {
 	w := []*tensor.Tensor{tensor.FromFloat64([]float64{3, -2})}
