@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
@@ -8,6 +10,8 @@ import (
 )
 
 var _ Optimizer = (*SGD)(nil)
+
+var velocity = []slot{{name: "velocity"}}
 
 // SGD is stochastic gradient descent with momentum, as in PyTorch:
 // g += WeightDecay w; v = Momentum v + g; w -= lr v, or with Nesterov
@@ -17,26 +21,26 @@ type SGD struct {
 	WeightDecay float64 // factor of w added to its gradient
 	Nesterov    bool
 
-	velocity []*tensor.Tensor
+	memory memory // velocities
 }
 
 // Step moves the parameters.
 func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("SGD", params, grads)
-	if o.Momentum != 0 && o.velocity == nil {
-		o.velocity = zerosLike(params)
+	if o.Momentum != 0 {
+		o.memory.belongTo("SGD", params, len(velocity))
 	}
 	for i, w := range params {
 		if w.DType() == tensor.Float32 {
 			var v []float32
 			if o.Momentum != 0 {
-				v = o.velocity[i].Float32s()
+				v = o.memory.slots[0][i].Float32s()
 			}
 			sgdOn(w.Float32s(), v, grads[i].Float32s(), lr, o)
 		} else {
 			var v []float64
 			if o.Momentum != 0 {
-				v = o.velocity[i].Float64s()
+				v = o.memory.slots[0][i].Float64s()
 			}
 			sgdOn(w.Float64s(), v, grads[i].Float64s(), lr, o)
 		}
@@ -48,21 +52,26 @@ func sgdOn[T kernel.Float](w, v, g []T, lr float64, o *SGD) {
 	kernel.SGD(w, v, g, T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov)
 }
 
-// State returns the velocities.
+// String describes the rule.
+func (o *SGD) String() string {
+	return fmt.Sprintf("SGD(momentum %v, weight decay %v, Nesterov %v)", o.Momentum, o.WeightDecay, o.Nesterov)
+}
+
+// State returns the velocities, none without momentum.
 func (o *SGD) State() map[string]*tensor.Tensor {
-	s := make(map[string]*tensor.Tensor)
-	store(s, "velocity", o.velocity)
-	return s
+	if o.Momentum == 0 {
+		return make(map[string]*tensor.Tensor)
+	}
+	return o.memory.state(velocity...)
 }
 
 // SetState takes over velocities.
-func (o *SGD) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) (err error) {
-	if len(state) == 0 {
-		o.velocity = nil
-		return nil
+func (o *SGD) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
+	kinds := velocity
+	if o.Momentum == 0 {
+		kinds = nil
 	}
-	o.velocity, err = restore(state, "velocity", params)
-	return err
+	return o.memory.set("SGD", params, state, kinds)
 }
 
 var _ Optimizer = (*LARS)(nil)
@@ -77,24 +86,16 @@ type LARS struct {
 	WeightDecay float64 // factor of w added to its gradient
 	Trust       float64 // trust coefficient; 0 means 0.001
 
-	velocity []*tensor.Tensor
+	memory memory // velocities
 }
 
 // Step moves the parameters.
 func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("LARS", params, grads)
-	if o.velocity == nil {
-		o.velocity = zerosLike(params)
-	}
-	momentum, trust := o.Momentum, o.Trust
-	if momentum == 0 {
-		momentum = 0.9
-	}
-	if trust == 0 {
-		trust = 0.001
-	}
+	o.memory.belongTo("LARS", params, len(velocity))
+	momentum, trust := o.withDefaults()
 	for i, w := range params {
-		g, v := grads[i], o.velocity[i]
+		g, v := grads[i], o.memory.slots[0][i]
 		decay, trust := o.WeightDecay, trust
 		if w.Rank() < 2 {
 			decay, trust = 0, 0
@@ -106,6 +107,11 @@ func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 		}
 		w.Touch()
 	}
+}
+
+// withDefaults returns momentum and trust coefficient in use.
+func (o *LARS) withDefaults() (momentum, trust float64) {
+	return cmp.Or(o.Momentum, 0.9), cmp.Or(o.Trust, 0.001)
 }
 
 // larsOn computes v = momentum v + rate (g + decay w) and w -= v, with the rate
@@ -132,19 +138,16 @@ func norm[T kernel.Float](v []T) float64 {
 	return math.Sqrt(sum)
 }
 
-// State returns the velocities.
-func (o *LARS) State() map[string]*tensor.Tensor {
-	s := make(map[string]*tensor.Tensor)
-	store(s, "velocity", o.velocity)
-	return s
+// String describes the rule.
+func (o *LARS) String() string {
+	momentum, trust := o.withDefaults()
+	return fmt.Sprintf("LARS(momentum %v, weight decay %v, trust %v)", momentum, o.WeightDecay, trust)
 }
 
+// State returns the velocities.
+func (o *LARS) State() map[string]*tensor.Tensor { return o.memory.state(velocity...) }
+
 // SetState takes over velocities.
-func (o *LARS) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) (err error) {
-	if len(state) == 0 {
-		o.velocity = nil
-		return nil
-	}
-	o.velocity, err = restore(state, "velocity", params)
-	return err
+func (o *LARS) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
+	return o.memory.set("LARS", params, state, velocity)
 }
