@@ -30,7 +30,7 @@ func (r *run) save() error {
 			"step":       strconv.Itoa(r.step),
 			"seed":       strconv.FormatUint(r.Seed, 10),
 			"examples":   strconv.Itoa(r.Data.Len()),
-			"batch_size": strconv.Itoa(len(r.y)),
+			"batch_size": strconv.Itoa(r.x.Dim(0)),
 		},
 	}
 	err := encode(c.Tensors, modelPrefix, r.Net)
@@ -70,7 +70,7 @@ func (r *run) restore(f *safetensors.File) error {
 	for key, want := range map[string]string{
 		"seed":       strconv.FormatUint(r.Seed, 10),
 		"examples":   strconv.Itoa(r.Data.Len()),
-		"batch_size": strconv.Itoa(len(r.y)),
+		"batch_size": strconv.Itoa(r.x.Dim(0)),
 	} {
 		if meta[key] != want {
 			return fmt.Errorf("%s is %q, want %q as in this run", key, meta[key], want)

@@ -15,14 +15,15 @@ import (
 // Batch is what one training step sees.
 type Batch struct {
 	X     *tensor.Tensor // images [N, H, W, C], on the step's tape
-	Y     []int          // labels
+	Y     []int          // labels, nil if the data have none
 	Index []int          // positions in the data set
 	Epoch int            // from 0
 	Step  int            // from 0, over all epochs
 }
 
 // Loss computes the scalar that a training step makes smaller. The pass watches
-// the network's parameters and b.X lies on its tape.
+// the network's parameters and b.X lies on its tape; so must the result, a tensor
+// of one element. A panic ends training with an error.
 type Loss func(ctx context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error)
 
 // CrossEntropy is the ordinary loss of a classifier, the mean cross-entropy over
@@ -42,9 +43,12 @@ type Progress struct {
 
 // Trainer trains a network on a data set.
 type Trainer struct {
-	Net       Layer
-	Data      *dataset.Set
-	Loss      Loss            // nil means CrossEntropy
+	Net  Layer
+	Data *dataset.Set
+	// Loss is what training makes smaller; nil means CrossEntropy, for which
+	// the data must have labels and the network a class for each. With a Loss
+	// of its own the data need no labels.
+	Loss      Loss
 	Optimizer optim.Optimizer // nil means Adam with its defaults
 	Schedule  optim.Schedule  // nil means a constant 1e-3
 	Augment   *dataset.Augmenter
@@ -79,13 +83,24 @@ func (t *Trainer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("nn: Trainer: %w", err)
 	}
+	if t.Epochs > math.MaxInt/batches.PerEpoch() {
+		return fmt.Errorf("nn: Trainer: %d epochs of %d steps, want at most %d steps in all", t.Epochs, batches.PerEpoch(), math.MaxInt)
+	}
 	r := &run{
 		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(),
 		steps: t.Epochs * batches.PerEpoch(),
 		x:     tensor.Zeros(tensor.Float32, size, t.Data.H, t.Data.W, t.Data.C),
-		y:     make([]int, size),
+	}
+	if t.Data.Labels != nil {
+		r.y = make([]int, size)
+	}
+	if len(r.params) == 0 {
+		return errors.New("nn: Trainer: the network has no parameters")
 	}
 	if r.Loss == nil {
+		if err := r.classifies(); err != nil {
+			return fmt.Errorf("nn: Trainer: %w", err)
+		}
 		r.Loss = CrossEntropy
 	}
 	if r.Optimizer == nil {
@@ -144,9 +159,53 @@ type run struct {
 	y           []int
 }
 
+// classifies returns an error unless the network gives an image of the data a
+// score for each label that occurs.
+func (r *run) classifies() error {
+	d := r.Data
+	if d.Labels == nil {
+		return fmt.Errorf("%s has no labels, want one for each image", d.Name)
+	}
+	x, _ := d.Batch([]int{0})
+	var logits *tensor.Tensor
+	if err := guard(func() error { logits = r.Net.Forward(&Pass{}, x); return nil }); err != nil {
+		return fmt.Errorf("network does not take the images of %s, %dx%dx%d: %w", d.Name, d.H, d.W, d.C, err)
+	}
+	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != 1 {
+		return fmt.Errorf("network returned %s for one image, want logits [1 classes]", describe(logits))
+	}
+	for i, y := range d.Labels {
+		if y >= logits.Dim(1) {
+			return fmt.Errorf("label of image %d of %s is %d, but the network has %d classes, want a label of 0 to %d", i, d.Name, y, logits.Dim(1), logits.Dim(1)-1)
+		}
+	}
+	return nil
+}
+
+// guard calls f and makes a panic of f an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// describe names the form of what a network or loss returned.
+func describe(t *tensor.Tensor) string {
+	if t == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%v%v", t.DType(), t.Shape())
+}
+
 // one makes one training step.
 func (r *run) one(ctx context.Context) error {
 	epoch := r.step / r.batches.PerEpoch()
+	fail := func(err error) error {
+		return fmt.Errorf("nn: Trainer: step %d (epoch %d): %w", r.step, epoch, err)
+	}
 	idx := r.batches.Next()
 	r.Data.BatchInto(r.x, r.y, idx)
 	if r.Augment != nil {
@@ -154,20 +213,9 @@ func (r *run) one(ctx context.Context) error {
 	}
 	r.tape.Reset()
 	pass := &Pass{Train: true, Rand: rand.New(rand.NewPCG(r.Seed^dropoutStream, uint64(r.step)))}
-	watched := pass.Watch(r.tape, r.params)
-	loss, err := r.Loss(ctx, pass, r.Net, Batch{r.tape.Const(r.x), r.y, idx, epoch, r.step})
+	value, grads, err := r.gradients(ctx, pass, Batch{r.tape.Const(r.x), r.y, idx, epoch, r.step})
 	if err != nil {
-		return fmt.Errorf("nn: Trainer: step %d: %w", r.step, err)
-	}
-	value := loss.Item()
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return fmt.Errorf("nn: Trainer: step %d (epoch %d): loss is %v, want a finite number", r.step, epoch, value)
-	}
-	grads := tensor.Grad(loss, watched...)
-	for i, g := range grads {
-		if !tensor.AllFinite(g) {
-			return fmt.Errorf("nn: Trainer: step %d (epoch %d): gradient of parameter %d of shape %v is not finite", r.step, epoch, i, g.Shape())
-		}
+		return fail(err)
 	}
 	lr := r.Schedule(r.step)
 	r.Optimizer.Step(lr, r.params, grads)
@@ -177,4 +225,36 @@ func (r *run) one(ctx context.Context) error {
 		r.OnStep(Progress{Epoch: epoch, Step: r.step - 1, Steps: r.steps, Loss: value, LR: lr})
 	}
 	return nil
+}
+
+// gradients computes the loss of a batch and its gradients, all of them finite.
+func (r *run) gradients(ctx context.Context, pass *Pass, b Batch) (value float64, grads []*tensor.Tensor, err error) {
+	err = guard(func() error {
+		watched := pass.Watch(r.tape, r.params)
+		loss, err := r.Loss(ctx, pass, r.Net, b)
+		switch {
+		case err != nil:
+			return err
+		case loss == nil || loss.Len() != 1:
+			return fmt.Errorf("loss is %s, want one number", describe(loss))
+		case loss.Tape() == nil:
+			return errors.New("loss is on no tape, want it computed from the batch by the network")
+		case loss.Tape() != r.tape:
+			return errors.New("loss is on another tape, want that of the batch")
+		}
+		if value = loss.Item(); math.IsNaN(value) || math.IsInf(value, 0) {
+			return fmt.Errorf("loss is %v, want a finite number", value)
+		}
+		grads = tensor.Grad(loss, watched...)
+		return nil
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	for i, g := range grads {
+		if !tensor.AllFinite(g) {
+			return 0, nil, fmt.Errorf("gradient of parameter %d of shape %v is not finite", i, g.Shape())
+		}
+	}
+	return value, grads, nil
 }
