@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -68,9 +69,11 @@ type Trainer struct {
 const dropoutStream = 0xd409
 
 // Run trains until the last epoch is done or ctx is cancelled; then the network
-// keeps what it has learnt and the error is ctx's. A loss or gradient that is
-// not finite ends training with an error that names the step; the network then
-// has the parameters from before that step.
+// keeps what it has learnt and the error is ctx's. A loss, gradient or learning
+// rate that is not finite, a panic, or an update that leaves a parameter or
+// statistic not finite ends training with an error that names the step; the
+// network then has the parameters and statistics from before that step, and after
+// an update that overflowed the optimiser has no memory.
 func (t *Trainer) Run(ctx context.Context) error {
 	if err := t.validate(); err != nil {
 		return err
@@ -90,6 +93,10 @@ func (t *Trainer) Run(ctx context.Context) error {
 		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(),
 		steps: t.Epochs * batches.PerEpoch(),
 		x:     tensor.Zeros(tensor.Float32, size, t.Data.H, t.Data.W, t.Data.C),
+		slots: slots(t.Net),
+	}
+	for _, s := range r.slots {
+		r.saved = append(r.saved, s.Tensor.Clone())
 	}
 	if t.Data.Labels != nil {
 		r.y = make([]int, size)
@@ -117,7 +124,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("nn: Trainer: stopped before step %d of %d: %w", r.step, r.steps, err), r.save())
 		}
 		if err := r.one(ctx); err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				err = errors.Join(err, r.save())
 			}
 			return err
@@ -157,6 +164,8 @@ type run struct {
 	step, steps int
 	x           *tensor.Tensor
 	y           []int
+	slots       []Slot           // of the network
+	saved       []*tensor.Tensor // their values before the update
 }
 
 // classifies returns an error unless the network gives an image of the data a
@@ -217,9 +226,13 @@ func (r *run) one(ctx context.Context) error {
 	if err != nil {
 		return fail(err)
 	}
-	lr := r.Schedule(r.step)
-	r.Optimizer.Step(lr, r.params, grads)
-	pass.Commit()
+	lr, err := r.rate()
+	if err == nil {
+		err = r.update(pass, lr, grads)
+	}
+	if err != nil {
+		return fail(err)
+	}
 	r.step++
 	if r.OnStep != nil {
 		r.OnStep(Progress{Epoch: epoch, Step: r.step - 1, Steps: r.steps, Loss: value, LR: lr})
@@ -257,4 +270,44 @@ func (r *run) gradients(ctx context.Context, pass *Pass, b Batch) (value float64
 		}
 	}
 	return value, grads, nil
+}
+
+// rate is the learning rate of the step.
+func (r *run) rate() (lr float64, err error) {
+	if err := guard(func() error { lr = r.Schedule(r.step); return nil }); err != nil {
+		return 0, fmt.Errorf("schedule: %w", err)
+	}
+	if !(lr >= 0 && lr <= math.MaxFloat64) {
+		return 0, fmt.Errorf("learning rate is %v, want a finite number of 0 or more", lr)
+	}
+	if r.params[0].DType() == tensor.Float32 && lr > math.MaxFloat32 {
+		return 0, fmt.Errorf("learning rate is %v, want at most %v for float32 parameters", lr, math.MaxFloat32)
+	}
+	return lr, nil
+}
+
+// update moves parameters and statistics. On an error it moves them back.
+func (r *run) update(pass *Pass, lr float64, grads []*tensor.Tensor) error {
+	for i, s := range r.slots {
+		r.saved[i].CopyFrom(s.Tensor)
+	}
+	err := guard(func() error {
+		r.Optimizer.Step(lr, r.params, grads)
+		pass.Commit()
+		return nil
+	})
+	if err == nil {
+		i := slices.IndexFunc(r.slots, func(s Slot) bool { return !tensor.AllFinite(s.Tensor) })
+		if i < 0 {
+			return nil
+		}
+		// The memory that has led here is of no more use.
+		err = errors.Join(
+			fmt.Errorf("the update, with a learning rate of %v, makes %v not finite", lr, r.slots[i]),
+			r.Optimizer.SetState(r.params, nil))
+	}
+	for i, s := range r.slots {
+		s.Tensor.CopyFrom(r.saved[i])
+	}
+	return err
 }
