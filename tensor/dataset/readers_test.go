@@ -378,8 +378,8 @@ func readerCases() []readerCase {
 			"extents of 255 axes":                            withByte(idx, 3, 255),
 			"elements of shape [16777217 2 3]: found 6":      withByte(idx, 4, 1),
 			"elements of shape [1 1 3]: found more bytes":    withByte(idx, 11, 1),
-			"extent 2164260864 of axis 0, want a product":    withByte(withByte(idx, 4, 0x81), 7, 0),
-			"extent 2130706435 of axis 2, want a product be": withByte(withByte(withByte(idx, 4, 0x7f), 8, 0x7f), 12, 0x7f),
+			"extent 2164260864 of axis 0, want a product of": withByte(withByte(idx, 4, 0x81), 7, 0),
+			"extent 2130706434 of axis 1, want a product of": withByte(withByte(withByte(idx, 4, 0x7f), 8, 0x7f), 12, 0x7f),
 		}},
 		{"idx gzip", discardSet(ReadIDX), zipped(idx), true, map[string][]byte{
 			"checksum": withByte(zipped(idx), len(zipped(idx))-6, 0),
@@ -391,9 +391,9 @@ func readerCases() []readerCase {
 			"record 1 has label 255":             withByte(cifar, cifarRecord, 255),
 		}},
 		{"row sheet", discardSet(readSheet4), sheet, true, map[string][]byte{
-			"header: unexpected EOF":                  {},
-			"png":                                     []byte("no picture at all"),
-			"height is 2130706435, but the":           tall,
+			"header: unexpected EOF": {},
+			"png":                    []byte("no picture at all"),
+			"announces 2130706435 rows, want at most": tall,
 			"width is 9, want 4 for images of 2x2":    sheetFile(1, 3, 3),
 			"row sheet: header: png: invalid format:": withByte(sheet, 19, 9),
 		}},
