@@ -165,6 +165,20 @@ func CountParams(l Layer) int {
 	return n
 }
 
+// Convert changes all parameters and statistics of a network to the given element
+// type, in place: float64 for certificates and gradient checks, float32 for work.
+// From then on the network takes inputs of that type. The tensors keep their
+// identity, so Params of before are still its parameters; what was watched, and an
+// optimiser's memory, stays in the old type and is of no more use. No other
+// goroutine may use the network meanwhile.
+func Convert(l Layer, dtype tensor.DType) {
+	for _, s := range slots(l) {
+		if s.Tensor.DType() != dtype {
+			*s.Tensor = *s.Tensor.To(dtype)
+		}
+	}
+}
+
 // Copy overwrites the tensors of dst with those of src, a network of the same
 // form: as many tensors, with the same shapes and roles in the same order. Their
 // names and element types may differ. It panics, with dst unchanged, if the forms

@@ -22,6 +22,7 @@ func (r *run) classifies() error {
 		return fmt.Errorf("%s has no labels, want one for each image", d.Name)
 	}
 	x, _ := d.Batch([]int{0})
+	x = x.To(r.input.DType())
 	var logits *tensor.Tensor
 	if err := guard(func() error { logits = r.Net.Forward(&Pass{}, x); return nil }); err != nil {
 		return fmt.Errorf("network does not take the images of %s, %dx%dx%d: %w", d.Name, d.H, d.W, d.C, err)
@@ -66,9 +67,12 @@ func (r *run) one(ctx context.Context) error {
 	if r.Augment != nil {
 		r.Augment.Apply(r.x, idx, epoch)
 	}
+	if r.input != r.x {
+		r.input.CopyFrom(r.x)
+	}
 	r.tape.Reset()
 	pass := &Pass{Train: true, Rand: rand.New(rand.NewPCG(r.Seed^dropoutStream, uint64(r.step)))}
-	value, grads, err := r.gradients(ctx, pass, Batch{r.tape.Const(r.x), r.y, idx, epoch, r.step})
+	value, grads, err := r.gradients(ctx, pass, Batch{r.tape.Const(r.input), r.y, idx, epoch, r.step})
 	if err != nil {
 		return fail(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Batch is what one training step sees.
 type Batch struct {
-	X     *tensor.Tensor // images [N, H, W, C], on the step's tape
+	X     *tensor.Tensor // images [N, H, W, C] in the network's element type, on the step's tape
 	Y     []int          // labels, nil if the data have none
 	Index []int          // positions in the data set
 	Epoch int            // from 0
@@ -102,6 +102,15 @@ func (t *Trainer) Run(ctx context.Context) error {
 	if len(r.params) == 0 {
 		return errors.New("nn: Trainer: the network has no parameters")
 	}
+	for _, s := range r.slots[1:] {
+		if first := r.slots[0]; s.Tensor.DType() != first.Tensor.DType() {
+			return fmt.Errorf("nn: Trainer: %v is %v, want %v as %v (see Convert)", s, s.Tensor.DType(), first.Tensor.DType(), first)
+		}
+	}
+	r.input = r.x
+	if dtype := r.params[0].DType(); dtype != tensor.Float32 {
+		r.input = r.x.To(dtype)
+	}
 	if r.Loss == nil {
 		if err := r.classifies(); err != nil {
 			return fmt.Errorf("nn: Trainer: %w", err)
@@ -157,10 +166,11 @@ func (t *Trainer) validate() error {
 type run struct {
 	Trainer
 	batches     *dataset.Batches
-	params      []*tensor.Tensor
+	params      []*tensor.Tensor // all of one element type
 	tape        *tensor.Tape
 	step, steps int
-	x           *tensor.Tensor
+	x           *tensor.Tensor // a batch of images, float32
+	input       *tensor.Tensor // the same in the network's element type
 	y           []int
 	fixed       []term           // what a checkpoint must agree with
 	slots       []Slot           // of the network
