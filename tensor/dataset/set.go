@@ -12,7 +12,8 @@ import (
 //
 // The pixels of all images lie one after the other in the order [N, H, W, C],
 // in exactly one of Bytes and Floats. The methods that cut a Set (Slice, Take,
-// Split) share its memory; Subset and Concat copy.
+// Split) share its memory; Subset and Concat copy. Resize, Gray and RGB change the
+// form of the images, so that sets of different forms can go together.
 type Set struct {
 	// Name says what the images are, for messages and tables.
 	Name string
