@@ -36,6 +36,13 @@ func TestCopyWantsTheSameForm(t *testing.T) {
 	}
 }
 
+// A statistic is no parameter, even if the shapes agree.
+func TestCopyWantsTheSameRoles(t *testing.T) {
+	four := []float64{1, 2, 3, 4}
+	src := nn.NewSequential(nn.NewNormalize(four, four), nn.NewNormalize(four, four))
+	require.PanicsWithValue(t, `nn: Copy: tensor 0: statistic "0.mean" [4] to parameter "weight" [4]`, func() { nn.Copy(nn.NewBatchNorm(4), src) })
+}
+
 func TestSetsOfStatisticsHaveDifferentNames(t *testing.T) {
 	for _, sets := range [][]string{{"a", "x", "x"}, {"a", "a"}, {"a", ""}, {"", ""}} {
 		require.Panics(t, func() { nn.NewBatchNorm(3, sets...) }, "%q", sets)

@@ -113,6 +113,21 @@ func TestFailedStepsLeaveNoCheckpoint(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
+// A memory that no run could go on from is not written.
+func TestOverflownMemoryIsNotSaved(t *testing.T) {
+	path := t.TempDir() + "/checkpoint"
+	tr := nn.Trainer{
+		Net: nn.NewMLP(rng(), 28, 28, 1, 10), Data: idxSet(t, 40, 28, 28), Epochs: 1, BatchSize: 10, Checkpoint: path,
+		// The gradient is finite and its square is not.
+		Loss: func(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			loss, err := nn.CrossEntropy(ctx, p, net, b)
+			return tensor.MulScalar(loss, 1e25), err
+		},
+	}
+	require.ErrorContains(t, tr.Run(context.Background()), `checkpoint: tensor "second.`)
+	require.NoFileExists(t, path)
+}
+
 // Keeping the values from before a step makes no garbage.
 func TestTrainingStepsMakeLittleGarbage(t *testing.T) {
 	net := nn.NewMLP(rng(), 28, 28, 1, 128, 10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,59 +97,78 @@ func TestGradientsOfModelsInFloat64(t *testing.T) {
 		"ResNet-8":           {func(r *rand.Rand) nn.Layer { return nn.NewResNet8(r, 10) }, 16, 3, 1e-7, false},
 		"ResNet-18":          {func(r *rand.Rand) nn.Layer { return nn.NewResNet18(r, 10) }, 16, 3, 1e-7, true},
 	} {
-		r := rand.New(rand.NewPCG(1, 9))
-		net := c.net(r)
-		nn.Convert(net, tensor.Float64)
-		x, y := tensor.Uniform(r, tensor.Float64, 0, 1, 2, c.h, c.h, c.c), []int{1, 4}
-		at := append([]*tensor.Tensor{x}, nn.Params(net)...)
-		tape := tensor.NewTape()
-		for _, train := range []bool{false, true} {
-			loss := func(xs []*tensor.Tensor) (*tensor.Tensor, []*tensor.Tensor) {
-				tape.Reset()
-				p := &nn.Pass{Train: train}
-				in := tape.Watch(xs[0])
-				watched := append([]*tensor.Tensor{in}, p.Watch(tape, at[1:])...)
-				for i, w := range at[1:] {
-					if xs[1+i] != w {
-						p.Use(w, xs[1+i])
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 9))
+			net := c.net(r)
+			nn.Convert(net, tensor.Float64)
+			x, y := tensor.Uniform(r, tensor.Float64, 0, 1, 2, c.h, c.h, c.c), []int{1, 4}
+			at := append([]*tensor.Tensor{x}, nn.Params(net)...)
+			along, moved := make([]*tensor.Tensor, len(at)), make([]*tensor.Tensor, len(at))
+			for i, w := range at {
+				along[i], moved[i] = tensor.Zeros(tensor.Float64, w.Shape()...), tensor.Zeros(tensor.Float64, w.Shape()...)
+			}
+			tape := tensor.NewTape()
+			for _, train := range []bool{false, true} {
+				loss := func(xs []*tensor.Tensor) (*tensor.Tensor, []*tensor.Tensor) {
+					tape.Reset()
+					p := &nn.Pass{Train: train}
+					in := tape.Watch(xs[0])
+					watched := append([]*tensor.Tensor{in}, p.Watch(tape, at[1:])...)
+					for i, w := range at[1:] {
+						if xs[1+i] != w {
+							p.Use(w, xs[1+i])
+						}
 					}
+					return tensor.Mean(tensor.CrossEntropy(net.Forward(p, in), y)), watched
 				}
-				return tensor.Mean(tensor.CrossEntropy(net.Forward(p, in), y)), watched
-			}
-			value, watched := loss(at)
-			var grads []*tensor.Tensor
-			for _, g := range tensor.Grad(value, watched...) {
-				grads = append(grads, g.Clone())
-			}
-			for i := 0; i < len(at); i++ {
-				lo, hi := i, i+1
-				if c.together {
-					hi = len(at)
+				value, watched := loss(at)
+				var grads []*tensor.Tensor
+				for _, g := range tensor.Grad(value, watched...) {
+					grads = append(grads, g.Clone())
 				}
-				want, along := 0.0, make([]*tensor.Tensor, len(at))
-				for k := lo; k < hi; k++ {
-					along[k] = tensor.Add(unit(grads[k]), unit(tensor.Normal(r, tensor.Float64, 0, 1, at[k].Shape()...)))
-					want += tensor.Dot(grads[k], along[k]).Item()
-				}
-				got := 0.0
-				for _, s := range [][2]float64{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}} {
-					moved := append([]*tensor.Tensor(nil), at...)
+				for i := 0; i < len(at); i++ {
+					lo, hi := i, i+1
+					if c.together {
+						hi = len(at)
+					}
+					want := 0.0
 					for k := lo; k < hi; k++ {
-						moved[k] = tensor.Add(at[k], tensor.MulScalar(along[k], s[0]*c.step))
+						want += tensor.Dot(grads[k], drawAlong(r, along[k], grads[k])).Item()
 					}
-					value, _ := loss(moved)
-					got += s[1] / c.step * value.Item()
+					got := 0.0
+					xs := slices.Clone(at)
+					copy(xs[lo:hi], moved[lo:hi])
+					for _, s := range [][2]float64{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}} {
+						for k := lo; k < hi; k++ {
+							to, d := moved[k].Float64s(), along[k].Float64s()
+							for e, v := range at[k].Float64s() {
+								to[e] = v + s[0]*c.step*d[e]
+							}
+						}
+						value, _ := loss(xs)
+						got += s[1] / c.step * value.Item()
+					}
+					require.InDelta(t, want, got, 1e-6*math.Abs(want), "train %v, tensor %d of shape %v", train, i, at[i].Shape())
+					i = hi - 1
 				}
-				require.InDelta(t, want, got, 1e-6*math.Abs(want), "%s, train %v, tensor %d of shape %v", name, train, i, at[i].Shape())
-				i = hi - 1
 			}
-		}
+		})
 	}
 }
 
-// unit is x in length 1.
-func unit(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.MulScalar(x, 1/math.Sqrt(tensor.Dot(x, x).Item()))
+// drawAlong fills d with the sum of g's direction and a random one, both of length
+// 1, and returns it.
+func drawAlong(r *rand.Rand, d, g *tensor.Tensor) *tensor.Tensor {
+	v := d.Float64s()
+	for i := range v {
+		v[i] = r.NormFloat64()
+	}
+	length := func(x *tensor.Tensor) float64 { return math.Sqrt(tensor.Dot(x, x).Item()) }
+	random, steepest := 1/length(d), 1/length(g)
+	for i, slope := range g.Float64s() {
+		v[i] = v[i]*random + slope*steepest
+	}
+	return d
 }
 
 // A network in float64 trains, saves and resumes like one in float32, and stays
