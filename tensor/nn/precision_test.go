@@ -89,13 +89,13 @@ func TestGradientsOfModelsInFloat64(t *testing.T) {
 		step     float64 // small where ReLU bends the loss
 		together bool    // all tensors in one check
 	}{
-		"MLP":                {func(r *rand.Rand) nn.Layer { return nn.NewMLP(r, 12, 12, 1, 20, 10, 5) }, 12, 1, 1e-6, false},
+		"MLP":                {func(r *rand.Rand) nn.Layer { return nn.NewMLP(r, 12, 12, 1, 20, 10, 5) }, 12, 1, 1e-7, false},
 		"LeNet-5":            {func(r *rand.Rand) nn.Layer { return nn.NewLeNet5(r, 28, 1, 10, nil) }, 28, 1, 1e-3, false},
 		"LeNet-5 tanh":       {func(r *rand.Rand) nn.Layer { return nn.NewLeNet5(r, 32, 3, 10, nn.Tanh) }, 32, 3, 1e-3, false},
-		"MNIST network":      {func(r *rand.Rand) nn.Layer { return nn.NewMNISTNet(r) }, 28, 1, 1e-6, false},
-		"MNIST pool network": {func(r *rand.Rand) nn.Layer { return nn.NewMNISTPoolNet(r, 32) }, 28, 1, 1e-6, false},
+		"MNIST network":      {func(r *rand.Rand) nn.Layer { return nn.NewMNISTNet(r) }, 28, 1, 1e-7, false},
+		"MNIST pool network": {func(r *rand.Rand) nn.Layer { return nn.NewMNISTPoolNet(r, 32) }, 28, 1, 1e-7, false},
 		"ResNet-8":           {func(r *rand.Rand) nn.Layer { return nn.NewResNet8(r, 10) }, 16, 3, 1e-7, false},
-		"ResNet-18":          {func(r *rand.Rand) nn.Layer { return nn.NewResNet18(r, 10) }, 16, 3, 1e-7, true},
+		"ResNet-18":          {func(r *rand.Rand) nn.Layer { return nn.NewResNet18(r, 10) }, 16, 3, 1e-8, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 9))
