@@ -36,7 +36,7 @@ type plan struct {
 // the attack grows slowly at first.
 var (
 	smallPlan = plan{
-		newNet: nn.NewMNISTNet, batch: 128, standard: 5, hardened: 8, ramp: 3,
+		newNet: nn.NewMNISTNet, batch: 128, standard: 4, hardened: 6, ramp: 2,
 		steps: 7, stepSize: 0.1, rate: 5e-3, restartImages: 1000,
 	}
 	miniPlan = plan{

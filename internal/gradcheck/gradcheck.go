@@ -16,11 +16,21 @@ type Func func(xs []*tensor.Tensor) *tensor.Tensor
 // order step⁴ and rounding of order 1e-16/step.
 const step = 1e-3
 
+// floor times the largest value that is differenced is the least scale that a
+// deviation is measured by: below it a difference over step is made of the
+// rounding of those values. It lets pass a derivative that is 0 everywhere.
+const floor = 1e-6
+
+// rounding times the function's value plays the same part where two ways to the
+// same gradient are compared, one of which may cancel to 0 and the other to some
+// units in the last place.
+const rounding = 1e-3
+
 // Check compares the first and second derivatives of f at xs with central
 // differences, the gradients with and without a recorded graph with each other,
 // and the Hessian with its transpose. The result of f is weighed with random
 // numbers into a scalar. The error says what differs by more than tol, relative
-// to the larger of 1 and the largest derivative.
+// to the largest derivative with respect to the same operand.
 func Check(rng *rand.Rand, tol float64, f Func, xs ...*tensor.Tensor) error {
 	tape := tensor.NewTape()
 	weights := draw(rng, f(watch(tape, xs)))
@@ -28,11 +38,14 @@ func Check(rng *rand.Rand, tol float64, f Func, xs ...*tensor.Tensor) error {
 
 	tape.Reset()
 	w := watch(tape, xs)
-	fast := clones(tensor.Grad(loss(w), w...))
+	value := loss(w)
+	fast := clones(tensor.Grad(value, w...))
+	size := math.Abs(value.Item())
+	least := floor * size
 	tape.Reset()
 	w = watch(tape, xs)
 	recorded := clones(tensor.Gradients(loss(w), tensor.GradOptions{CreateGraph: true}, w...))
-	if err := compare("gradient with and without a recorded graph", fast, recorded, 1e-11); err != nil {
+	if err := compare("gradient with and without a recorded graph", fast, recorded, 1e-11, rounding*size); err != nil {
 		return err
 	}
 	numeric := make([]*tensor.Tensor, len(xs))
@@ -47,7 +60,7 @@ func Check(rng *rand.Rand, tol float64, f Func, xs ...*tensor.Tensor) error {
 			})
 		}
 	}
-	if err := compare("gradient", fast, numeric, tol); err != nil {
+	if err := compare("gradient", fast, numeric, tol, least); err != nil {
 		return err
 	}
 
@@ -56,6 +69,10 @@ func Check(rng *rand.Rand, tol float64, f Func, xs ...*tensor.Tensor) error {
 		u[i], v[i] = draw(rng, x), draw(rng, x)
 	}
 	hu, hv := product(tape, loss, xs, u), product(tape, loss, xs, v)
+	least = 0
+	for _, g := range fast {
+		least = max(least, floor*tensor.MaxAbs(g))
+	}
 	along := make([]*tensor.Tensor, len(xs))
 	for i, x := range xs {
 		along[i] = tensor.Zeros(tensor.Float64, x.Shape()...)
@@ -75,11 +92,11 @@ func Check(rng *rand.Rand, tol float64, f Func, xs ...*tensor.Tensor) error {
 			}
 		}
 	}
-	if err := compare("second derivative", hv, along, tol); err != nil {
+	if err := compare("second derivative", hv, along, tol, least); err != nil {
 		return err
 	}
 	a, b := inner(u, hv), inner(v, hu)
-	if math.Abs(a-b) > 1e-9*max(1, math.Abs(a)) {
+	if !(math.Abs(a-b) <= 1e-9*max(least, magnitude(u, hv))) {
 		return fmt.Errorf("gradcheck: Hessian is not symmetric: uᵀHv = %g, vᵀHu = %g", a, b)
 	}
 	return nil
@@ -132,12 +149,20 @@ func inner(a, b []*tensor.Tensor) float64 {
 	return s
 }
 
-func compare(what string, got, want []*tensor.Tensor, tol float64) error {
-	for i := range got {
-		scale := 1.0
-		for _, v := range want[i].Float64s() {
-			scale = max(scale, math.Abs(v))
+// magnitude is the inner product without the cancellation of its terms.
+func magnitude(a, b []*tensor.Tensor) float64 {
+	var s float64
+	for i := range a {
+		for k, v := range a[i].Float64s() {
+			s += math.Abs(v * b[i].Float64s()[k])
 		}
+	}
+	return s
+}
+
+func compare(what string, got, want []*tensor.Tensor, tol, least float64) error {
+	for i := range got {
+		scale := max(least, tensor.MaxAbs(want[i]))
 		for k, v := range got[i].Float64s() {
 			if d := math.Abs(v - want[i].Float64s()[k]); !(d <= tol*scale) {
 				return fmt.Errorf("gradcheck: %s of operand %d, element %d: %g, want %g (difference %.2g, scale %.3g)",

@@ -46,6 +46,9 @@ func ReadCIFARBinary(r io.Reader) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cifar: record %d: %w", len(s.Labels), err)
 		}
+		if err := affordable(int64(len(s.Labels)+1), 3*cifarPixels, "records"); err != nil {
+			return nil, fmt.Errorf("cifar: found %w", err)
+		}
 		if record[0] > 9 {
 			return nil, fmt.Errorf("cifar: record %d has label %d, want 0 to 9", len(s.Labels), record[0])
 		}

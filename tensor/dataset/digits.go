@@ -39,6 +39,9 @@ func ReadDigitsCSV(r io.Reader) (*Set, error) {
 			return nil, fmt.Errorf("digits: line %d has %d numbers, want %d", line, len(fields), want)
 		}
 		last := len(fields) - 1
+		if err := affordable(int64(len(s.Labels)+1), 4*digitsSide*digitsSide, "images"); err != nil {
+			return nil, fmt.Errorf("digits: line %d: found %w", line, err)
+		}
 		label, err := strconv.Atoi(fields[last])
 		if err != nil || label < 0 || label > 9 {
 			return nil, fmt.Errorf("digits: line %d has label %q, want 0 to 9", line, fields[last])

@@ -35,7 +35,8 @@
 //
 // A file that is cut short, damaged or not what it says is an error that names
 // the field, what was found and what was wanted. No reader panics on bad input
-// or allocates by a length that the file only claims.
+// or allocates by a length that the file only claims, and none takes more than
+// MaxBytes, however well the file is compressed.
 //
 // # Batches and augmentation
 //

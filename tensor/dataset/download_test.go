@@ -274,8 +274,14 @@ func TestCancelledTransferCanBeResumed(t *testing.T) {
 	dir := t.TempDir()
 	slow, _ := serve(t, stalling)
 	ctx, cancel := context.WithCancel(t.Context())
-	onFirst := func(o *DownloadOptions) { o.Progress = func(string, int64, int64) { cancel() } }
-	require.ErrorIs(t, fetch(ctx, dir, remote(slow, slow), onFirst), context.Canceled)
+	onAll := func(o *DownloadOptions) {
+		o.Progress = func(_ string, done, _ int64) {
+			if done == 5000 {
+				cancel()
+			}
+		}
+	}
+	require.ErrorIs(t, fetch(ctx, dir, remote(slow, slow), onAll), context.Canceled)
 	assert.Equal(t, []string{"f.bin.part"}, folder(t, dir))
 	url, s := serve(t, serveContent)
 	require.NoError(t, fetch(t.Context(), dir, remote(url)))

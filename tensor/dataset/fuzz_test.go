@@ -50,7 +50,8 @@ func FuzzReadCIFARBinary(f *testing.F) {
 }
 
 func FuzzReadRowSheet(f *testing.F) {
-	fuzzSet(f, func(b []byte) (*Set, error) { return readSheet4(bytes.NewReader(b)) }, sheetFile(3, 2, 2), sheetFile(1, 2, 2))
+	fuzzSet(f, func(b []byte) (*Set, error) { return readSheet4(bytes.NewReader(b)) },
+		sheetFile(3, 2, 2), sheetFile(1, 2, 2), tall(sheetFile(3, 2, 2), 5000))
 }
 
 func FuzzReadJSONLabels(f *testing.F) {

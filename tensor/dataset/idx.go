@@ -23,7 +23,8 @@ var idxTypes = map[byte]string{
 
 // ReadIDX reads an IDX file of unsigned bytes of any rank, plain or gzip
 // (http://yann.lecun.com/exdb/mnist/): two zero bytes, the element type, the
-// number of axes, each extent as a big-endian 32-bit number, the elements.
+// number of axes, each extent as a big-endian 32-bit number, the elements. A file
+// that announces more than MaxBytes elements is an error.
 func ReadIDX(r io.Reader) (IDX, error) {
 	fail := func(format string, args ...any) (IDX, error) {
 		return IDX{}, fmt.Errorf("idx: "+format, args...)
@@ -51,24 +52,24 @@ func ReadIDX(r io.Reader) (IDX, error) {
 	if err != nil {
 		return fail("extents of %d axes: %w", rank, err)
 	}
-	dims, total := make([]int, rank), 1
+	dims, total := make([]int, rank), int64(1)
 	empty := false
 	for i := range dims {
-		v := binary.BigEndian.Uint32(head[4*i:])
-		if v > math.MaxInt32 || (v > 0 && total > math.MaxInt/int(v)) {
-			return fail("extent %d of axis %d, want a product below 2^63", v, i)
+		v := int64(binary.BigEndian.Uint32(head[4*i:]))
+		if v > math.MaxInt32 || v > 0 && total > maxBytes/v {
+			return fail("extent %d of axis %d, want a product of at most %d elements", v, i, maxBytes)
 		}
 		dims[i] = int(v)
 		if v == 0 {
 			empty = true
 		} else {
-			total *= int(v)
+			total *= v
 		}
 	}
 	if empty {
 		total = 0
 	}
-	data, err := readExactly(r, total)
+	data, err := readExactly(r, int(total))
 	if err != nil {
 		return fail("elements of shape %v: %w", dims, err)
 	}
@@ -107,6 +108,9 @@ func (x IDX) Set(name string, y IDX, classes int) (*Set, error) {
 func (x IDX) Labels() ([]int, error) {
 	if len(x.Dims) != 1 {
 		return nil, fmt.Errorf("idx: labels have shape %v (magic 0x%08x), want [N] (magic 0x00000801)", x.Dims, 0x0800+len(x.Dims))
+	}
+	if err := affordable(int64(len(x.Data)), 8, "labels"); err != nil {
+		return nil, fmt.Errorf("idx: %w", err)
 	}
 	labels := make([]int, len(x.Data))
 	for i, b := range x.Data {

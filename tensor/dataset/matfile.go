@@ -262,8 +262,8 @@ func scanMatrix(body *io.LimitedReader, order binary.ByteOrder, visit func(*matV
 // ints reads the elements as whole numbers.
 func (v *matVar) ints() ([]int, error) {
 	width := matElementSize[v.dtype]
-	if v.count > math.MaxInt/width {
-		return nil, fmt.Errorf("variable %q: %d elements of %d bytes, want at most %d bytes", v.name, v.count, width, math.MaxInt)
+	if err := affordable(int64(v.count), 8, "elements"); err != nil {
+		return nil, fmt.Errorf("variable %q: %w", v.name, err)
 	}
 	raw, err := readExactly(v.data, v.count*width)
 	if err != nil {

@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +20,8 @@ const maxSheet = 1 << 30
 // ReadRowSheet reads an 8-bit RGB PNG in which each row of pixels is one image
 // of h x w pixels: pixel (x = w*r + c, y = i) is row r, column c of image i.
 // The set has no labels. Errors: a damaged PNG, another colour type, a width
-// other than h*w. It panics if h or w is below 1.
+// other than h*w, more than MaxBytes for the decoded picture (four bytes a
+// pixel), more rows announced than there are. It panics if h or w is below 1.
 func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 	if h < 1 || w < 1 {
 		panic(fmt.Sprintf("dataset: ReadRowSheet: images of %dx%d, want at least 1x1", h, w))
@@ -37,10 +40,19 @@ func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 	if config.Width != h*w {
 		return nil, fmt.Errorf("row sheet: width is %d, want %d for images of %dx%d", config.Width, h*w, h, w)
 	}
-	// Deflate shrinks by 1032 at the most, so a taller sheet cannot be in the
-	// file; the decoder would set its memory aside before it noticed.
-	if most := 1032 * len(file) / (3 * config.Width); config.Height > most {
-		return nil, fmt.Errorf("row sheet: height is %d, but the %d bytes of the file hold at most %d rows", config.Height, len(file), most)
+	// The decoder holds four bytes for each pixel, and sets them aside before
+	// it has seen any.
+	if err := affordable(int64(config.Height), 4*int64(config.Width), "rows"); err != nil {
+		return nil, fmt.Errorf("row sheet: header announces %w", err)
+	}
+	if pixels := int64(config.Width) * int64(config.Height); pixels > 8*int64(len(file)) {
+		found, err := inflatedSize(file, 3*pixels)
+		if err != nil {
+			return nil, fmt.Errorf("row sheet: %w", err)
+		}
+		if found < 3*pixels {
+			return nil, fmt.Errorf("row sheet: header announces %d rows of %d pixels, but the file holds %d bytes, want at least %d", config.Height, config.Width, found, 3*pixels)
+		}
 	}
 	sheet, err := png.Decode(bytes.NewReader(file))
 	if err != nil {
@@ -69,6 +81,36 @@ func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 	return s, nil
 }
 
+// inflatedSize is the number of bytes, up to most, that the image data of a PNG
+// file inflate to. It keeps none of them.
+func inflatedSize(file []byte, most int64) (int64, error) {
+	const signature, frame = 8, 12 // a chunk's length, kind and checksum
+	var parts []io.Reader
+	for at := int64(signature); at+frame <= int64(len(file)); {
+		kind := string(file[at+4 : at+8])
+		size := int64(binary.BigEndian.Uint32(file[at:]))
+		if size > int64(len(file))-at-frame {
+			return 0, fmt.Errorf("png: chunk at %d has %d bytes, want at most the %d that follow", at, size, int64(len(file))-at-frame)
+		}
+		if kind == "IEND" {
+			break
+		}
+		if kind == "IDAT" {
+			parts = append(parts, bytes.NewReader(file[at+8:at+8+size]))
+		}
+		at += frame + size
+	}
+	z, err := zlib.NewReader(io.MultiReader(parts...))
+	if err != nil {
+		return 0, fmt.Errorf("png: image data: %w", err)
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(z, most))
+	if err != nil {
+		return 0, fmt.Errorf("png: image data: %w", err)
+	}
+	return n, nil
+}
+
 // ReadJSONLabels reads a JSON array of labels in [0, classes).
 func ReadJSONLabels(r io.Reader, classes int) ([]int, error) {
 	decoder := json.NewDecoder(r)
@@ -93,6 +135,9 @@ func ReadJSONLabels(r io.Reader, classes int) ([]int, error) {
 		label, err := number.Int64()
 		if err != nil || label < 0 || label >= int64(classes) {
 			return nil, fmt.Errorf("json labels: label %d is %v, want 0 to %d", len(labels), number, classes-1)
+		}
+		if err := affordable(int64(len(labels)+1), 8, "labels"); err != nil {
+			return nil, fmt.Errorf("json labels: found %w", err)
 		}
 		labels = append(labels, int(label))
 	}

@@ -12,7 +12,8 @@ import (
 //
 // The pixels of all images lie one after the other in the order [N, H, W, C],
 // in exactly one of Bytes and Floats. The methods that cut a Set (Slice, Take,
-// Split) share its memory; Subset and Concat copy.
+// Split) share its memory; Subset and Concat copy. Resize, Gray and RGB change the
+// form of the images, so that sets of different forms can go together.
 type Set struct {
 	// Name says what the images are, for messages and tables.
 	Name string
@@ -222,18 +223,18 @@ func (s *Set) Moments() (mean, std []float64) {
 	mean, std = make([]float64, s.C), make([]float64, s.C)
 	if s.Bytes != nil {
 		// A histogram makes the sums exact and independent of their order.
-		hist := make([][256]int, s.C)
+		hist := make([][256]int64, s.C)
 		for i := 0; i+s.C <= len(s.Bytes); i += s.C {
 			for c := range s.C {
 				hist[c][s.Bytes[i+c]]++
 			}
 		}
 		for c := range hist {
-			n, sum, squares := 0, 0, 0
+			var n, sum, squares int64
 			for b, k := range hist[c] {
 				n += k
-				sum += k * b
-				squares += k * b * b
+				sum += k * int64(b)
+				squares += k * int64(b*b)
 			}
 			m := float64(sum) / float64(n)
 			mean[c] = m / 255

@@ -7,9 +7,28 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
+
+// MaxBytes is the most memory, in bytes, that the images or the labels of one file
+// may take: 2 GiB, or what the platform can address. A file that announces more is
+// refused before it is decompressed; one whose format announces nothing, as soon as
+// it has given more.
+const MaxBytes = min(2<<30, math.MaxInt)
+
+// maxBytes is MaxBytes, except in tests.
+var maxBytes int64 = MaxBytes
+
+// affordable returns an error if n elements of size bytes are more than a file may
+// have.
+func affordable(n, size int64, what string) error {
+	if n > maxBytes/size {
+		return fmt.Errorf("%d %s, want at most %d (%d bytes)", n, what, maxBytes/size, maxBytes)
+	}
+	return nil
+}
 
 // readBlock is the most memory that a reader sets aside for bytes that it has
 // not seen yet.

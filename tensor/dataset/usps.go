@@ -34,6 +34,9 @@ func ReadUSPSText(r io.Reader) (*Set, error) {
 		if want := 1 + uspsSide*uspsSide; len(fields) != want {
 			return nil, fmt.Errorf("usps: line %d has %d numbers, want %d", line, len(fields), want)
 		}
+		if err := affordable(int64(len(s.Labels)+1), 4*uspsSide*uspsSide, "images"); err != nil {
+			return nil, fmt.Errorf("usps: line %d: found %w", line, err)
+		}
 		label, err := strconv.ParseFloat(fields[0], 64)
 		if err != nil || !(label >= 0 && label <= 9) || label != float64(int(label)) {
 			return nil, fmt.Errorf("usps: line %d has label %q, want 0 to 9", line, fields[0])

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -15,24 +16,45 @@ func (f Function) Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor { return f(p
 // Visit visits nothing.
 func (f Function) Visit(string, func(Slot)) {}
 
-type relu struct{}
+// Plain is a layer without tensors or settings.
+type Plain uint8
 
-func (relu) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.ReLU(x) }
-func (relu) Visit(string, func(Slot))                         {}
-
-// ReLU is max(x, 0). After a dense, convolution or normalisation layer in a
-// Sequential it is computed together with that layer.
-var ReLU Layer = relu{}
-
-// Layers that are plain functions.
-var (
-	Tanh    Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Tanh(x) })
-	Sigmoid Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Sigmoid(x) })
-	// Flatten turns [N, ...] into a matrix of N rows.
-	Flatten Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.Flatten(x) })
-	// GlobalAvgPool turns images [N, H, W, C] into their channel means [N, C].
-	GlobalAvgPool Layer = Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.GlobalAvgPool(x) })
+// Plain layers. ReLU after a dense, convolution or normalisation layer in a
+// Sequential is computed together with that layer.
+const (
+	ReLU          Plain = iota // max(x, 0)
+	Tanh                       // hyperbolic tangent
+	Sigmoid                    // 1/(1+exp(-x))
+	Flatten                    // turns [N, ...] into a matrix of N rows
+	GlobalAvgPool              // turns images [N, H, W, C] into their channel means [N, C]
 )
+
+var plains = [...]struct {
+	name    string
+	forward func(x *tensor.Tensor) *tensor.Tensor
+}{
+	ReLU: {"ReLU", tensor.ReLU}, Tanh: {"Tanh", tensor.Tanh}, Sigmoid: {"Sigmoid", tensor.Sigmoid},
+	Flatten: {"Flatten", tensor.Flatten}, GlobalAvgPool: {"GlobalAvgPool", tensor.GlobalAvgPool},
+}
+
+// Forward computes the layer's output.
+func (l Plain) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
+	if int(l) >= len(plains) {
+		panic("nn: no layer " + l.String())
+	}
+	return plains[l].forward(x)
+}
+
+// Visit visits nothing.
+func (Plain) Visit(string, func(Slot)) {}
+
+// String returns the layer's name.
+func (l Plain) String() string {
+	if int(l) >= len(plains) {
+		return fmt.Sprintf("Plain(%d)", uint8(l))
+	}
+	return plains[l].name
+}
 
 // MaxPool2D takes the maximum over size by size windows.
 func MaxPool2D(size int, win tensor.Window) Layer {
@@ -59,7 +81,24 @@ func Dropout(rate float64) Layer {
 		if p.Rand == nil {
 			panic("nn: Dropout: the training pass has no Rand")
 		}
-		keep := tensor.Bernoulli(p.Rand, x.DType(), 1-rate, x.Shape()...)
-		return tensor.Mul(x, tensor.MulScalar(keep, 1/(1-rate)))
+		// Step makes a constant of x's form in the memory of x's tape.
+		keep := tensor.Step(x)
+		if x.DType() == tensor.Float32 {
+			draw(p.Rand, keep.Float32s(), 1-rate)
+		} else {
+			draw(p.Rand, keep.Float64s(), 1-rate)
+		}
+		return tensor.Mul(x, keep)
 	})
+}
+
+// draw sets each value to 1/keep with probability keep, and to 0 otherwise.
+func draw[T float32 | float64](rng *rand.Rand, v []T, keep float64) {
+	scale := T(1 / keep)
+	for i := range v {
+		v[i] = 0
+		if rng.Float64() < keep {
+			v[i] = scale
+		}
+	}
 }

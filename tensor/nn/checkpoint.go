@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,40 +14,84 @@ import (
 )
 
 // A checkpoint is a safetensors file: the network under "model.", the
-// optimiser's memory under "optimizer.", and the place in the run as metadata.
+// optimiser's memory under "optimizer.", and as metadata the place in the run and
+// what the run depends on.
 const (
 	modelPrefix     = "model."
 	optimizerPrefix = "optimizer."
+	memorySize      = "optimizer_tensors" // their number
 )
+
+// term is something that a run depends on, by the name it has in a checkpoint.
+type term struct{ name, value string }
+
+// terms are what two runs must have in common for one to go on from the other's
+// checkpoint. A schedule is compared by its rates at some steps.
+func (r *run) terms() ([]term, error) {
+	var rates []string
+	err := guard(func() error {
+		const parts = 16
+		for i := range parts + 1 {
+			step := int(float64(r.steps-1) * float64(i) / parts)
+			rates = append(rates, fmt.Sprintf("%d: %v", step, r.Schedule(step)))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	return []term{
+		{"seed", strconv.FormatUint(r.Seed, 10)},
+		{"epochs", strconv.Itoa(r.Epochs)},
+		{"batch_size", strconv.Itoa(r.x.Dim(0))},
+		{"examples", strconv.Itoa(r.Data.Len())},
+		{"data", r.Data.Fingerprint()},
+		{"optimizer", r.Optimizer.String()},
+		{"learning_rates", strings.Join(slices.Compact(rates), ", ")},
+	}, nil
+}
 
 // save writes the checkpoint, whole or not at all.
 func (r *run) save() error {
 	if r.Checkpoint == "" {
 		return nil
 	}
-	c := safetensors.Contents{
-		Tensors: make(map[string]*tensor.Tensor),
-		Metadata: map[string]string{
-			"step":       strconv.Itoa(r.step),
-			"seed":       strconv.FormatUint(r.Seed, 10),
-			"examples":   strconv.Itoa(r.Data.Len()),
-			"batch_size": strconv.Itoa(len(r.y)),
-		},
-	}
-	encode(c.Tensors, modelPrefix, r.Net)
-	for name, t := range r.Optimizer.State() {
-		c.Tensors[optimizerPrefix+name] = t
-	}
-	if err := safetensors.Write(r.Checkpoint, c); err != nil {
+	if err := r.write(); err != nil {
 		return fmt.Errorf("nn: Trainer: checkpoint: %w", err)
 	}
 	return nil
+}
+
+func (r *run) write() error {
+	c := safetensors.Contents{
+		Tensors:  make(map[string]*tensor.Tensor),
+		Metadata: map[string]string{"step": strconv.Itoa(r.step)},
+	}
+	for _, t := range r.fixed {
+		c.Metadata[t.name] = t.value
+	}
+	if err := encode(c.Tensors, modelPrefix, r.Net); err != nil {
+		return err
+	}
+	state := r.Optimizer.State()
+	c.Metadata[memorySize] = strconv.Itoa(len(state))
+	for name, t := range state {
+		if !tensor.AllFinite(t) {
+			return fmt.Errorf("tensor %q of the optimiser is not finite", name)
+		}
+		c.Tensors[optimizerPrefix+name] = t
+	}
+	return safetensors.Write(r.Checkpoint, c)
 }
 
 // resume reads the checkpoint if there is one.
 func (r *run) resume() error {
 	if r.Checkpoint == "" {
 		return nil
+	}
+	var err error
+	if r.fixed, err = r.terms(); err != nil {
+		return fmt.Errorf("nn: Trainer: %w", err)
 	}
 	f, err := safetensors.Open(r.Checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,18 +109,14 @@ func (r *run) resume() error {
 
 func (r *run) restore(f *safetensors.File) error {
 	meta := f.Metadata()
-	for key, want := range map[string]string{
-		"seed":       strconv.FormatUint(r.Seed, 10),
-		"examples":   strconv.Itoa(r.Data.Len()),
-		"batch_size": strconv.Itoa(len(r.y)),
-	} {
-		if meta[key] != want {
-			return fmt.Errorf("%s is %q, want %q as in this run", key, meta[key], want)
+	for _, t := range r.fixed {
+		if meta[t.name] != t.value {
+			return fmt.Errorf("%s is %q, want %q as in this run", t.name, meta[t.name], t.value)
 		}
 	}
 	step, err := strconv.Atoi(meta["step"])
-	if err != nil || step < 0 {
-		return fmt.Errorf("step is %q, want a number of steps", meta["step"])
+	if err != nil || step < 0 || step > r.steps {
+		return fmt.Errorf("step is %q, want 0 to %d", meta["step"], r.steps)
 	}
 	state := make(map[string]*tensor.Tensor)
 	for _, name := range f.Names() {
@@ -85,18 +126,21 @@ func (r *run) restore(f *safetensors.File) error {
 			}
 		}
 	}
-	if err := decode(f, modelPrefix, r.Net, func(string) bool { return false }); err != nil {
+	if found := strconv.Itoa(len(state)); meta[memorySize] != found {
+		return fmt.Errorf("file has %s tensors of the optimiser, want %q", found, meta[memorySize])
+	}
+	model, err := decode(f, modelPrefix, r.Net, func(string) bool { return false })
+	if err != nil {
+		return err
+	}
+	per := r.batches.PerEpoch()
+	if err := r.batches.Seek(dataset.Position{Epoch: step / per, Batch: step % per}); err != nil {
 		return err
 	}
 	if err := r.Optimizer.SetState(r.params, state); err != nil {
 		return err
 	}
-	if step < r.steps {
-		per := r.batches.PerEpoch()
-		if err := r.batches.Seek(dataset.Position{Epoch: step / per, Batch: step % per}); err != nil {
-			return err
-		}
-	}
+	model.apply()
 	r.step = step
 	return nil
 }

@@ -22,6 +22,8 @@
 //	loss := tensor.Mean(tensor.CrossEntropy(net.Forward(pass, x), labels))
 //	grads := tensor.Grad(loss, watched...)
 //
+// Networks are made in float32; Convert makes them float64 and back.
+//
 // Images are [N, H, W, C]. Files hold PyTorch's layouts and names, so that a
 // network saved here loads there and the other way round.
 package nn

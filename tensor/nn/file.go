@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -9,44 +10,75 @@ import (
 )
 
 // Save writes the network's tensors to a safetensors file with PyTorch's names
-// and layouts. The file is either written whole or not at all.
+// and layouts. The file is either written whole or not at all. A network with a
+// value that Load refuses is an error.
 func Save(path string, l Layer) error {
 	c := safetensors.Contents{
 		Tensors:  make(map[string]*tensor.Tensor),
 		Metadata: map[string]string{"format": "pt"},
 	}
-	encode(c.Tensors, "", l)
-	if err := safetensors.Write(path, c); err != nil {
+	err := encode(c.Tensors, "", l)
+	if err == nil {
+		err = safetensors.Write(path, c)
+	}
+	if err != nil {
 		return fmt.Errorf("nn: Save: %w", err)
 	}
 	return nil
 }
 
-func encode(into map[string]*tensor.Tensor, prefix string, l Layer) {
-	l.Visit(prefix, func(s Slot) { into[s.Name] = s.toFile() })
+// encode adds l's tensors under prefix. Two of one name, or a value that Load
+// would refuse, are an error.
+func encode(into map[string]*tensor.Tensor, prefix string, l Layer) (err error) {
+	l.Visit(prefix, func(s Slot) {
+		if err != nil {
+			return
+		}
+		if into[s.Name] != nil {
+			err = fmt.Errorf("two tensors of the network are named %q", s.Name)
+			return
+		}
+		if err = s.Range.holds(s.Tensor); err != nil {
+			err = fmt.Errorf("tensor %q: %w", s.Name, err)
+			return
+		}
+		into[s.Name] = s.toFile()
+	})
+	return err
 }
 
 // Load reads the network's tensors from a safetensors file with PyTorch's names
 // and layouts. Every tensor of the network must be in the file with the right
-// shape, and none of another network may be; the counters that PyTorch keeps in
-// normalisation layers are passed over. On an error the network is unchanged.
+// shape, element type and range of values (finite, no negative variance, no zero
+// deviation), and none of another network may be; the counters that PyTorch keeps
+// in normalisation layers are passed over. On an error the network is unchanged.
 func Load(path string, l Layer) error {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return fmt.Errorf("nn: Load: %w", err)
 	}
 	defer f.Close()
-	if err := decode(f, "", l, func(name string) bool { return strings.HasSuffix(name, ".num_batches_tracked") }); err != nil {
+	changes, err := decode(f, "", l, func(name string) bool { return strings.HasSuffix(name, ".num_batches_tracked") })
+	if err != nil {
 		return fmt.Errorf("nn: Load: %s: %w", path, err)
 	}
+	changes.apply()
 	return nil
 }
 
-// decode sets l's tensors from those of f under prefix. skip says which other
-// names f may hold.
-func decode(f *safetensors.File, prefix string, l Layer, skip func(string) bool) error {
-	type change struct{ dst, src *tensor.Tensor }
-	var changes []change
+// changes are values that tensors of a network are to take over.
+type changes []struct{ dst, src *tensor.Tensor }
+
+func (c changes) apply() {
+	for _, v := range c {
+		v.dst.CopyFrom(v.src)
+	}
+}
+
+// decode reads the values of l's tensors from those of f under prefix. skip says
+// which other names f may hold.
+func decode(f *safetensors.File, prefix string, l Layer, skip func(string) bool) (changes, error) {
+	var found changes
 	known := make(map[string]bool)
 	var err error
 	l.Visit(prefix, func(s Slot) {
@@ -59,21 +91,18 @@ func decode(f *safetensors.File, prefix string, l Layer, skip func(string) bool)
 			return
 		}
 		if t, err = s.fromFile(t); err == nil {
-			changes = append(changes, change{s.Tensor, t})
+			found = append(found, struct{ dst, src *tensor.Tensor }{s.Tensor, t})
 		}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range f.Names() {
 		if strings.HasPrefix(name, prefix) && !known[name] && !skip(name) {
-			return fmt.Errorf("tensor %q has no place in the network", name)
+			return nil, fmt.Errorf("tensor %q has no place in the network", name)
 		}
 	}
-	for _, c := range changes {
-		c.dst.CopyFrom(c.src)
-	}
-	return nil
+	return found, nil
 }
 
 // toFile returns the tensor in the file's layout.
@@ -97,14 +126,14 @@ func (s Slot) toFile() *tensor.Tensor {
 // fromFile returns a file's tensor in the network's layout.
 func (s Slot) fromFile(t *tensor.Tensor) (*tensor.Tensor, error) {
 	want := s.toFile().Shape()
-	if fmt.Sprint(t.Shape()) != fmt.Sprint(want) {
+	if !slices.Equal(t.Shape(), want) {
 		return nil, fmt.Errorf("tensor %q has shape %v, want %v", s.Name, t.Shape(), want)
 	}
 	if t.DType() != s.Tensor.DType() {
 		return nil, fmt.Errorf("tensor %q has type %v, want %v", s.Name, t.DType(), s.Tensor.DType())
 	}
-	if !tensor.AllFinite(t) {
-		return nil, fmt.Errorf("tensor %q holds a value that is not finite", s.Name)
+	if err := s.Range.holds(t); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", s.Name, err)
 	}
 	switch s.Layout {
 	case Matrix:

@@ -1,7 +1,10 @@
 package nn
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -23,9 +26,39 @@ type Slot struct {
 	Tensor    *tensor.Tensor
 	Trainable bool // a parameter; otherwise a statistic
 	Layout    Layout
+	Range     Range // the values that the tensor can have
 	// Image holds the extents [H, W, C] of the images that a dense layer sees
 	// flattened, zero for none: in a file its inputs come channel by channel.
 	Image [3]int
+}
+
+// Range says which values a tensor of a network can have.
+type Range uint8
+
+// Ranges of values.
+const (
+	Finite      Range = iota
+	NotNegative       // a variance
+	Positive          // a divisor: above 0, with a finite reciprocal
+)
+
+// holds returns an error that names the first value of t outside the range.
+func (r Range) holds(t *tensor.Tensor) error {
+	largest := math.MaxFloat64
+	if t.DType() == tensor.Float32 {
+		largest = math.MaxFloat32
+	}
+	for i, v := range t.Values() {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			return fmt.Errorf("value %d is %v, want a finite number", i, v)
+		case r == NotNegative && v < 0:
+			return fmt.Errorf("value %d is %v, want 0 or more", i, v)
+		case r == Positive && !(v > 0 && 1/v <= largest):
+			return fmt.Errorf("value %d is %v, want above 0 with a finite reciprocal", i, v)
+		}
+	}
+	return nil
 }
 
 // Layout says how a file's PyTorch layout of a tensor differs from ours.
@@ -132,16 +165,52 @@ func CountParams(l Layer) int {
 	return n
 }
 
+// Convert changes all parameters and statistics of a network to the given element
+// type, in place: float64 for certificates and gradient checks, float32 for work.
+// From then on the network takes inputs of that type. The tensors keep their
+// identity, so Params of before are still its parameters; what was watched, and an
+// optimiser's memory, stays in the old type and is of no more use. No other
+// goroutine may use the network meanwhile.
+func Convert(l Layer, dtype tensor.DType) {
+	for _, s := range slots(l) {
+		if s.Tensor.DType() != dtype {
+			*s.Tensor = *s.Tensor.To(dtype)
+		}
+	}
+}
+
 // Copy overwrites the tensors of dst with those of src, a network of the same
-// form.
+// form: as many tensors, with the same shapes and roles in the same order. Their
+// names and element types may differ. It panics, with dst unchanged, if the forms
+// differ.
 func Copy(dst, src Layer) {
-	var from []*tensor.Tensor
-	src.Visit("", func(s Slot) { from = append(from, s.Tensor) })
-	i := 0
-	dst.Visit("", func(s Slot) {
-		s.Tensor.CopyFrom(from[i])
-		i++
-	})
+	from, to := slots(src), slots(dst)
+	if len(from) != len(to) {
+		panic(fmt.Sprintf("nn: Copy: network of %d tensors to one of %d", len(from), len(to)))
+	}
+	for i, d := range to {
+		s := from[i]
+		if !slices.Equal(s.Tensor.Shape(), d.Tensor.Shape()) || s.Trainable != d.Trainable {
+			panic(fmt.Sprintf("nn: Copy: tensor %d: %v to %v", i, s, d))
+		}
+	}
+	for i, d := range to {
+		d.Tensor.CopyFrom(from[i].Tensor)
+	}
+}
+
+func slots(l Layer) (out []Slot) {
+	l.Visit("", func(s Slot) { out = append(out, s) })
+	return out
+}
+
+// String describes the slot.
+func (s Slot) String() string {
+	role := "statistic"
+	if s.Trainable {
+		role = "parameter"
+	}
+	return fmt.Sprintf("%s %q %v", role, s.Name, s.Tensor.Shape())
 }
 
 // Classifier is a network as the target of an attack: its logits in evaluation

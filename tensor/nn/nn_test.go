@@ -200,7 +200,8 @@ func TestTrainerRefusesBadInput(t *testing.T) {
 }
 
 // Models of the peer framework give its logits to 1e-4 and its input gradients'
-// norms to 1e-3, on the real images.
+// norms to 1e-3 in float32, and its float64 results to 1e-11 in float64, on the
+// real images.
 func TestReferenceModels(t *testing.T) {
 	data := dataset.DirFromEnv()
 	if data == "" {
@@ -228,24 +229,30 @@ func TestReferenceModels(t *testing.T) {
 			require.NoError(t, nn.Load(filepath.Join(data, "models", m.name+".safetensors"), m.net))
 			set, err := dataset.Load(data, m.data, dataset.Test)
 			require.NoError(t, err)
-			x, y := set.Take(16).All()
+			images, y := set.Take(16).All()
 			require.Equal(t, ref.First16.Labels, y)
-			logits := m.net.Forward(&nn.Pass{}, x)
-			for i, row := range ref.First16.Logits {
-				for j, want := range row {
-					require.InDelta(t, want, logits.At(i, j), 1e-4, "image %d, class %d", i, j)
+			for _, precision := range []struct {
+				dtype         tensor.DType
+				logit, length float64 // tolerances
+			}{{tensor.Float32, 1e-4, 1e-3}, {tensor.Float64, 1e-11, 1e-9}} {
+				nn.Convert(m.net, precision.dtype)
+				x := images.To(precision.dtype)
+				logits := m.net.Forward(&nn.Pass{}, x)
+				for i, row := range ref.First16.Logits {
+					for j, want := range row {
+						require.InDelta(t, want, logits.At(i, j), precision.logit, "%v, image %d, class %d", precision.dtype, i, j)
+					}
 				}
-			}
-			x0, _ := set.Take(1).All()
-			for _, g := range []struct {
-				label int
-				want  gradient
-			}{{y[0], ref.Image0}, {(y[0] + 1) % 10, ref.Image0Wrong}} {
-				w := tensor.NewTape().Watch(x0)
-				d := tensor.Grad(tensor.Sum(tensor.CrossEntropy(m.net.Forward(&nn.Pass{}, w), []int{g.label})), w)[0]
-				require.InEpsilon(t, g.want.L1, tensor.Sum(tensor.Abs(d)).Item(), 1e-3)
-				require.InEpsilon(t, g.want.L2, math.Sqrt(tensor.Dot(d, d).Item()), 1e-3)
-				require.InEpsilon(t, g.want.Linf, tensor.MaxAbs(d), 1e-3)
+				for _, g := range []struct {
+					label int
+					want  gradient
+				}{{y[0], ref.Image0}, {(y[0] + 1) % 10, ref.Image0Wrong}} {
+					w := tensor.NewTape().Watch(tensor.Slice(x, 0, 0, 1))
+					d := tensor.Grad(tensor.Sum(tensor.CrossEntropy(m.net.Forward(&nn.Pass{}, w), []int{g.label})), w)[0]
+					require.InEpsilon(t, g.want.L1, tensor.Sum(tensor.Abs(d)).Item(), precision.length, "%v", precision.dtype)
+					require.InEpsilon(t, g.want.L2, math.Sqrt(tensor.Dot(d, d).Item()), precision.length, "%v", precision.dtype)
+					require.InEpsilon(t, g.want.Linf, tensor.MaxAbs(d), 1e-3, "%v; the peer's figure is of float32", precision.dtype)
+				}
 			}
 		})
 	}

@@ -2,7 +2,7 @@ package nn
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -30,13 +30,17 @@ type BatchNorm struct {
 }
 
 // NewBatchNorm returns a float32 normalisation of c channels with the named sets
-// of statistics; with no name, with one set.
+// of statistics; with no name, with one set. It panics if two sets have the same
+// name, or one after the first has none.
 func NewBatchNorm(c int, sets ...string) *BatchNorm {
 	if len(sets) == 0 {
 		sets = []string{""}
 	}
 	l := &BatchNorm{}
-	for _, name := range sets {
+	for i, name := range sets {
+		if slices.Contains(sets[:i], name) || i > 0 && name == "" {
+			panic(fmt.Sprintf("nn: NewBatchNorm: sets of statistics %q, want different names", sets))
+		}
 		l.Sets = append(l.Sets, &NormSet{
 			Name:  name,
 			Gamma: tensor.Full(tensor.Float32, 1, c), Beta: tensor.Zeros(tensor.Float32, c),
@@ -58,7 +62,7 @@ func (l *BatchNorm) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activ
 	}
 	gamma, beta := p.Value(s.Gamma), p.Value(s.Beta)
 	if !p.Train {
-		inv := tensor.Recip(tensor.Sqrt(tensor.AddScalar(s.Var, eps)))
+		inv := tensor.Recip(tensor.Sqrt(tensor.AddScalar(beside(x, s.Var), eps)))
 		scale := tensor.Mul(gamma, inv)
 		return tensor.ScaleShift(x, scale, tensor.Sub(beta, tensor.Mul(scale, s.Mean)), act)
 	}
@@ -69,6 +73,15 @@ func (l *BatchNorm) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activ
 	}
 	p.moments = append(p.moments, moments{s, momentum, mean, variance, x.Len() / mean.Len()})
 	return y
+}
+
+// beside returns the constant c such that what is computed from it takes its
+// memory from x's tape, if x is on one.
+func beside(x, c *tensor.Tensor) *tensor.Tensor {
+	if t := x.Tape(); t != nil {
+		return t.Const(c)
+	}
+	return c
 }
 
 func (l *BatchNorm) set(name string) *NormSet {
@@ -94,7 +107,7 @@ func (l *BatchNorm) Visit(prefix string, visit func(Slot)) {
 		visit(Slot{Name: set + "weight", Tensor: s.Gamma, Trainable: true})
 		visit(Slot{Name: set + "bias", Tensor: s.Beta, Trainable: true})
 		visit(Slot{Name: set + "running_mean", Tensor: s.Mean})
-		visit(Slot{Name: set + "running_var", Tensor: s.Var})
+		visit(Slot{Name: set + "running_var", Tensor: s.Var, Range: NotNegative})
 	}
 }
 
@@ -104,30 +117,34 @@ type Normalize struct {
 	Mean, Std *tensor.Tensor // [C]
 }
 
-// NewNormalize returns a float32 normalisation of images.
+// NewNormalize returns a float32 normalisation of images. It panics unless there
+// are as many means as deviations, all finite and the deviations above 0.
 func NewNormalize(mean, std []float64) *Normalize {
 	if len(mean) != len(std) {
 		panic(fmt.Sprintf("nn: NewNormalize: %d means and %d deviations", len(mean), len(std)))
 	}
 	l := &Normalize{tensor.Zeros(tensor.Float32, len(mean)), tensor.Zeros(tensor.Float32, len(mean))}
 	for i := range mean {
-		if !(std[i] > 0) || math.IsInf(std[i], 0) {
-			panic(fmt.Sprintf("nn: NewNormalize: deviation %d is %v, want above 0", i, std[i]))
-		}
 		l.Mean.Set(mean[i], i)
 		l.Std.Set(std[i], i)
+	}
+	if err := Finite.holds(l.Mean); err != nil {
+		panic(fmt.Sprintf("nn: NewNormalize: means %v: %v", mean, err))
+	}
+	if err := Positive.holds(l.Std); err != nil {
+		panic(fmt.Sprintf("nn: NewNormalize: deviations %v: %v", std, err))
 	}
 	return l
 }
 
 // Forward normalises images x [N, H, W, C].
 func (l *Normalize) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
-	scale := tensor.Recip(l.Std)
+	scale := tensor.Recip(beside(x, l.Std))
 	return tensor.ScaleShift(x, scale, tensor.Neg(tensor.Mul(l.Mean, scale)), tensor.Identity)
 }
 
 // Visit visits the two constants.
 func (l *Normalize) Visit(prefix string, visit func(Slot)) {
 	visit(Slot{Name: prefix + "mean", Tensor: l.Mean, Layout: Channel})
-	visit(Slot{Name: prefix + "std", Tensor: l.Std, Layout: Channel})
+	visit(Slot{Name: prefix + "std", Tensor: l.Std, Layout: Channel, Range: Positive})
 }

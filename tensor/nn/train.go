@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -14,15 +13,16 @@ import (
 
 // Batch is what one training step sees.
 type Batch struct {
-	X     *tensor.Tensor // images [N, H, W, C], on the step's tape
-	Y     []int          // labels
+	X     *tensor.Tensor // images [N, H, W, C] in the network's element type, on the step's tape
+	Y     []int          // labels, nil if the data have none
 	Index []int          // positions in the data set
 	Epoch int            // from 0
 	Step  int            // from 0, over all epochs
 }
 
 // Loss computes the scalar that a training step makes smaller. The pass watches
-// the network's parameters and b.X lies on its tape.
+// the network's parameters and b.X lies on its tape; so must the result, a tensor
+// of one element. A panic ends training with an error.
 type Loss func(ctx context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error)
 
 // CrossEntropy is the ordinary loss of a classifier, the mean cross-entropy over
@@ -42,9 +42,12 @@ type Progress struct {
 
 // Trainer trains a network on a data set.
 type Trainer struct {
-	Net       Layer
-	Data      *dataset.Set
-	Loss      Loss            // nil means CrossEntropy
+	Net  Layer
+	Data *dataset.Set
+	// Loss is what training makes smaller; nil means CrossEntropy, for which
+	// the data must have labels and the network a class for each. With a Loss
+	// of its own the data need no labels.
+	Loss      Loss
 	Optimizer optim.Optimizer // nil means Adam with its defaults
 	Schedule  optim.Schedule  // nil means a constant 1e-3
 	Augment   *dataset.Augmenter
@@ -54,19 +57,21 @@ type Trainer struct {
 	Seed uint64
 	// Checkpoint names a file that holds the whole state of training. If it
 	// exists, Run goes on from it, bit for bit as if it had not stopped; it is
-	// written after each epoch and when Run is cancelled. "" keeps none.
+	// written after each epoch and when Run is cancelled. "" keeps none. A file
+	// of a run with another network, optimiser, seed, batch size, number of
+	// epochs, other data or other learning rates is an error that names the
+	// difference, and changes nothing; Loss and Augment are not compared.
 	Checkpoint string
 	// OnStep is called after each step, nil for none.
 	OnStep func(Progress)
 }
 
-// streams of random numbers that belong to one seed.
-const dropoutStream = 0xd409
-
 // Run trains until the last epoch is done or ctx is cancelled; then the network
-// keeps what it has learnt and the error is ctx's. A loss or gradient that is
-// not finite ends training with an error that names the step; the network then
-// has the parameters from before that step.
+// keeps what it has learnt and the error is ctx's. A loss, gradient or learning
+// rate that is not finite, a panic, or an update that leaves a parameter or
+// statistic not finite ends training with an error that names the step; the
+// network then has the parameters and statistics from before that step, and after
+// an update that overflowed the optimiser has no memory.
 func (t *Trainer) Run(ctx context.Context) error {
 	if err := t.validate(); err != nil {
 		return err
@@ -79,13 +84,37 @@ func (t *Trainer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("nn: Trainer: %w", err)
 	}
+	if t.Epochs > math.MaxInt/batches.PerEpoch() {
+		return fmt.Errorf("nn: Trainer: %d epochs of %d steps, want at most %d steps in all", t.Epochs, batches.PerEpoch(), math.MaxInt)
+	}
 	r := &run{
 		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(),
 		steps: t.Epochs * batches.PerEpoch(),
 		x:     tensor.Zeros(tensor.Float32, size, t.Data.H, t.Data.W, t.Data.C),
-		y:     make([]int, size),
+		slots: slots(t.Net),
+	}
+	for _, s := range r.slots {
+		r.saved = append(r.saved, s.Tensor.Clone())
+	}
+	if t.Data.Labels != nil {
+		r.y = make([]int, size)
+	}
+	if len(r.params) == 0 {
+		return errors.New("nn: Trainer: the network has no parameters")
+	}
+	for _, s := range r.slots[1:] {
+		if first := r.slots[0]; s.Tensor.DType() != first.Tensor.DType() {
+			return fmt.Errorf("nn: Trainer: %v is %v, want %v as %v (see Convert)", s, s.Tensor.DType(), first.Tensor.DType(), first)
+		}
+	}
+	r.input = r.x
+	if dtype := r.params[0].DType(); dtype != tensor.Float32 {
+		r.input = r.x.To(dtype)
 	}
 	if r.Loss == nil {
+		if err := r.classifies(); err != nil {
+			return fmt.Errorf("nn: Trainer: %w", err)
+		}
 		r.Loss = CrossEntropy
 	}
 	if r.Optimizer == nil {
@@ -102,7 +131,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("nn: Trainer: stopped before step %d of %d: %w", r.step, r.steps, err), r.save())
 		}
 		if err := r.one(ctx); err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				err = errors.Join(err, r.save())
 			}
 			return err
@@ -137,44 +166,13 @@ func (t *Trainer) validate() error {
 type run struct {
 	Trainer
 	batches     *dataset.Batches
-	params      []*tensor.Tensor
+	params      []*tensor.Tensor // all of one element type
 	tape        *tensor.Tape
 	step, steps int
-	x           *tensor.Tensor
+	x           *tensor.Tensor // a batch of images, float32
+	input       *tensor.Tensor // the same in the network's element type
 	y           []int
-}
-
-// one makes one training step.
-func (r *run) one(ctx context.Context) error {
-	epoch := r.step / r.batches.PerEpoch()
-	idx := r.batches.Next()
-	r.Data.BatchInto(r.x, r.y, idx)
-	if r.Augment != nil {
-		r.Augment.Apply(r.x, idx, epoch)
-	}
-	r.tape.Reset()
-	pass := &Pass{Train: true, Rand: rand.New(rand.NewPCG(r.Seed^dropoutStream, uint64(r.step)))}
-	watched := pass.Watch(r.tape, r.params)
-	loss, err := r.Loss(ctx, pass, r.Net, Batch{r.tape.Const(r.x), r.y, idx, epoch, r.step})
-	if err != nil {
-		return fmt.Errorf("nn: Trainer: step %d: %w", r.step, err)
-	}
-	value := loss.Item()
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return fmt.Errorf("nn: Trainer: step %d (epoch %d): loss is %v, want a finite number", r.step, epoch, value)
-	}
-	grads := tensor.Grad(loss, watched...)
-	for i, g := range grads {
-		if !tensor.AllFinite(g) {
-			return fmt.Errorf("nn: Trainer: step %d (epoch %d): gradient of parameter %d of shape %v is not finite", r.step, epoch, i, g.Shape())
-		}
-	}
-	lr := r.Schedule(r.step)
-	r.Optimizer.Step(lr, r.params, grads)
-	pass.Commit()
-	r.step++
-	if r.OnStep != nil {
-		r.OnStep(Progress{Epoch: epoch, Step: r.step - 1, Steps: r.steps, Loss: value, LR: lr})
-	}
-	return nil
+	fixed       []term           // what a checkpoint must agree with
+	slots       []Slot           // of the network
+	saved       []*tensor.Tensor // their values before the update
 }

@@ -1,6 +1,9 @@
 package optim
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
@@ -22,45 +25,49 @@ type Adam struct {
 	// WeightDecay w to the gradient.
 	Decoupled bool
 
-	first, second []*tensor.Tensor
-	steps         int
+	memory memory // first and second moments
+	steps  int
 }
+
+var adamSlots = []slot{{name: "first"}, {name: "second", notNegative: true}}
 
 // Step moves the parameters.
 func (o *Adam) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("Adam", params, grads)
-	if o.first == nil {
-		o.first, o.second = zerosLike(params), zerosLike(params)
-	}
+	o.memory.belongTo("Adam", params, len(adamSlots))
 	o.steps++
+	first, second := o.memory.slots[0], o.memory.slots[1]
 	for i, w := range params {
 		if w.DType() == tensor.Float32 {
-			adamOn(w.Float32s(), o.first[i].Float32s(), o.second[i].Float32s(), grads[i].Float32s(), lr, o)
+			adamOn(w.Float32s(), first[i].Float32s(), second[i].Float32s(), grads[i].Float32s(), lr, o)
 		} else {
-			adamOn(w.Float64s(), o.first[i].Float64s(), o.second[i].Float64s(), grads[i].Float64s(), lr, o)
+			adamOn(w.Float64s(), first[i].Float64s(), second[i].Float64s(), grads[i].Float64s(), lr, o)
 		}
 		w.Touch()
 	}
 }
 
+// withDefaults returns the decays and eps in use.
+func (o *Adam) withDefaults() (beta1, beta2, eps float64) {
+	return cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), cmp.Or(o.Eps, 1e-8)
+}
+
 func adamOn[T kernel.Float](w, m, v, g []T, lr float64, o *Adam) {
-	or := func(v, def float64) float64 {
-		if v == 0 {
-			return def
-		}
-		return v
-	}
-	b1, b2, eps := or(o.Beta1, 0.9), or(o.Beta2, 0.999), or(o.Eps, 1e-8)
+	b1, b2, eps := o.withDefaults()
 	c1, c2 := 1-math.Pow(b1, float64(o.steps)), 1-math.Pow(b2, float64(o.steps))
 	kernel.Adam(w, m, v, g, lr, b1, b2, eps, o.WeightDecay, c1, c2, o.Decoupled)
 }
 
+// String describes the rule.
+func (o *Adam) String() string {
+	b1, b2, eps := o.withDefaults()
+	return fmt.Sprintf("Adam(beta1 %v, beta2 %v, eps %v, weight decay %v, decoupled %v)", b1, b2, eps, o.WeightDecay, o.Decoupled)
+}
+
 // State returns both moments and the number of steps.
 func (o *Adam) State() map[string]*tensor.Tensor {
-	s := make(map[string]*tensor.Tensor)
-	if o.first != nil {
-		store(s, "first", o.first)
-		store(s, "second", o.second)
+	s := o.memory.state(adamSlots...)
+	if len(s) > 0 {
 		s["steps"] = tensor.Scalar(tensor.Float64, float64(o.steps))
 	}
 	return s
@@ -69,21 +76,24 @@ func (o *Adam) State() map[string]*tensor.Tensor {
 // SetState takes over moments and the number of steps.
 func (o *Adam) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
 	if len(state) == 0 {
-		o.first, o.second, o.steps = nil, nil, 0
+		o.memory, o.steps = memory{}, 0
 		return nil
 	}
-	first, err := restore(state, "first", params)
+	m, err := remember("Adam", params, state, adamSlots, "steps")
 	if err != nil {
 		return err
 	}
-	second, err := restore(state, "second", params)
-	if err != nil {
-		return err
+	t := state["steps"]
+	if t == nil {
+		return errors.New(`optim: Adam: state has no tensor "steps"`)
 	}
-	steps, err := restore(map[string]*tensor.Tensor{"steps.0": state["steps"]}, "steps", []*tensor.Tensor{tensor.Scalar(tensor.Float64, 0)})
-	if err != nil {
-		return err
+	if !alike(t, tensor.Scalar(tensor.Float64, 0)) {
+		return fmt.Errorf(`optim: Adam: state tensor "steps" is %v%v, want %v[]`, t.DType(), t.Shape(), tensor.Float64)
 	}
-	o.first, o.second, o.steps = first, second, int(steps[0].Item())
+	steps := t.Item()
+	if !(steps >= 1 && steps <= math.MaxInt32) || steps != math.Trunc(steps) {
+		return fmt.Errorf("optim: Adam: state has made %v steps, want a whole number from 1 to %d", steps, math.MaxInt32)
+	}
+	o.memory, o.steps = m, int(steps)
 	return nil
 }

@@ -2,22 +2,27 @@ package optim
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
 // Optimizer moves parameters along gradients. It keeps its memory of past
 // gradients by position: every Step of one Optimizer must get the same
-// parameters in the same order.
+// parameters in the same order. One with a memory panics if it gets others.
 type Optimizer interface {
 	// Step changes params in place. lr is the learning rate.
 	Step(lr float64, params, grads []*tensor.Tensor)
 	// State returns the optimiser's memory by name; nothing before the first
 	// Step. The tensors are the optimiser's own.
 	State() map[string]*tensor.Tensor
-	// SetState takes over a copy of a memory returned by State.
+	// SetState takes over a copy of a memory returned by State, for these
+	// parameters; an empty one forgets what the optimiser knows. A memory of
+	// another rule or of other parameters, or one that no steps can have led
+	// to, is an error and changes nothing.
 	SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error
+	// String returns the rule's name and all that it does with a memory
+	// depends on: two optimisers with the same text make the same steps.
+	String() string
 }
 
 // check panics unless every parameter has a gradient of its shape and type.
@@ -26,41 +31,21 @@ func check(op string, params, grads []*tensor.Tensor) {
 		panic(fmt.Sprintf("optim: %s: %d parameters and %d gradients", op, len(params), len(grads)))
 	}
 	for i, w := range params {
-		if fmt.Sprint(w.Shape()) != fmt.Sprint(grads[i].Shape()) || w.DType() != grads[i].DType() {
+		if !alike(w, grads[i]) {
 			panic(fmt.Sprintf("optim: %s: parameter %d is %v%v, its gradient %v%v", op, i, w.DType(), w.Shape(), grads[i].DType(), grads[i].Shape()))
 		}
 	}
 }
 
-// zerosLike returns zero tensors of the parameters' shapes.
-func zerosLike(params []*tensor.Tensor) []*tensor.Tensor {
-	out := make([]*tensor.Tensor, len(params))
-	for i, w := range params {
-		out[i] = tensor.Zeros(w.DType(), w.Shape()...)
+// alike says whether two tensors have the same shape and element type.
+func alike(a, b *tensor.Tensor) bool {
+	if a.DType() != b.DType() || a.Rank() != b.Rank() {
+		return false
 	}
-	return out
-}
-
-// store adds a slot of memory to a state under a name.
-func store(state map[string]*tensor.Tensor, name string, slot []*tensor.Tensor) {
-	for i, t := range slot {
-		state[name+"."+strconv.Itoa(i)] = t
-	}
-}
-
-// restore reads back what store added.
-func restore(state map[string]*tensor.Tensor, name string, params []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	slot := zerosLike(params)
-	for i, w := range slot {
-		key := name + "." + strconv.Itoa(i)
-		t := state[key]
-		if t == nil {
-			return nil, fmt.Errorf("optim: state has no tensor %q", key)
+	for i := range a.Rank() {
+		if a.Dim(i) != b.Dim(i) {
+			return false
 		}
-		if t.Len() != w.Len() || t.DType() != w.DType() {
-			return nil, fmt.Errorf("optim: state tensor %q is %v%v, want %v%v", key, t.DType(), t.Shape(), w.DType(), w.Shape())
-		}
-		w.CopyFrom(t)
 	}
-	return slot, nil
+	return true
 }

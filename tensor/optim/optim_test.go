@@ -106,6 +106,100 @@ func TestStateCarriesOver(t *testing.T) {
 	}
 }
 
+// A memory that no steps of the same rule on the same parameters can have led to
+// is an error, and the optimiser goes on with the memory that it had.
+func TestBadStatesAreRefused(t *testing.T) {
+	form := func(d tensor.DType, v float64) []*tensor.Tensor {
+		return []*tensor.Tensor{tensor.Full(d, v, 3, 2), tensor.Full(d, v, 2)}
+	}
+	stepped := func(o Optimizer, w []*tensor.Tensor) Optimizer {
+		o.Step(0.1, w, form(tensor.Float32, 0.5))
+		return o
+	}
+	number := func(v float64) *tensor.Tensor { return tensor.Scalar(tensor.Float64, v) }
+	vector := func(v ...float64) *tensor.Tensor { return tensor.FromFloat64(v).To(tensor.Float32) }
+	type change = map[string]*tensor.Tensor
+	for want, c := range map[string]struct {
+		from, to Optimizer
+		change   change // nil takes a tensor out
+	}{
+		"optim: Adam: state has made NaN steps":        {&Adam{}, &Adam{}, change{"steps": number(math.NaN())}},
+		"optim: Adam: state has made -3 steps":         {&Adam{}, &Adam{}, change{"steps": number(-3)}},
+		"optim: Adam: state has made 0 steps":          {&Adam{}, &Adam{}, change{"steps": number(0)}},
+		"optim: Adam: state has made 1.5 steps":        {&Adam{}, &Adam{}, change{"steps": number(1.5)}},
+		"optim: Adam: state has made 1e+300 steps":     {&Adam{}, &Adam{}, change{"steps": number(1e300)}},
+		`state tensor "steps" is float64[2]`:           {&Adam{}, &Adam{}, change{"steps": tensor.Zeros(tensor.Float64, 2)}},
+		`state tensor "steps" is float32[]`:            {&Adam{}, &Adam{}, change{"steps": tensor.Scalar(tensor.Float32, 1)}},
+		`Adam: state has no tensor "steps"`:            {&Adam{}, &Adam{}, change{"steps": nil}},
+		`tensor "second.1": value 1 is -1, want 0`:     {&Adam{}, &Adam{}, change{"second.1": vector(0, -1)}},
+		`"first.1" holds a value that is not finite`:   {&Adam{}, &Adam{}, change{"first.1": vector(0, math.Inf(-1))}},
+		`"second.1" holds a value that is not fin`:     {&Adam{}, &Adam{}, change{"second.1": vector(0, math.NaN())}},
+		`"first.0" is float32[2 3], want float32[3 2`:  {&Adam{}, &Adam{}, change{"first.0": tensor.Zeros(tensor.Float32, 2, 3)}},
+		`"first.0" is float32[6], want float32[3 2]`:   {&Adam{}, &Adam{}, change{"first.0": tensor.Zeros(tensor.Float32, 6)}},
+		`"first.0" is float64[3 2], want float32[3`:    {&Adam{}, &Adam{}, change{"first.0": tensor.Zeros(tensor.Float64, 3, 2)}},
+		`Adam: state has no tensor "first.1"`:          {&Adam{}, &Adam{}, change{"first.1": nil}},
+		`has a tensor "first.2", which Adam with 2 p`:  {&Adam{}, &Adam{}, change{"first.2": vector(0)}},
+		`Adam: state has no tensor "first.0"`:          {&SGD{Momentum: 0.9}, &Adam{}, nil},
+		`SGD: state has no tensor "velocity.0"`:        {&Adam{}, &SGD{Momentum: 0.9}, nil},
+		`SGD: state has a tensor "velocity.0", which`:  {&SGD{Momentum: 0.9}, &SGD{}, nil},
+		`SGD: state has a tensor "first.0", which SGD`: {&Adam{}, &SGD{}, nil},
+		`SGD: state tensor "velocity.1" holds a value`: {&SGD{Momentum: 0.9}, &SGD{Momentum: 0.9}, change{"velocity.1": vector(math.NaN(), 0)}},
+		`LARS: state tensor "velocity.1" is float32[1`: {&LARS{}, &LARS{}, change{"velocity.1": vector(0)}},
+	} {
+		w := form(tensor.Float32, 1)
+		state := stepped(c.from, form(tensor.Float32, 1)).State()
+		for name, v := range c.change {
+			state[name] = v
+			if v == nil {
+				delete(state, name)
+			}
+		}
+		before := stepped(c.to, w).State()
+		require.ErrorContains(t, c.to.SetState(w, state), want)
+		require.Equal(t, before, c.to.State(), want)
+		require.NotPanics(t, func() { c.to.Step(0.1, w, form(tensor.Float32, 0.5)) }, want)
+	}
+}
+
+// An optimiser with a memory that gets other parameters says so.
+func TestStepWantsTheParametersOfTheStepsBefore(t *testing.T) {
+	zeros := func(dims ...int) *tensor.Tensor { return tensor.Zeros(tensor.Float32, dims...) }
+	w := []*tensor.Tensor{zeros(3, 2), zeros(2)}
+	for name, o := range map[string]Optimizer{"Adam": &Adam{}, "SGD": &SGD{Momentum: 0.5}, "LARS": &LARS{}} {
+		step := func(params ...*tensor.Tensor) func() {
+			return func() {
+				var grads []*tensor.Tensor
+				for _, w := range params {
+					grads = append(grads, w.Clone())
+				}
+				o.Step(0.1, params, grads)
+			}
+		}
+		step(w...)()
+		require.PanicsWithValue(t, "optim: "+name+": 1 parameters, want the 2 of the steps before", step(w[0]))
+		require.PanicsWithValue(t, "optim: "+name+": parameter 1 is float32[3], want float32[2] as in the steps before", step(w[0], zeros(3)))
+		require.PanicsWithValue(t, "optim: "+name+": parameter 0 is float64[3 2], want float32[3 2] as in the steps before", step(w[0].To(tensor.Float64), w[1]))
+		require.PanicsWithValue(t, "optim: "+name+": parameter 1 of shape [2] is not that of the steps before", step(w[0], zeros(2)))
+		require.NotPanics(t, step(w...))
+		require.NoError(t, o.SetState(w[:1], nil))
+		require.NotPanics(t, step(zeros(5)))
+	}
+}
+
+func TestOptimizersDescribeWhatTheyDependOn(t *testing.T) {
+	require.Equal(t, (&Adam{}).String(), (&Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}).String())
+	require.Equal(t, (&LARS{}).String(), (&LARS{Momentum: 0.9, Trust: 0.001}).String())
+	seen := map[string]bool{}
+	for _, o := range []Optimizer{
+		&SGD{}, &SGD{Momentum: 0.1}, &SGD{WeightDecay: 0.1}, &SGD{Nesterov: true},
+		&Adam{}, &Adam{Beta1: 0.1}, &Adam{Beta2: 0.1}, &Adam{Eps: 0.1}, &Adam{WeightDecay: 0.1}, &Adam{Decoupled: true},
+		&LARS{}, &LARS{Momentum: 0.1}, &LARS{WeightDecay: 0.1}, &LARS{Trust: 0.1},
+	} {
+		require.False(t, seen[o.String()], o.String())
+		seen[o.String()] = true
+	}
+}
+
 func TestStepRefusesWrongGradients(t *testing.T) {
 	w := []*tensor.Tensor{tensor.Zeros(tensor.Float32, 2)}
 	for name, make := range optimizers() {
@@ -138,6 +232,30 @@ func TestSchedules(t *testing.T) {
 	near(0, tri(6))
 }
 
+func TestSchedulesRefuseStepsThatAreNone(t *testing.T) {
+	for want, f := range map[string]func(){
+		"optim: Cosine: number of steps is 0, want at least 1":   func() { Cosine(0.1, 0) },
+		"optim: Cosine: number of steps is -1, want at least 1":  func() { Cosine(0.1, -1) },
+		"optim: Triangle: number of steps is 0, want at least 1": func() { Triangle(0.1, 0, 0) },
+		"optim: Triangle: peak is -1, want at least 0":           func() { Triangle(0.1, -1, 3) },
+		"optim: WarmUp: number of steps is -2, want at least 0":  func() { WarmUp(-2, Constant(1)) },
+		"optim: StepDecay: milestone is -1, want at least 0":     func() { StepDecay(1, 0.1, 3, -1) },
+	} {
+		require.PanicsWithValue(t, want, f)
+	}
+	require.Equal(t, 2., WarmUp(0, Constant(2))(0))
+	// Whatever the shape, a rate is a finite number and 0 after the end.
+	for _, peak := range []int{0, 1, 2, 5, 9} {
+		tri := Triangle(1, peak, 5)
+		for step := range 12 {
+			v := tri(step)
+			require.True(t, v >= 0 && v <= 1, "peak %d, step %d: %v", peak, step, v)
+			require.Equal(t, step >= 5, v == 0, "peak %d, step %d: %v", peak, step, v)
+		}
+	}
+	require.Equal(t, []float64{1, 0}, []float64{Cosine(1, 1)(0), Cosine(1, 1)(1)})
+}
+
 // Adam finds the minimum of a badly scaled bowl.
 func ExampleAdam() {
 	w := []*tensor.Tensor{tensor.FromFloat64([]float64{3, -2})}
@@ -149,4 +267,17 @@ func ExampleAdam() {
 	}
 	fmt.Println(tensor.MaxAbs(w[0]) < 1e-3)
 	// Output: true
+}
+
+// A step allocates nothing once the optimiser has its memory.
+func TestStepsMakeNoGarbage(t *testing.T) {
+	for name, make := range optimizers() {
+		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
+			o := make()
+			w := []*tensor.Tensor{tensor.Full(d, 1, 30, 20), tensor.Full(d, 1, 20)}
+			g := []*tensor.Tensor{tensor.Full(d, 1e-3, 30, 20), tensor.Full(d, 1e-3, 20)}
+			o.Step(0.1, w, g)
+			require.Zero(t, testing.AllocsPerRun(10, func() { o.Step(0.1, w, g) }), "%s, %v", name, d)
+		}
+	}
 }

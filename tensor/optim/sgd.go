@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
@@ -8,6 +10,8 @@ import (
 )
 
 var _ Optimizer = (*SGD)(nil)
+
+var velocity = []slot{{name: "velocity"}}
 
 // SGD is stochastic gradient descent with momentum, as in PyTorch:
 // g += WeightDecay w; v = Momentum v + g; w -= lr v, or with Nesterov
@@ -17,51 +21,57 @@ type SGD struct {
 	WeightDecay float64 // factor of w added to its gradient
 	Nesterov    bool
 
-	velocity []*tensor.Tensor
+	memory memory // velocities
 }
 
 // Step moves the parameters.
 func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("SGD", params, grads)
-	if o.Momentum != 0 && o.velocity == nil {
-		o.velocity = zerosLike(params)
+	if o.Momentum != 0 {
+		o.memory.belongTo("SGD", params, len(velocity))
 	}
 	for i, w := range params {
-		v := tensor.Zeros(w.DType(), 0)
-		if o.Momentum != 0 {
-			v = o.velocity[i]
-		}
 		if w.DType() == tensor.Float32 {
-			sgdOn(w.Float32s(), v.Float32s(), grads[i].Float32s(), lr, o)
+			var v []float32
+			if o.Momentum != 0 {
+				v = o.memory.slots[0][i].Float32s()
+			}
+			sgdOn(w.Float32s(), v, grads[i].Float32s(), lr, o)
 		} else {
-			sgdOn(w.Float64s(), v.Float64s(), grads[i].Float64s(), lr, o)
+			var v []float64
+			if o.Momentum != 0 {
+				v = o.memory.slots[0][i].Float64s()
+			}
+			sgdOn(w.Float64s(), v, grads[i].Float64s(), lr, o)
 		}
 		w.Touch()
 	}
 }
 
 func sgdOn[T kernel.Float](w, v, g []T, lr float64, o *SGD) {
-	if o.Momentum == 0 {
-		v = nil
-	}
 	kernel.SGD(w, v, g, T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov)
 }
 
-// State returns the velocities.
+// String describes the rule.
+func (o *SGD) String() string {
+	return fmt.Sprintf("SGD(momentum %v, weight decay %v, Nesterov %v)", o.Momentum, o.WeightDecay, o.Nesterov)
+}
+
+// State returns the velocities, none without momentum.
 func (o *SGD) State() map[string]*tensor.Tensor {
-	s := make(map[string]*tensor.Tensor)
-	store(s, "velocity", o.velocity)
-	return s
+	if o.Momentum == 0 {
+		return make(map[string]*tensor.Tensor)
+	}
+	return o.memory.state(velocity...)
 }
 
 // SetState takes over velocities.
-func (o *SGD) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) (err error) {
-	if len(state) == 0 {
-		o.velocity = nil
-		return nil
+func (o *SGD) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
+	kinds := velocity
+	if o.Momentum == 0 {
+		kinds = nil
 	}
-	o.velocity, err = restore(state, "velocity", params)
-	return err
+	return o.memory.set("SGD", params, state, kinds)
 }
 
 var _ Optimizer = (*LARS)(nil)
@@ -76,64 +86,68 @@ type LARS struct {
 	WeightDecay float64 // factor of w added to its gradient
 	Trust       float64 // trust coefficient; 0 means 0.001
 
-	velocity []*tensor.Tensor
+	memory memory // velocities
 }
 
 // Step moves the parameters.
 func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("LARS", params, grads)
-	if o.velocity == nil {
-		o.velocity = zerosLike(params)
-	}
-	momentum, trust := o.Momentum, o.Trust
-	if momentum == 0 {
-		momentum = 0.9
-	}
-	if trust == 0 {
-		trust = 0.001
-	}
+	o.memory.belongTo("LARS", params, len(velocity))
+	momentum, trust := o.withDefaults()
 	for i, w := range params {
-		g, v := grads[i], o.velocity[i]
-		local, decay := 1.0, 0.0
-		if w.Rank() > 1 {
-			decay = o.WeightDecay
-			nw, ng := norm(w), norm(g)
-			if nw > 0 && ng > 0 {
-				local = trust * nw / (ng + decay*nw)
-			}
+		g, v := grads[i], o.memory.slots[0][i]
+		decay, trust := o.WeightDecay, trust
+		if w.Rank() < 2 {
+			decay, trust = 0, 0
 		}
 		if w.DType() == tensor.Float32 {
-			larsOn(w.Float32s(), v.Float32s(), g.Float32s(), momentum, lr*local, decay)
+			larsOn(w.Float32s(), v.Float32s(), g.Float32s(), lr, momentum, decay, trust)
 		} else {
-			larsOn(w.Float64s(), v.Float64s(), g.Float64s(), momentum, lr*local, decay)
+			larsOn(w.Float64s(), v.Float64s(), g.Float64s(), lr, momentum, decay, trust)
 		}
 		w.Touch()
 	}
 }
 
-// larsOn computes v = momentum v + rate (g + decay w) and w -= v.
-func larsOn[T kernel.Float](w, v, g []T, momentum, rate, decay float64) {
+// withDefaults returns momentum and trust coefficient in use.
+func (o *LARS) withDefaults() (momentum, trust float64) {
+	return cmp.Or(o.Momentum, 0.9), cmp.Or(o.Trust, 0.001)
+}
+
+// larsOn computes v = momentum v + rate (g + decay w) and w -= v, with the rate
+// scaled by the ratio of norms unless trust is 0.
+func larsOn[T kernel.Float](w, v, g []T, lr, momentum, decay, trust float64) {
+	rate := lr
+	if nw, ng := norm(w), norm(g); trust != 0 && nw > 0 && ng > 0 {
+		rate *= trust * nw / (ng + decay*nw)
+	}
 	kernel.Affine(v, v, T(momentum), 0)
 	kernel.Axpy(v, T(rate), g)
 	kernel.Axpy(v, T(rate*decay), w)
 	kernel.Axpy(w, -1, v)
 }
 
-func norm(t *tensor.Tensor) float64 { return math.Sqrt(tensor.Dot(t, t).Item()) }
-
-// State returns the velocities.
-func (o *LARS) State() map[string]*tensor.Tensor {
-	s := make(map[string]*tensor.Tensor)
-	store(s, "velocity", o.velocity)
-	return s
+// norm is the Euclidean norm, summed in blocks.
+func norm[T kernel.Float](v []T) float64 {
+	const block = 1 << 12
+	sum := 0.0
+	for ; len(v) > 0; v = v[min(block, len(v)):] {
+		b := v[:min(block, len(v))]
+		sum += float64(kernel.Dot(b, b))
+	}
+	return math.Sqrt(sum)
 }
 
+// String describes the rule.
+func (o *LARS) String() string {
+	momentum, trust := o.withDefaults()
+	return fmt.Sprintf("LARS(momentum %v, weight decay %v, trust %v)", momentum, o.WeightDecay, trust)
+}
+
+// State returns the velocities.
+func (o *LARS) State() map[string]*tensor.Tensor { return o.memory.state(velocity...) }
+
 // SetState takes over velocities.
-func (o *LARS) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) (err error) {
-	if len(state) == 0 {
-		o.velocity = nil
-		return nil
-	}
-	o.velocity, err = restore(state, "velocity", params)
-	return err
+func (o *LARS) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
+	return o.memory.set("LARS", params, state, velocity)
 }

@@ -1,0 +1,125 @@
+package nn_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// idxSet reads n random images of h by w pixels from IDX files.
+func idxSet(t *testing.T, n, h, w int) *dataset.Set {
+	r := rng()
+	images, labels := []byte{0, 0, 8, 3}, []byte{0, 0, 8, 1}
+	for _, d := range []int{n, h, w} {
+		images = binary.BigEndian.AppendUint32(images, uint32(d))
+	}
+	labels = binary.BigEndian.AppendUint32(labels, uint32(n))
+	for range n * h * w {
+		images = append(images, byte(r.IntN(256)))
+	}
+	for i := range n {
+		labels = append(labels, byte(i%10))
+	}
+	s, err := dataset.ReadIDXSet(bytes.NewReader(images), bytes.NewReader(labels), "noise", 10)
+	require.NoError(t, err)
+	return s
+}
+
+// What does not fit is an error that names what was found and what was wanted,
+// before the first step.
+func TestTrainerRefusesDataThatDoNotFit(t *testing.T) {
+	r := rng()
+	small, large := idxSet(t, 20, 28, 28), idxSet(t, 20, 32, 32)
+	unlabelled := *small
+	unlabelled.Labels, unlabelled.Classes = nil, 0
+	for want, tr := range map[string]nn.Trainer{
+		"network does not take the images of noise, 32x32x1: panic: tensor: Linear: inner extents differ: [1 2048] times [1568 100]": {Net: nn.NewMNISTNet(r), Data: large},
+		"label of image 5 of noise is 5, but the network has 5 classes, want a label of 0 to 4":                                      {Net: nn.NewMLP(r, 28, 28, 1, 5), Data: small},
+		"noise has no labels": {Net: nn.NewMNISTNet(r), Data: &unlabelled},
+		"network returned float32[1 28 28 2] for one image, want logits [1 classes]": {Net: nn.NewConv2D(r, 1, 2, 3, tensor.Same(1, 1)), Data: small},
+		"the network has no parameters":                                              {Net: nn.Flatten, Data: small},
+		"network returned nothing for one imag":                                      {Net: with{nn.NewMLP(r, 28, 28, 1, 10), func(*nn.Pass, *tensor.Tensor) *tensor.Tensor { return nil }}, Data: small},
+		"network does not take the images of noise, 28x28x1: panic: no thanks":       {Net: with{nn.NewMLP(r, 28, 28, 1, 10), func(*nn.Pass, *tensor.Tensor) *tensor.Tensor { panic("no thanks") }}, Data: small},
+	} {
+		tr.Epochs, tr.BatchSize = 1, 10
+		before := values(tr.Net)
+		require.ErrorContains(t, tr.Run(context.Background()), want)
+		require.Equal(t, before, values(tr.Net))
+	}
+}
+
+// with is a layer with another forward pass.
+type with struct {
+	nn.Layer
+	forward nn.Function
+}
+
+func (w with) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return w.forward(p, x) }
+
+// A loss that fails, in whatever way, is an error with the number of the step,
+// and the network has the parameters from before that step.
+func TestFailingLossesAreErrors(t *testing.T) {
+	set := idxSet(t, 20, 28, 28)
+	other := tensor.NewTape()
+	for want, fail := range map[string]func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error){
+		"step 3 (epoch 1): loss is nothing, want one number": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) { return nil, nil },
+		"step 3 (epoch 1): loss is float32[10], want one number": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.CrossEntropy(net.Forward(p, b.X), b.Y), nil
+		},
+		"step 3 (epoch 1): loss is on another tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
+			return other.Watch(tensor.Scalar(tensor.Float32, 1)), nil
+		},
+		"step 3 (epoch 1): loss is on no tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
+			return tensor.Scalar(tensor.Float32, 1), nil
+		},
+		"step 3 (epoch 1): panic: tensor: CrossEntropy: 10 labels for logits of shape [20 784]": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.CrossEntropy(tensor.Flatten(tensor.Concat(0, b.X, b.X)), b.Y), nil
+		},
+		"step 3 (epoch 1): panic: runtime error: index out of range [10]": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return b.X, errors.New(string(rune(b.Y[len(b.Y)])))
+		},
+		"step 3 (epoch 1): out of luck": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) { return nil, errors.New("out of luck") },
+		"step 3 (epoch 1): panic: tensor: Grad: an operand": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			loss := tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y))
+			b.X.Touch()
+			return loss, nil
+		},
+	} {
+		net := nn.NewMLP(rng(), 28, 28, 1, 10)
+		var before [][]float64
+		tr := nn.Trainer{Net: net, Data: set, Epochs: 2, BatchSize: 10, Loss: func(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			if b.Step < 3 {
+				return nn.CrossEntropy(ctx, p, net, b)
+			}
+			before = values(net)
+			return fail(p, net, b)
+		}}
+		require.ErrorContains(t, tr.Run(context.Background()), want)
+		require.Equal(t, before, values(net))
+	}
+}
+
+// A Loss of its own can train on data without labels.
+func TestTrainerNeedsNoLabelsForAnotherLoss(t *testing.T) {
+	set := *idxSet(t, 20, 28, 28)
+	set.Labels, set.Classes = nil, 0
+	net := nn.NewMLP(rng(), 28, 28, 1, 3)
+	var last float64
+	tr := nn.Trainer{
+		Net: net, Data: &set, Epochs: 20, BatchSize: 10, OnStep: func(p nn.Progress) { last = p.Loss },
+		Loss: func(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			require.Nil(t, b.Y)
+			return tensor.Mean(tensor.Square(net.Forward(p, b.X))), nil
+		},
+	}
+	require.NoError(t, tr.Run(context.Background()))
+	require.Less(t, last, 0.1)
+}
