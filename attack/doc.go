@@ -21,7 +21,16 @@
 //	x_{t+1} = P( x_t + alpha d_t ),  d_t = argmax { <d, ∇L(x_t)> : ‖d‖_p <= 1 },
 //
 // where P is the exact Euclidean projection onto the threat's set. FGSM is one
-// step, BIM several from x itself, PGD several from random starts.
+// step, BIM several from x itself, PGD several from random starts; MIFGSM sums
+// gradients up, SLIDE makes sparse steps.
+//
+// A number to publish comes from AutoAttack, which has no knobs: APGD with two
+// objectives, FAB and Square, one after the other, with a log of what each broke
+// and warnings where the result may mean little.
+//
+// DeepFool, CarliniWagner, EAD, DDN, FMN and FAB with Minimize look for the nearest
+// success. Square, NES, SPSA and SimBA need scores only, Boundary and HopSkipJump
+// answers only; they count their queries. Noise is what all of them must beat.
 //
 //	pgd := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 40}
 //	report, err := attack.Evaluate(ctx, model, x, y, pgd)
