@@ -158,9 +158,9 @@ func (e *experiment) pictures(ctx context.Context, p *report.Page, name string, 
 		return out
 	}
 	grid, err := plot.Grid([]plot.GridRow{
-		{Label: "clean", Images: images(x), Captions: answers(before)},
-		{Label: "change", Images: images(tensor.Sub(res.X, x)), Span: threat.Eps},
-		{Label: "attacked", Images: images(res.X), Captions: answers(res.Label)},
+		{Label: "clean", Images: plot.Images(x), Captions: answers(before)},
+		{Label: "change", Images: plot.Images(tensor.Sub(res.X, x)), Span: threat.Eps},
+		{Label: "attacked", Images: plot.Images(res.X), Captions: answers(res.Label)},
 	})
 	if err != nil {
 		return err
@@ -181,15 +181,4 @@ func (e *experiment) pictures(ctx context.Context, p *report.Page, name string, 
 			name, fooled, len(y), threat.Eps, largest),
 	})
 	return nil
-}
-
-// images cuts a batch [N, H, W, C] into pictures.
-func images(x *tensor.Tensor) []plot.Image {
-	h, w, c := x.Dim(1), x.Dim(2), x.Dim(3)
-	v := x.Float32s()
-	out := make([]plot.Image, x.Dim(0))
-	for i := range out {
-		out[i] = plot.Image{H: h, W: w, C: c, Pix: v[i*h*w*c : (i+1)*h*w*c]}
-	}
-	return out
 }

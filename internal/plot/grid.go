@@ -12,6 +12,8 @@ import (
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
+
+	"github.com/redoubt-ml/redoubt/tensor"
 )
 
 // Image is a picture of H rows of W pixels with C channels, 1 (grey) or 3 (RGB),
@@ -19,6 +21,17 @@ import (
 type Image struct {
 	H, W, C int
 	Pix     []float32
+}
+
+// Images cuts a batch of tensor images [N, H, W, C] in float32 into pictures.
+func Images(x *tensor.Tensor) []Image {
+	h, w, c := x.Dim(1), x.Dim(2), x.Dim(3)
+	v := x.Float32s()
+	out := make([]Image, x.Dim(0))
+	for i := range out {
+		out[i] = Image{H: h, W: w, C: c, Pix: v[i*h*w*c : (i+1)*h*w*c]}
+	}
+	return out
 }
 
 // GridRow is one row of a grid: images of the same size and a text under each.

@@ -1,0 +1,77 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Check is one comparison of attacks whose outcome is known in advance for a model
+// whose gradients can be trusted.
+type Check struct {
+	Name string `json:"name"`
+	// OK says whether the outcome is as expected.
+	OK   bool   `json:"ok"`
+	Text string `json:"text"` // what was measured
+}
+
+// slackShare is how far, as a share of the inputs, an outcome may go against what is
+// expected before a check fails.
+const slackShare = 0.02
+
+// Diagnose looks for masked gradients: signs that an attack with gradients fails on a
+// model because the gradients are of no use, and not because the model is robust. It
+// checks that
+//
+//   - PGD with 100 steps breaks hardly more than with 20,
+//   - PGD breaks at least as much as noise and as Square, which needs no gradient,
+//   - a model that may be changed without limit is broken completely.
+//
+// Athalye, Carlini and Wagner, ICML 2018, section 3.1; Carlini et al.,
+// arXiv:1902.06705, section 5. The threat is under Linf or L2 with Eps above 0; a few
+// hundred inputs are enough.
+func Diagnose(ctx context.Context, m Model, x *tensor.Tensor, y []int, th Threat, seed uint64) ([]Check, error) {
+	if err := checkInputs(m, x, y, th); err != nil {
+		return nil, err
+	}
+	if th.Norm != Linf && th.Norm != L2 || th.Eps == 0 {
+		return nil, fmt.Errorf("attack: Diagnose under %v, want linf or l2 with eps above 0", th)
+	}
+	lo, hi := th.box()
+	whole := th
+	whole.Eps = hi - lo
+	if th.Norm == L2 {
+		d := float64(x.Len() / x.Dim(0))
+		whole.Eps *= d // more than the diagonal of the box
+	}
+	attacks := []Attack{
+		&PGD{Threat: th, Steps: 20, Seed: seed},
+		&PGD{Threat: th, Steps: 100, Seed: seed},
+		&Noise{Threat: th, Repeats: 50, Seed: seed},
+		&Square{Threat: th, Queries: 1000, Seed: seed},
+		&PGD{Threat: whole, Steps: 100, StepSize: 2.5 * th.Eps / 20, Restarts: 5, Seed: seed},
+	}
+	if th.Norm == L2 {
+		// Far enough to leave any region in 100 steps.
+		attacks[4].(*PGD).StepSize = max(2.5*th.Eps/20, 0.05*(hi-lo))
+	}
+	right := make([]int, len(attacks))
+	for i, a := range attacks {
+		rep, err := Evaluate(ctx, m, x, y, a)
+		if err != nil {
+			return nil, err
+		}
+		right[i] = rep.Worst.Right
+	}
+	slack := slackShare * float64(len(y))
+	compare := func(name string, a, b int, want string) Check {
+		return Check{name, float64(right[a])-slack <= float64(right[b]), fmt.Sprintf("%d of %d inputs resist %s, %d resist %s: %s", right[a], len(y), attacks[a].Name(), right[b], attacks[b].Name(), want)}
+	}
+	return []Check{
+		compare("more steps", 0, 1, "more steps should change little"),
+		compare("noise", 1, 2, "gradients should break at least as many as noise"),
+		compare("no gradients", 1, 3, "gradients should break at least as many as a search without"),
+		{"no limit", right[4] == 0, fmt.Sprintf("%d of %d inputs resist %s with eps %.4g: none should", right[4], len(y), attacks[4].Name(), whole.Eps)},
+	}, nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/internal/report"
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// card is the evaluation card.
+type card struct {
+	options
+	env         *example.Env
+	net         attack.Model
+	x           *tensor.Tensor
+	y           []int
+	adversaries *tensor.Tensor
+
+	Model      string           `json:"model"`
+	Data       string           `json:"data"`
+	Images     int              `json:"images"`
+	Threat     attack.Threat    `json:"threat"`
+	Attack     string           `json:"attack"`
+	Settings   string           `json:"settings,omitempty"`
+	Seed       uint64           `json:"seed"`
+	Clean      float64          `json:"clean"`
+	Robust     float64          `json:"robust"`
+	CleanIn    attack.Estimate  `json:"clean_interval"`
+	RobustIn   attack.Estimate  `json:"robust_interval"`
+	PerExample []bool           `json:"per_example"`
+	Stages     []stage          `json:"stages"`
+	Warnings   []attack.Warning `json:"warnings,omitempty"`
+	Checks     []attack.Check   `json:"checks,omitempty"`
+	Seconds    float64          `json:"seconds"`
+	PerSecond  float64          `json:"images_per_second"`
+	Queries    int              `json:"queries"`
+}
+
+// stage is what one attack left.
+type stage struct {
+	Name    string          `json:"name"`
+	Robust  float64         `json:"robust"`
+	In      attack.Estimate `json:"robust_interval"`
+	Broken  int             `json:"broken"`
+	Queries int             `json:"queries"`
+	Seconds float64         `json:"seconds"`
+}
+
+// result shows the card; err is what evaluate returned.
+func (c *card) result(err error) (example.Result, error) {
+	if c.PerExample == nil {
+		return example.Result{Figures: c}, err
+	}
+	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("time"))
+	row := func(name string, e attack.Estimate, rest ...string) {
+		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
+	}
+	row("none", c.CleanIn, "", "", "")
+	for _, s := range c.Stages {
+		row(s.Name, s.In, strconv.Itoa(s.Broken), strconv.Itoa(s.Queries), report.Seconds(s.Seconds))
+	}
+	res := example.Result{
+		Figures: c, Tables: []*report.Table{t},
+		Notes: []string{
+			"Model: " + c.Model + ".",
+			fmt.Sprintf("Data: the first %d test images of %s. Threat: %v, pixels from 0 to 1. Seed %d.", c.Images, c.Data, c.Threat, c.Seed),
+			fmt.Sprintf("Exact 95 %% intervals. %.1f images/s.", c.PerSecond),
+		},
+	}
+	for _, w := range c.Warnings {
+		res.Notes = append(res.Notes, fmt.Sprintf("Warning, %s: %s.", w.Kind, w.Text))
+	}
+	for _, k := range c.Checks {
+		verdict := "as it should be"
+		if !k.OK {
+			verdict = "SUSPICIOUS"
+		}
+		res.Notes = append(res.Notes, fmt.Sprintf("Check, %s: %s; %s.", k.Name, k.Text, verdict))
+	}
+	if c.env.Out == "" || err != nil {
+		return res, err
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return res, err
+	}
+	res.Files = map[string][]byte{"card.json": text}
+	res.Page, err = c.page(t, res.Notes)
+	return res, err
+}
+
+// page is the card for readers.
+func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
+	p := report.NewPage("Evaluation card: " + c.Attack + " under " + c.Threat.String())
+	for _, n := range notes {
+		p.Text(n)
+	}
+	if c.Settings != "" {
+		p.Text("Settings: " + c.Settings + ".")
+	}
+	p.Table(t)
+	var broken []int
+	for i, r := range c.PerExample {
+		if !r && len(broken) < 10 && c.Threat.Distance(tensor.Slice(c.adversaries, 0, i, i+1), tensor.Slice(c.x, 0, i, i+1))[0] > 0 {
+			broken = append(broken, i)
+		}
+	}
+	if len(broken) == 0 || c.x.Rank() != 4 || c.x.Dim(3) != 1 && c.x.Dim(3) != 3 {
+		return p, nil
+	}
+	before, after := tensor.Gather(c.x, broken), tensor.Gather(c.adversaries, broken)
+	answers, err := c.answers(context.Background(), after)
+	if err != nil {
+		return nil, err
+	}
+	change := tensor.Sub(after, before)
+	labels := make([]string, len(broken))
+	wrong := make([]string, len(broken))
+	for k, i := range broken {
+		labels[k], wrong[k] = strconv.Itoa(c.y[i]), fmt.Sprintf("%d (not %d)", answers[k], c.y[i])
+	}
+	png, err := plot.Grid([]plot.GridRow{
+		{Label: "image", Images: plot.Images(before), Captions: labels},
+		{Label: "change", Images: plot.Images(change), Span: tensor.MaxAbs(change)},
+		{Label: "attacked", Images: plot.Images(after), Captions: wrong},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Heading("Some of the images that fell")
+	p.Figure(report.Figure{PNG: png, Alt: "Images, changes and attacked images", Caption: "The label stands below the image, the answer below the attacked one."})
+	return p, nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Setenv("REDOUBT_DATA", "")
+	var out, errs bytes.Buffer
+	code = program().Execute(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// trainedFile writes a small trained network.
+func trainedFile(t *testing.T) string {
+	train, _, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 16, 10)
+	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 4, BatchSize: 50}).Run(context.Background()))
+	path := filepath.Join(t.TempDir(), "net.safetensors")
+	require.NoError(t, nn.Save(path, net))
+	return path
+}
+
+func TestEveryAttackOfTheListEvaluatesAModelFromAFile(t *testing.T) {
+	path := trainedFile(t)
+	for _, name := range attackNames() {
+		norm, eps := "linf", "0.1"
+		switch name {
+		case "cw", "ddn", "boundary":
+			norm, eps = "l2", "1.5"
+		case "ead", "slide":
+			norm, eps = "l1", "10"
+		}
+		args := []string{"-model", path, "-json", "-n", "2", "-norm", norm, "-eps", eps, "-attack", name}
+		if name != "autoattack" {
+			args = append(args, "-steps", "60")
+		}
+		code, out, errs := execute(t, args...)
+		require.Zero(t, code, "%s: %s", name, errs)
+		var got struct {
+			Clean, Robust float64
+			PerExample    []bool `json:"per_example"`
+			Stages        []struct {
+				Name   string
+				Robust float64
+			}
+			Seconds float64
+			Rate    float64 `json:"images_per_second"`
+			Queries int
+			Model   string
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &got))
+		require.Len(t, got.PerExample, 2)
+		require.LessOrEqual(t, got.Robust, got.Clean)
+		require.Positive(t, got.Queries)
+		require.Positive(t, got.Rate)
+		require.Equal(t, "mlp from "+path, got.Model)
+		require.Equal(t, got.Robust, got.Stages[len(got.Stages)-1].Robust)
+	}
+}
+
+func TestCardIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	code, out, errs := execute(t, "-model", trainedFile(t), "-n", "5", "-eps", "0.2", "-attack", "pgd", "-out", dir, "-diagnose")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "PGD-40")
+	require.Contains(t, out, "Check, no limit")
+	html, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(html), "image/png")
+	text, err := os.ReadFile(filepath.Join(dir, "card.json"))
+	require.NoError(t, err)
+	require.True(t, json.Valid(text))
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "conv.safetensors")
+	require.NoError(t, nn.Save(other, nn.NewResNet8(rand.New(rand.NewPCG(1, 1)), 3)))
+	for want, args := range map[string][]string{
+		`-attack is "magic"`:        {"-attack", "magic"},
+		"-n is 0":                   {"-n", "0"},
+		"eps is -1":                 {"-eps", "-1"},
+		`norm "l3"`:                 {"-norm", "l3"},
+		"-arch without -model":      {"-arch", "mlp"},
+		"has no -steps":             {"-steps", "10"},
+		"needs a folder":            {"-dataset", "usps", "-model", other},
+		"fits no network":           {"-model", other},
+		`-arch is "gpt"`:            {"-model", other, "-arch", "gpt"},
+		"no such file or directory": {"-model", "/does/not/exist.safetensors"},
+		`not ".pickle"`:             {"-model", "x.pickle"},
+	} {
+		code, _, errs := execute(t, args...)
+		require.NotZero(t, code, want)
+		require.Contains(t, errs, want)
+	}
+}

@@ -1,0 +1,162 @@
+// Evaluate measures how robust a classifier from a file is, and writes an evaluation
+// card: the model, the data, the threat, the attacks with their budgets and seeds, and
+// what each of them broke.
+//
+//	go run ./examples/evaluate -model net.onnx -dataset mnist -eps 0.3
+//	go run ./examples/evaluate -model net.safetensors -dataset cifar10 -data DIR -norm l2 -eps 0.5 -attack pgd -steps 50 -out card
+//
+// Without -model it trains a small network on MNIST first and evaluates that.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+func main() { program().Main() }
+
+// options are the program's own flags.
+type options struct {
+	model, arch, dataset string
+	n                    int
+	norm                 attack.Norm
+	eps                  float64
+	attack               string
+	steps, restarts      int
+	diagnose             bool
+}
+
+func program() example.Program {
+	var o options
+	return example.Program{
+		Name: "evaluate",
+		About: "Measures how robust a classifier from an ONNX or safetensors file is, and\n" +
+			"writes an evaluation card.",
+		Flags: func(set *flag.FlagSet) {
+			set.StringVar(&o.model, "model", "", "`file` with the classifier, .onnx or .safetensors; none trains a small one on MNIST")
+			set.StringVar(&o.arch, "arch", "", "`network` that a safetensors file is of: "+strings.Join(archNames(), ", ")+"; none tries them all")
+			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", "))
+			set.IntVar(&o.n, "n", 100, "number of test images, from the first on")
+			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2 or l1")
+			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1")
+			set.StringVar(&o.attack, "attack", "autoattack", "one of "+strings.Join(attackNames(), ", "))
+			set.IntVar(&o.steps, "steps", 0, "steps or queries of the attack; 0 means its default")
+			set.IntVar(&o.restarts, "restarts", 0, "restarts of the attack; 0 means its default")
+			set.BoolVar(&o.diagnose, "diagnose", false, "look for masked gradients too")
+		},
+		Check: func(*example.Env) error { return o.check() },
+		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
+			c := &card{options: o, env: env, Seed: env.Seed}
+			err := c.evaluate(ctx)
+			return c.result(err)
+		},
+	}
+}
+
+func (o *options) check() error {
+	switch {
+	case o.n < 1:
+		return fmt.Errorf("-n is %d, want at least 1", o.n)
+	case o.steps < 0 || o.restarts < 0:
+		return fmt.Errorf("-steps is %d and -restarts %d, want 0 or more", o.steps, o.restarts)
+	case o.arch != "" && o.model == "":
+		return errors.New("-arch without -model")
+	}
+	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Validate(); err != nil {
+		return fmt.Errorf("-norm and -eps: %w", err)
+	}
+	_, err := o.makeAttack(nil, 0)
+	return err
+}
+
+// testSet loads the images. MNIST needs no folder.
+func (o *options) testSet(env *example.Env) (*dataset.Set, string, error) {
+	if env.Data != "" {
+		set, err := dataset.Load(env.Data, o.dataset, dataset.Test)
+		return set, o.dataset + " in " + env.Data, err
+	}
+	if o.dataset != "mnist" {
+		return nil, "", fmt.Errorf("-dataset %s needs a folder with data sets: -data, or REDOUBT_DATA", o.dataset)
+	}
+	_, test, source, err := dataset.MNIST()
+	return test, source, err
+}
+
+// evaluate fills the card; when it returns an error, the card holds what was reached.
+func (c *card) evaluate(ctx context.Context) error {
+	set, source, err := c.testSet(c.env)
+	if err != nil {
+		return err
+	}
+	if c.model == "" {
+		c.net, err = trainSmall(ctx, c.env)
+		c.Model = "small convolutional network, trained on MNIST just now"
+	} else {
+		c.net, c.Model, err = loadModel(c.model, c.arch)
+	}
+	if err != nil {
+		return err
+	}
+	set = set.Take(c.n)
+	c.Data, c.Images, c.Threat = source, set.Len(), attack.Threat{Norm: c.norm, Eps: c.eps}
+	c.x, c.y = set.All()
+	a, err := c.makeAttack(c.env, c.env.Seed)
+	if err != nil {
+		return err
+	}
+	c.Attack = a.Name()
+	if s, ok := a.(fmt.Stringer); ok {
+		c.Settings = s.String()
+	}
+	start := time.Now()
+	err = c.run(ctx, a)
+	c.Seconds = time.Since(start).Seconds()
+	c.PerSecond = float64(c.Images) / c.Seconds
+	if err != nil || !c.diagnose {
+		return err
+	}
+	c.env.Stage("looking for masked gradients", -1)
+	c.Checks, err = attack.Diagnose(ctx, c.net, c.x, c.y, c.Threat, c.Seed)
+	return err
+}
+
+// run attacks the model.
+func (c *card) run(ctx context.Context, a attack.Attack) error {
+	if aa, ok := a.(*attack.AutoAttack); ok {
+		rep, err := aa.Evaluate(ctx, c.net, c.x, c.y)
+		if rep.Right == nil {
+			return err
+		}
+		c.Clean, c.Robust, c.CleanIn, c.RobustIn = rep.Clean.Value, rep.Robust.Value, rep.Clean, rep.Robust
+		c.PerExample, c.Warnings, c.adversaries = rep.Right, rep.Warnings, rep.Result.X
+		for _, s := range rep.Stages {
+			c.Stages = append(c.Stages, stage{s.Name, s.Robust.Value, s.Robust, s.Broken, s.Queries, s.Seconds})
+			c.Queries += s.Queries
+		}
+		return err
+	}
+	rep, err := attack.Evaluate(ctx, c.net, c.x, c.y, a)
+	if err != nil {
+		return err
+	}
+	c.Clean, c.Robust, c.CleanIn, c.RobustIn = rep.Clean.Value, rep.Worst.Value, rep.Clean, rep.Worst
+	c.PerExample, c.adversaries = rep.Right, rep.Attacks[0].Result.X
+	r := rep.Attacks[0]
+	c.Queries = r.Queries
+	c.Stages = []stage{{r.Name, r.Accuracy.Value, r.Accuracy, rep.Clean.Right - r.Accuracy.Right, r.Queries, r.Seconds}}
+	return nil
+}
+
+// answers are the model's answers to images.
+func (c *card) answers(ctx context.Context, x *tensor.Tensor) ([]int, error) {
+	return attack.Predict(ctx, c.net, x)
+}
