@@ -1,0 +1,18 @@
+// Package env is the world that a search for the best arm is tried in: laws of
+// clean rewards, adversaries that replace some of them, and readers of two public
+// data sets.
+//
+// Each arm has a private stack of rewards. Entry j holds a clean reward Y from the
+// arm's law, a contamination flag D, and the reward that is shown:
+//
+//	X = (1-D) Y + D Z,  P(D = 1) = eps,
+//
+// with Z chosen by a Contamination. Whatever the order in which arms are pulled, the
+// j-th pull of an arm shows entry j, so a run can be repeated, resumed, or compared
+// with another rule on the same rewards. The clean rewards, the flags and the
+// adversary's own noise come from three streams, so changing the adversary leaves
+// the clean rewards as they are.
+//
+//	world, err := env.New(instance, env.Shift{Offset: 20}, 0.05, seed)
+//	result, err := bandit.Run(ctx, config, world.Pull)
+package env

@@ -1,0 +1,162 @@
+package bandit
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// Adversary is what is known of whoever replaces rewards. The j-th pull of arm i
+// shows X = (1-D) Y + D Z with clean Y, a flag D that is 1 with probability Eps,
+// and Z chosen by the adversary.
+//
+// The three kinds are those of Altschuler, Brunel and Malek, JMLR 2019.
+type Adversary int
+
+const (
+	// Oblivious: the triples (Y, D, Z) are independent over pulls, Z independent
+	// of Y and D.
+	Oblivious Adversary = iota
+	// Prescient: D is independent of Y, and Z may depend on everything, the
+	// future included. The intervals are those of Oblivious.
+	Prescient
+	// Malicious: D may depend on Y, so the adversary picks which rewards to
+	// destroy; the pairs (Y, D) are independent over pulls.
+	Malicious
+)
+
+var adversaryNames = []string{"oblivious", "prescient", "malicious"}
+
+// String returns the name in lower case.
+func (a Adversary) String() string {
+	if a < 0 || int(a) >= len(adversaryNames) {
+		return fmt.Sprintf("Adversary(%d)", int(a))
+	}
+	return adversaryNames[a]
+}
+
+// MarshalText writes the name in lower case.
+func (a Adversary) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Setting is what an Estimator is told about an experiment.
+type Setting struct {
+	Arms      int     // K
+	Delta     float64 // error probability of the whole experiment
+	Eps       float64 // contamination probability, in [0, 1/2)
+	Adversary Adversary
+	Grid      *Grid
+}
+
+// level returns L_j for c failure events for each arm and grid point.
+func (s Setting) level(j, c int) float64 { return Level(j, c, s.Arms, s.Delta) }
+
+// Estimator is a way to turn contaminated rewards into confidence intervals for
+// the mean of an arm. It is a plain value; Prepare fixes it to an experiment.
+type Estimator interface {
+	// Name is short, as in "HM".
+	Name() string
+	// Prepare checks the estimator's own parameters against the setting.
+	Prepare(Setting) (Family, error)
+}
+
+// Family is an Estimator fixed to one experiment, with its tables of radii. With
+// probability at least 1-Delta the interval [Lo, Hi] of every arm holds its mean
+// at every grid point, if the rewards are as the estimator assumes. It may be
+// used by several goroutines.
+type Family interface {
+	// NewSample returns an arm's empty sample.
+	NewSample() Sample
+	// Spread returns the means that an arm can have if its statistic tends to p
+	// as the sample grows: [p-b, p+b] for a bias of at most b. It is what no
+	// amount of data removes. NaN stands for unknown.
+	Spread(p float64) (lo, hi float64)
+	// Radius returns the half-width at grid index j if it is the same for all
+	// data, otherwise NaN.
+	Radius(j int) float64
+}
+
+// Sample holds one arm's rewards, as much of them as its estimator needs.
+type Sample interface {
+	// Add takes rewards that are not NaN. On an error the sample is unchanged.
+	Add(rewards []float64) error
+	// Len returns the number of rewards added.
+	Len() int
+	// Interval evaluates the sample, which holds Grid.Size(j) rewards, j >= 1.
+	Interval(j int) Interval
+	// A saved sample goes on exactly as the original would have.
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+}
+
+// Interval is what is known of an arm's mean.
+//
+// The core interval [CoreLo, CoreHi] is for the limit of the statistic and shrinks
+// to a point; [Lo, Hi] is for the mean itself and adds the unavoidable bias, so
+// that its width has a floor.
+type Interval struct {
+	Est            float64 // the statistic
+	Lo, Hi         float64
+	CoreLo, CoreHi float64
+	Radius         float64 // half-width of [Lo, Hi]; +Inf before the interval says anything
+	Core           float64 // half-width of [CoreLo, CoreHi]
+}
+
+// symmetric returns est ± r, and est ± (r-b) as the core.
+func symmetric(est, r, b float64) Interval {
+	if math.IsInf(r, 1) {
+		return unknown(est)
+	}
+	s := max(r-b, 0)
+	return Interval{Est: est, Lo: est - r, Hi: est + r, CoreLo: est - s, CoreHi: est + s, Radius: r, Core: s}
+}
+
+// unknown is the interval of all means around a statistic, which is cut to the
+// finite numbers.
+func unknown(est float64) Interval {
+	inf := math.Inf(1)
+	est = max(-math.MaxFloat64, min(est, math.MaxFloat64))
+	return Interval{Est: est, Lo: -inf, Hi: inf, CoreLo: -inf, CoreHi: inf, Radius: inf, Core: inf}
+}
+
+// ends returns the interval that a mode compares, and its half-width.
+func (iv Interval) ends(m Mode) (lo, hi, radius float64) {
+	if m == AssumeIdentifiable {
+		return iv.CoreLo, iv.CoreHi, iv.Core
+	}
+	return iv.Lo, iv.Hi, iv.Radius
+}
+
+// MarshalJSON writes the fields in lower case, with null for an infinite end.
+func (iv Interval) MarshalJSON() ([]byte, error) {
+	finite := func(x float64) *float64 {
+		if math.IsInf(x, 0) || math.IsNaN(x) {
+			return nil
+		}
+		return &x
+	}
+	return json.Marshal(struct {
+		Est    *float64 `json:"est"`
+		Lo     *float64 `json:"lo"`
+		Hi     *float64 `json:"hi"`
+		CoreLo *float64 `json:"core_lo"`
+		CoreHi *float64 `json:"core_hi"`
+	}{finite(iv.Est), finite(iv.Lo), finite(iv.Hi), finite(iv.CoreLo), finite(iv.CoreHi)})
+}
+
+// checkSigma is the check that all estimators with a scale share.
+func checkSigma(name string, sigma float64) error {
+	if !(sigma > 0) || math.IsInf(sigma, 1) {
+		return fmt.Errorf("bandit: %s: Sigma is %v, want a positive number", name, sigma)
+	}
+	return nil
+}
+
+// shared is the part that families with a symmetric interval have in common.
+type shared struct {
+	bias   float64
+	radius func(j int) float64
+}
+
+func (f *shared) Spread(p float64) (lo, hi float64) { return p - f.bias, p + f.bias }
+func (f *shared) Radius(j int) float64              { return f.radius(j) }

@@ -1,0 +1,90 @@
+package bandit
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Outcome says how a search ended.
+type Outcome int
+
+const (
+	// Running: it has not ended.
+	Running Outcome = iota
+	// Identified: it has an answer.
+	Identified
+	// NotIdentifiable: more data cannot separate the leaders (futility).
+	NotIdentifiable
+	// BudgetExhausted: the next pulls would pass MaxPulls.
+	BudgetExhausted
+)
+
+var outcomeNames = []string{"running", "identified", "not identifiable", "budget exhausted"}
+
+// String returns the name in lower case.
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return outcomeNames[o]
+}
+
+// MarshalText writes the name in lower case.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// Event is one batch of pulls.
+type Event struct {
+	Pulls int     `json:"pulls"` // pulls of all arms after it
+	Arm   int     `json:"arm"`   // the arm pulled
+	N     int     `json:"n"`     // its rewards after it
+	Est   float64 `json:"est"`
+	Lo    float64 `json:"lo"` // interval of the mean, infinite if it says nothing
+	Hi    float64 `json:"hi"`
+}
+
+// Result is what a search found, or how far it is.
+type Result struct {
+	Outcome   Outcome    `json:"outcome"`
+	Arm       int        `json:"arm"`       // the best arm if Identified and one was sought, else -1
+	Set       []int      `json:"set"`       // the answer if Identified, else the arms not ruled out
+	Leader    int        `json:"leader"`    // arm with the largest estimate; the lowest index of equals
+	Pulls     int        `json:"pulls"`     // of all arms
+	ArmPulls  []int      `json:"arm_pulls"` // of each arm
+	Intervals []Interval `json:"intervals"` // of each arm, at confidence 1-Delta for all together
+	Bias      float64    `json:"-"`         // b of the estimator; NaN if it cannot tell
+	Log       []Event    `json:"-"`         // every batch in order, unless NoLog
+}
+
+// Result returns the result so far. Its slices are the caller's.
+func (s *Search) Result() Result {
+	r := Result{
+		Outcome: s.outcome, Arm: -1, Pulls: s.pulls, Bias: s.d.bias,
+		ArmPulls: make([]int, len(s.arms)), Intervals: make([]Interval, len(s.arms)),
+		Log: slices.Clone(s.log),
+	}
+	for i, a := range s.arms {
+		r.ArmPulls[i], r.Intervals[i] = a.n, a.interval
+		if a.n > 0 && (s.arms[r.Leader].n == 0 || a.interval.Est > r.Intervals[r.Leader].Est) {
+			r.Leader = i
+		}
+	}
+	if s.done {
+		r.Set = slices.Clone(s.set)
+	} else {
+		r.Set = s.contenders()
+	}
+	if s.outcome == Identified && len(s.set) == 1 {
+		r.Arm = s.set[0]
+	}
+	return r
+}
+
+// nthLargest returns the n-th largest of x, n at least 1.
+func nthLargest(x []float64, n int) float64 {
+	if n == 1 {
+		return slices.Max(x)
+	}
+	sorted := slices.Clone(x)
+	slices.Sort(sorted)
+	return sorted[len(sorted)-n]
+}

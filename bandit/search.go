@@ -1,0 +1,263 @@
+package bandit
+
+import (
+	"context"
+	"fmt"
+	"math"
+)
+
+// Pull draws len(rewards) rewards of an arm into rewards.
+type Pull func(ctx context.Context, arm int, rewards []float64) error
+
+// Search is one search for the best arm. It is asked which arm to pull (Next) and
+// told what came of it (Observe) until it is Done; Run is that loop. Given the same
+// rewards it asks the same questions. It belongs to one goroutine.
+type Search struct {
+	d       *Design
+	arms    []armState
+	policy  policy
+	pulls   int
+	queue   []request
+	served  int // requests of the queue that are done
+	done    bool
+	outcome Outcome
+	set     []int
+	log     []Event
+	stock   [][]float64 // offline: rewards that were not asked for yet, by arm
+}
+
+// armState is what a search knows of an arm.
+type armState struct {
+	n        int // rewards observed
+	j        int // grid index, for rules that pull on the grid
+	sample   Sample
+	interval Interval
+}
+
+type request struct{ Arm, N int }
+
+// New checks a configuration and returns a search at its beginning.
+func New(cfg Config) (*Search, error) {
+	d, err := NewDesign(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return d.New(), nil
+}
+
+// Run searches for the best arm with rewards from pull.
+func Run(ctx context.Context, cfg Config, pull Pull) (Result, error) {
+	s, err := New(cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.Run(ctx, pull)
+}
+
+// New returns a search at its beginning.
+func (d *Design) New() *Search {
+	s := d.blank()
+	s.advance()
+	return s
+}
+
+// blank returns a search that has not asked for anything.
+func (d *Design) blank() *Search {
+	s := &Search{d: d, arms: make([]armState, d.cfg.Arms), policy: d.cfg.Rule.start(d)}
+	for i := range s.arms {
+		s.arms[i] = armState{sample: d.family.NewSample(), interval: unknown(0)}
+	}
+	if d.cfg.Offline {
+		s.stock = make([][]float64, d.cfg.Arms)
+	}
+	return s
+}
+
+// Run pulls arms until the search is done, pull fails or ctx is cancelled. Then
+// the result says how far it came, and the search can go on with another Run.
+func (s *Search) Run(ctx context.Context, pull Pull) (Result, error) {
+	var buf []float64
+	for !s.done {
+		if err := ctx.Err(); err != nil {
+			return s.Result(), err
+		}
+		arm, n := s.Next()
+		if cap(buf) < n {
+			buf = make([]float64, n+n/4)
+		}
+		if err := pull(ctx, arm, buf[:n]); err != nil {
+			return s.Result(), fmt.Errorf("bandit: pulling arm %d: %w", arm, err)
+		}
+		if err := s.Observe(arm, buf[:n]); err != nil {
+			return s.Result(), err
+		}
+	}
+	return s.Result(), nil
+}
+
+// Done says whether the search has ended.
+func (s *Search) Done() bool { return s.done }
+
+// Next returns the arm to pull and how often, until Observe has been told; (-1, 0)
+// when the search is done.
+func (s *Search) Next() (arm, n int) {
+	if s.done {
+		return -1, 0
+	}
+	r := s.queue[s.served]
+	if s.stock != nil {
+		return r.Arm, r.N - len(s.stock[r.Arm])
+	}
+	return r.Arm, r.N
+}
+
+// Observe takes the rewards of the pulls that Next asked for, in order. With
+// Config.Offline it takes any number of rewards of any arm, and those not asked
+// for wait until they are. On an error the search is unchanged.
+func (s *Search) Observe(arm int, rewards []float64) error {
+	if s.done {
+		return errDone
+	}
+	if arm < 0 || arm >= len(s.arms) {
+		return fmt.Errorf("bandit: Observe: arm %d, want 0 to %d", arm, len(s.arms)-1)
+	}
+	if s.stock == nil {
+		if r := s.queue[s.served]; arm != r.Arm {
+			return fmt.Errorf("bandit: Observe: arm %d, want arm %d as Next asked", arm, r.Arm)
+		} else if len(rewards) != r.N {
+			return fmt.Errorf("bandit: Observe: arm %d has %d rewards, want %d as Next asked", arm, len(rewards), r.N)
+		}
+	}
+	copied := false
+	for k, x := range rewards {
+		if !math.IsNaN(x) {
+			continue
+		}
+		if !s.d.cfg.CountNaN {
+			return fmt.Errorf("bandit: Observe: reward NaN at pull %d of arm %d, want a number", s.arms[arm].n+s.stocked(arm)+k+1, arm)
+		}
+		if !copied {
+			rewards, copied = append([]float64(nil), rewards...), true
+		}
+		rewards[k] = math.Inf(1)
+	}
+	if s.stock == nil {
+		if err := s.take(rewards); err != nil {
+			return err
+		}
+		s.advance()
+		return nil
+	}
+	// A fresh sample says whether the rewards are fit for the estimator.
+	if err := s.d.family.NewSample().Add(rewards); err != nil {
+		return fmt.Errorf("bandit: Observe: arm %d: %w", arm, err)
+	}
+	s.stock[arm] = append(s.stock[arm], rewards...)
+	for !s.done {
+		r := s.queue[s.served]
+		if len(s.stock[r.Arm]) < r.N {
+			return nil
+		}
+		if err := s.take(s.stock[r.Arm][:r.N]); err != nil {
+			return err
+		}
+		s.stock[r.Arm] = s.stock[r.Arm][r.N:]
+		s.advance()
+	}
+	return nil
+}
+
+func (s *Search) stocked(arm int) int {
+	if s.stock == nil {
+		return 0
+	}
+	return len(s.stock[arm])
+}
+
+// take adds the rewards of the request at the head of the queue.
+func (s *Search) take(rewards []float64) error {
+	r := s.queue[s.served]
+	a := &s.arms[r.Arm]
+	if err := a.sample.Add(rewards); err != nil {
+		return fmt.Errorf("bandit: Observe: arm %d, pulls %d to %d: %w", r.Arm, a.n+1, a.n+r.N, err)
+	}
+	a.n += r.N
+	s.pulls += r.N
+	s.served++
+	s.policy.observed(s, r.Arm)
+	if !s.d.cfg.NoLog {
+		s.log = append(s.log, Event{Pulls: s.pulls, Arm: r.Arm, N: a.n, Est: a.interval.Est, Lo: a.interval.Lo, Hi: a.interval.Hi})
+	}
+	return nil
+}
+
+// advance brings the next request to the head of the queue, or ends the search.
+func (s *Search) advance() {
+	if s.served == len(s.queue) && !s.done {
+		s.queue, s.served = s.queue[:0], 0
+		s.policy.next(s)
+		if len(s.queue) == 0 && !s.done {
+			panic(fmt.Sprintf("bandit: rule %s neither asked nor stopped", s.d.cfg.Rule.Name()))
+		}
+	}
+	if limit := s.d.cfg.MaxPulls; limit > 0 && !s.done && s.queue[s.served].N > limit-s.pulls {
+		s.finish(BudgetExhausted, s.contenders())
+	}
+}
+
+// ask queues n pulls of an arm.
+func (s *Search) ask(arm, n int) { s.queue = append(s.queue, request{arm, n}) }
+
+// askGrid queues the pulls that take an arm to its next grid size.
+func (s *Search) askGrid(arm int) {
+	a := &s.arms[arm]
+	s.ask(arm, s.d.setting.Grid.Size(a.j+1)-a.n)
+}
+
+// evaluate is what observed does for rules on the grid: the arm has reached its
+// next grid size.
+func (s *Search) evaluate(arm int) {
+	a := &s.arms[arm]
+	a.j++
+	a.interval = a.sample.Interval(a.j)
+}
+
+// ends returns the ends of an arm's interval in the mode of the search.
+func (s *Search) ends(arm int) (lo, hi, radius float64) {
+	return s.arms[arm].interval.ends(s.d.cfg.Mode)
+}
+
+// finish ends the search.
+func (s *Search) finish(o Outcome, set []int) {
+	s.done, s.outcome, s.set = true, o, set
+	s.queue, s.served = nil, 0
+}
+
+// contenders returns the arms whose upper end reaches the highest lower end (the
+// Top highest, if several arms are sought).
+func (s *Search) contenders() []int {
+	lows := make([]float64, len(s.arms))
+	for i := range s.arms {
+		lows[i], _, _ = s.ends(i)
+	}
+	bar := nthLargest(lows, s.d.cfg.Top)
+	var set []int
+	for i := range s.arms {
+		if _, hi, _ := s.ends(i); hi >= bar {
+			set = append(set, i)
+		}
+	}
+	return set
+}
+
+// futile says whether more data cannot bring a challenger u below a leader l:
+// the statistics tend to points of their core intervals, and even the best of
+// those leave the intervals overlapping by more than Tol.
+func (s *Search) futile(l, u int) bool {
+	if s.d.cfg.Mode != Certified || s.d.cfg.NoFutility {
+		return false
+	}
+	_, hi := s.d.family.Spread(s.arms[u].interval.CoreLo)
+	lo, _ := s.d.family.Spread(s.arms[l].interval.CoreHi)
+	return hi-lo > s.d.cfg.Tol
+}
