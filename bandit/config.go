@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 )
 
 // Mode says what the compared intervals cover.
@@ -80,6 +81,9 @@ type Design struct {
 	setting Setting
 	family  Family
 	bias    float64
+
+	mixOnce sync.Once
+	mix     []component // of Likelihood
 }
 
 // NewDesign checks a configuration. The error names the field, what was found and

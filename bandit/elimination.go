@@ -1,7 +1,6 @@
 package bandit
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -44,21 +43,12 @@ type rounds struct {
 }
 
 func newRounds(arms int, drop bool) *rounds {
-	p := &rounds{Active: make([]int, arms), drop: drop}
-	for i := range p.Active {
-		p.Active[i] = i
-	}
-	return p
+	return &rounds{Active: allArms(arms), drop: drop}
 }
 
 func (p *rounds) restore(s *Search) error {
-	for k, i := range p.Active {
-		if i < 0 || i >= len(s.arms) || k > 0 && i <= p.Active[k-1] {
-			return fmt.Errorf("active arms are not in increasing order within 0 to %d", len(s.arms)-1)
-		}
-	}
-	if len(p.Active) < 2 {
-		return fmt.Errorf("%d active arms, want at least 2", len(p.Active))
+	if err := checkActive(p.Active, len(s.arms)); err != nil {
+		return err
 	}
 	return p.starter.restore(s)
 }

@@ -182,8 +182,7 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 	if err := s.policy.restore(s); err != nil {
 		return fmt.Errorf("rule: %w", err)
 	}
-	_, onGrid := s.d.cfg.Rule.(ownBounds)
-	onGrid = !onGrid
+	_, onGrid := s.policy.(interface{ begin(*Search) bool })
 	pulls := s.pulls
 	for _, q := range saved.Queue {
 		if q.Arm < 0 || q.Arm >= len(s.arms) || q.N < 1 || q.N > math.MaxInt/8-pulls {

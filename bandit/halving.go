@@ -1,0 +1,81 @@
+package bandit
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"sort"
+)
+
+// SuccessiveHalving is for a fixed budget, Config.MaxPulls: it spends an equal part
+// of it in each of ceil(log2 K) rounds on the arms still in, and keeps the better
+// half, by the estimates of any Estimator. It always answers, with no promise of a
+// confidence; with a robust Estimator no share Eps of outliers carries a mean away.
+// Arms are pulled to sizes of the grid, and what a round leaves over goes to the
+// next.
+//
+// Karnin, Koren and Somekh, ICML 2013, with all rewards of an arm in its estimate.
+type SuccessiveHalving struct{}
+
+var _ Rule = SuccessiveHalving{}
+
+// Name implements Rule.
+func (SuccessiveHalving) Name() string { return "successive halving" }
+
+func (SuccessiveHalving) check(c *Config) error {
+	if least := c.Arms * c.N0 * bits.Len(uint(c.Arms-1)); c.MaxPulls < least {
+		return fmt.Errorf("bandit: SuccessiveHalving: MaxPulls is %d, want at least %d: N0 pulls of %d arms in %d rounds", c.MaxPulls, least, c.Arms, bits.Len(uint(c.Arms-1)))
+	}
+	return nil
+}
+
+func (SuccessiveHalving) start(d *Design) policy { return &halving{Active: allArms(d.cfg.Arms)} }
+
+type halving struct {
+	Active []int
+	Round  int // rounds begun
+}
+
+func (p *halving) observed(s *Search, arm int) {
+	// Only the last of the sizes that a batch passes is evaluated.
+	a := &s.arms[arm]
+	a.j = s.d.setting.Grid.index(a.n)
+	a.interval = a.sample.Interval(a.j)
+}
+
+func (p *halving) restore(s *Search) error {
+	if p.Round < 1 || p.Round > bits.Len(uint(len(s.arms)-1)) {
+		return fmt.Errorf("round %d of %d", p.Round, bits.Len(uint(len(s.arms)-1)))
+	}
+	return checkActive(p.Active, len(s.arms))
+}
+
+func (p *halving) next(s *Search) {
+	rounds := bits.Len(uint(len(s.arms) - 1))
+	for len(s.queue) == 0 {
+		if p.Round > 0 {
+			sort.SliceStable(p.Active, func(a, b int) bool {
+				return s.arms[p.Active[a]].interval.Est > s.arms[p.Active[b]].interval.Est
+			})
+			p.Active = p.Active[:(len(p.Active)+1)/2]
+			if len(p.Active) == 1 {
+				s.finish(Identified, []int{p.Active[0]})
+				return
+			}
+			slices.Sort(p.Active)
+		}
+		p.Round++
+		// A quotient of the budget before the product: it cannot overflow.
+		budget := s.d.cfg.MaxPulls/rounds*p.Round - s.pulls
+		for _, i := range p.Active {
+			a := &s.arms[i]
+			j := a.j
+			for s.d.setting.Grid.Size(j+1)-a.n <= budget/len(p.Active) {
+				j++
+			}
+			if j > a.j {
+				s.ask(i, s.d.setting.Grid.Size(j)-a.n)
+			}
+		}
+	}
+}

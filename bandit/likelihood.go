@@ -1,0 +1,267 @@
+package bandit
+
+import (
+	"fmt"
+	"math"
+)
+
+// Likelihood stops by a generalised likelihood ratio that contamination cannot
+// forge, instead of by intervals that no longer overlap. It takes the GaussianHuber
+// estimator, for Gaussian arms, or Huber, for sub-Gaussian ones, and is Certified.
+//
+// For two arms a, b let
+//
+//	Z(a, b) = min over m of [ ln E+_a(m) + ln E-_b(m + Tol) ],
+//
+// E+_a(m) the evidence that arm a's mean is above m and E-_b(m) that b's is below
+// (evidence.go): likelihood ratios of Huber's least favourable pairs, mixed over
+// distances, so that Z grows by KL_eps per pull. It stops at leader a when
+// Z(a, b) >= ln((K-1)/Delta) for all b.
+//
+// A wrong answer a needs Z(a, b) that high for b the best arm, mu_b > mu_a + Tol. At
+// m = mu_b - Tol both factors are evidence for what is false, and their product over
+// the pulls of the search is one process with expectation at most 1: probability
+// Delta/(K-1), and there are K-1 arms to be wrong with.
+//
+// The interval rule needs each of two intervals to shrink to a quarter of the
+// gap; here the evidence of both arms adds up, which takes half the pulls between
+// two clean arms and fewer with more, and no union over time is paid for.
+//
+// The leader has the largest estimate, the challenger the smallest Z + ln n, where
+// the logarithm keeps an arm that began badly from being forgotten (Jourdan et al.,
+// "Top Two Algorithms Revisited", NeurIPS 2022). Pulls between them are shared in
+// proportion to the evidence each holds at the minimising m, which is the share that
+// balances a top-two design (You, Qin, Wang and Yang, 2023). Futility and the intervals in the result are
+// those of the estimator, each at confidence 1-Delta. A step costs O(K).
+type Likelihood struct{}
+
+var _ Rule = Likelihood{}
+
+// Name implements Rule.
+func (Likelihood) Name() string { return "GLR" }
+
+func (Likelihood) check(c *Config) error {
+	if c.Mode != Certified {
+		return fmt.Errorf("bandit: Likelihood: Mode is %v, want Certified", c.Mode)
+	}
+	switch c.Estimator.(type) {
+	case GaussianHuber, Huber:
+		return nil
+	case nil:
+		return fmt.Errorf("bandit: Likelihood: no Estimator, want GaussianHuber or Huber")
+	}
+	return fmt.Errorf("bandit: Likelihood: Estimator is %s, want GaussianHuber or Huber", c.Estimator.Name())
+}
+
+func (Likelihood) start(d *Design) policy {
+	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms)}
+	e, gaussian := d.cfg.Estimator.(GaussianHuber)
+	p.sigma = e.Sigma
+	if !gaussian {
+		p.sigma = d.cfg.Estimator.(Huber).Sigma
+	}
+	d.mixOnce.Do(func() { d.mix = mixture(d.bias/p.sigma, d.cfg.Eps, d.cfg.Adversary, gaussian) })
+	p.mix = d.mix
+	return p
+}
+
+type likelihood struct {
+	starter
+	Leader int     // of the last step; -1 before the first
+	Owed   float64 // pulls that the leader should have had and has not
+
+	sigma float64
+	mix   []component
+	arms  []evidence
+	z     []float64 // approximate Z(Leader, b); NaN where it must be found
+	at    []float64 // the m of that
+}
+
+func (p *likelihood) observed(s *Search, arm int) {
+	s.evaluate(arm)
+	p.arms[arm].rebuild(s.arms[arm].sample, p.sigma)
+	p.z[arm] = math.NaN()
+	if arm == p.Leader {
+		p.forget()
+	}
+}
+
+func (p *likelihood) forget() {
+	for i := range p.z {
+		p.z[i] = math.NaN()
+	}
+}
+
+func (p *likelihood) restore(s *Search) error {
+	if p.Leader < -1 || p.Leader >= len(s.arms) || math.IsInf(p.Owed, 0) {
+		return fmt.Errorf("leader %d owed %v pulls, want an arm from 0 to %d", p.Leader, p.Owed, len(s.arms)-1)
+	}
+	for i, a := range s.arms {
+		if a.n > 0 {
+			p.arms[i].rebuild(a.sample, p.sigma)
+		}
+	}
+	p.forget()
+	return p.starter.restore(s)
+}
+
+func (p *likelihood) next(s *Search) {
+	if p.begin(s) {
+		return
+	}
+	leader := 0
+	for i := range s.arms {
+		if s.arms[i].interval.Est > s.arms[leader].interval.Est {
+			leader = i
+		}
+	}
+	if leader != p.Leader {
+		p.Leader, p.Owed = leader, 0
+		p.forget()
+	}
+	for b := range s.arms {
+		if b != leader && math.IsNaN(p.z[b]) {
+			p.at[b], p.z[b] = p.weakest(s, leader, b)
+		}
+	}
+	if p.proved(s, leader, math.Log(float64(len(s.arms)-1)/s.d.cfg.Delta)) {
+		s.finish(Identified, []int{leader})
+		return
+	}
+	u := p.challenger(s, leader)
+	if s.futile(leader, p.widest(s, leader)) {
+		s.finish(NotIdentifiable, s.contenders())
+		return
+	}
+	least := math.Log(constantShare)
+	mine := p.arms[leader].log(p.mix, p.at[u], 1) - least
+	other := p.arms[u].log(p.mix, p.at[u]+s.d.cfg.Tol, -1) - least
+	share := 0.5
+	if mine+other > 0 {
+		share = mine / (mine + other)
+	}
+	pull, due := leader, share-1
+	if p.Owed < 0 {
+		pull, due = u, share
+	}
+	before := s.arms[pull].n
+	s.askGrid(pull)
+	p.Owed += due * float64(s.d.setting.Grid.Size(s.arms[pull].j+1)-before)
+}
+
+// widest returns the challenger by upper end.
+func (p *likelihood) widest(s *Search, leader int) int {
+	u := -1
+	for b := range s.arms {
+		if b != leader && (u < 0 || second(s.ends(b)) > second(s.ends(u))) {
+			u = b
+		}
+	}
+	return u
+}
+
+// challenger returns the arm of the smallest Z(leader, b) + ln n_b, the lowest index
+// among equals.
+func (p *likelihood) challenger(s *Search, leader int) int {
+	u, least := -1, 0.0
+	for b := range p.z {
+		if b == leader {
+			continue
+		}
+		if cost := p.z[b] + math.Log(float64(s.arms[b].n)); u < 0 || cost < least {
+			u, least = b, cost
+		}
+	}
+	return u
+}
+
+// weakest returns the m at which the evidence for a over b is least, and the
+// evidence there, by a search between their estimates.
+func (p *likelihood) weakest(s *Search, a, b int) (m, z float64) {
+	above, below := p.sides(s, a, b)
+	f := func(m float64) float64 { return above(m) + below(m) }
+	const pieces = 8
+	lo, hi := s.arms[b].interval.Est-s.d.cfg.Tol, s.arms[a].interval.Est
+	step := (hi - lo) / pieces
+	at, z := lo, math.Inf(1)
+	for k := range pieces + 1 {
+		if v := f(lo + float64(k)*step); v < z {
+			at, z = lo+float64(k)*step, v
+		}
+	}
+	if m, v := goldenMin(f, max(lo, at-step), min(hi, at+step), 8); v < z {
+		return m, v
+	}
+	return at, z
+}
+
+// sides returns the logarithms of the evidence that a's mean is above m, and that
+// b's is below m + Tol.
+func (p *likelihood) sides(s *Search, a, b int) (above, below func(m float64) float64) {
+	tol := s.d.cfg.Tol
+	return func(m float64) float64 { return p.arms[a].log(p.mix, m, 1) },
+		func(m float64) float64 { return p.arms[b].log(p.mix, m+tol, -1) }
+}
+
+// proved says whether Z(a, b) >= threshold for all b, for certain. If not, it
+// notes the place that failed, so that the next pulls go there.
+func (p *likelihood) proved(s *Search, a int, threshold float64) bool {
+	for b := range s.arms {
+		if b != a && p.z[b] < threshold {
+			return false
+		}
+	}
+	for b := range s.arms {
+		if b == a {
+			continue
+		}
+		above, below := p.sides(s, a, b)
+		proof := proof{above: above, below: below, threshold: threshold}
+		// Outside [lo, hi] one of the two suffices by itself.
+		need := threshold - math.Log(constantShare)
+		lo, hi := s.arms[b].interval.Est-s.d.cfg.Tol, s.arms[a].interval.Est
+		for step := p.sigma; above(lo) < need && step < 1e12*p.sigma; step *= 2 {
+			lo -= step
+		}
+		for step := p.sigma; below(hi) < need && step < 1e12*p.sigma; step *= 2 {
+			hi += step
+		}
+		switch {
+		case above(lo) < need:
+			proof.failed = lo
+		case below(hi) < need:
+			proof.failed = hi
+		case lo >= hi || proof.holds(lo, hi, above(lo), above(hi), below(lo), below(hi), 14):
+			continue
+		}
+		p.at[b] = proof.failed
+		p.z[b] = min(above(proof.failed)+below(proof.failed), math.Nextafter(threshold, 0))
+		return false
+	}
+	return true
+}
+
+// proof shows that above + below >= threshold on an interval. above does not
+// increase and below does not decrease, so on [m1, m2] the sum is at least
+// above(m2) + below(m1). Intervals are halved until they pass or a point fails.
+type proof struct {
+	above, below func(m float64) float64
+	threshold    float64
+	failed       float64 // a point where it did
+}
+
+func (p *proof) holds(lo, hi, aLo, aHi, bLo, bHi float64, depth int) bool {
+	if aHi+bLo >= p.threshold {
+		return true
+	}
+	if depth == 0 || aLo+bLo < p.threshold || aHi+bHi < p.threshold {
+		p.failed = lo
+		if aHi+bHi < aLo+bLo {
+			p.failed = hi
+		}
+		return false
+	}
+	mid := lo + (hi-lo)/2
+	a, b := p.above(mid), p.below(mid)
+	return p.holds(lo, mid, aLo, a, bLo, b, depth-1) && p.holds(mid, hi, a, aHi, b, bHi, depth-1)
+}
