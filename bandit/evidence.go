@@ -44,12 +44,15 @@ type component struct {
 // the evidence when the rewards speak against it.
 const constantShare = 0.2
 
+// mixtureSize is the number of distances in the mixture.
+const mixtureSize = 16
+
 // mixture returns components for distances x = x0 + 2, x0 + 1, x0 + 1/2, ... with
 // x0 = 2 b, below which evidence does not grow. Shares fall as 1/k² so that a gap of
 // any size costs little more than the logarithm of its own logarithm.
 func mixture(bias, eps float64, a Adversary, gaussian bool) []component {
 	var mix []component
-	for k := range 16 {
+	for k := range mixtureSize {
 		x := 2*bias + math.Ldexp(2, -k)
 		c := component{tilt: x, clip: math.Inf(1)}
 		if eps > 0 && gaussian {
@@ -168,15 +171,26 @@ func (e *evidence) score(c *component, m, side float64) float64 {
 
 // log returns the logarithm of the evidence that the mean is above m (side = 1) or
 // below it (side = -1). It is at least ln constantShare.
+//
+// A component that can hardly move with so few rewards stands in with the least
+// that it can be, which only lowers the evidence.
 func (e *evidence) log(mix []component, m, side float64) float64 {
-	total := math.Log(constantShare)
+	var terms [mixtureSize]float64
+	top := math.Log(constantShare)
 	for k := range mix {
-		term := mix[k].weight + e.score(&mix[k], m, side)
-		if hi, lo := max(total, term), min(total, term); hi-lo < 40 {
-			total = hi + math.Log1p(math.Exp(lo-hi))
+		c := &mix[k]
+		if least := -float64(e.n) * (c.clip + c.norm); least > -0.1 {
+			terms[k] = c.weight + least
 		} else {
-			total = hi
+			terms[k] = c.weight + e.score(c, m, side)
+		}
+		top = max(top, terms[k])
+	}
+	sum := math.Exp(math.Log(constantShare) - top)
+	for _, t := range terms[:len(mix)] {
+		if t > top-40 {
+			sum += math.Exp(t - top)
 		}
 	}
-	return total
+	return top + math.Log(sum)
 }
