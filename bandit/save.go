@@ -33,8 +33,10 @@ type savedArm struct {
 
 // savedEvent holds Est, Lo and Hi as bytes: they may be infinite.
 type savedEvent struct {
-	Pulls, Arm, N int
-	Interval      []byte
+	Pulls    int    `json:"pulls"`
+	Arm      int    `json:"arm"`
+	N        int    `json:"n"`
+	Interval []byte `json:"interval"`
 }
 
 const saveFormat = "redoubt bandit search 1"

@@ -34,7 +34,10 @@ type armState struct {
 	interval Interval
 }
 
-type request struct{ Arm, N int }
+type request struct {
+	Arm int `json:"arm"`
+	N   int `json:"n"`
+}
 
 // New checks a configuration and returns a search at its beginning.
 func New(cfg Config) (*Search, error) {

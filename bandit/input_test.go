@@ -1,0 +1,310 @@
+package bandit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/bandit"
+	"github.com/redoubt-ml/redoubt/bandit/env"
+)
+
+func TestBadConfigurations(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	good := bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: bandit.Huber{Sigma: 1}}
+	_, err := bandit.New(good)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		want string
+		edit func(*bandit.Config)
+	}{
+		{"Arms is 0", func(c *bandit.Config) { c.Arms = 0 }},
+		{"Arms is 1", func(c *bandit.Config) { c.Arms = 1 }},
+		{"Arms is -2", func(c *bandit.Config) { c.Arms = -2 }},
+		{"Delta is 0", func(c *bandit.Config) { c.Delta = 0 }},
+		{"Delta is 1", func(c *bandit.Config) { c.Delta = 1 }},
+		{"Delta is NaN", func(c *bandit.Config) { c.Delta = nan }},
+		{"Eps is -0.1", func(c *bandit.Config) { c.Eps = -.1 }},
+		{"Eps is 0.5", func(c *bandit.Config) { c.Eps = .5 }},
+		{"Eps is NaN", func(c *bandit.Config) { c.Eps = nan }},
+		{"unknown adversary", func(c *bandit.Config) { c.Adversary = 7 }},
+		{"unknown mode", func(c *bandit.Config) { c.Mode = -1 }},
+		{"Tol is -1", func(c *bandit.Config) { c.Tol = -1 }},
+		{"Tol is NaN", func(c *bandit.Config) { c.Tol = nan }},
+		{"Tol is +Inf", func(c *bandit.Config) { c.Tol = inf }},
+		{"Eta is 0.9", func(c *bandit.Config) { c.Eta = .9 }},
+		{"Eta is 4.1", func(c *bandit.Config) { c.Eta = 4.1 }},
+		{"Eta is NaN", func(c *bandit.Config) { c.Eta = nan }},
+		{"N0 is -1", func(c *bandit.Config) { c.N0 = -1 }},
+		{"MaxPulls is 29", func(c *bandit.Config) { c.MaxPulls = 29 }},
+		{"MaxPulls is -1", func(c *bandit.Config) { c.MaxPulls = -1 }},
+		{"MaxPulls is", func(c *bandit.Config) { c.MaxPulls = math.MaxInt }},
+		{"MaxPulls is 100, want at least N0 times Arms", func(c *bandit.Config) { c.MaxPulls, c.N0 = 100, math.MaxInt }},
+		{"Top is 3", func(c *bandit.Config) { c.Top = 3 }},
+		{"Top is -1", func(c *bandit.Config) { c.Top = -1 }},
+		{"only GapBased", func(c *bandit.Config) { c.Top, c.Rule = 2, bandit.Elimination{} }},
+		{"needs an Estimator", func(c *bandit.Config) { c.Estimator = nil }},
+		{"want none", func(c *bandit.Config) { c.Rule = bandit.LUCB{} }},
+		{"Huber: Sigma is 0", func(c *bandit.Config) { c.Estimator = bandit.Huber{} }},
+		{"Huber: Sigma is NaN", func(c *bandit.Config) { c.Estimator = bandit.Huber{Sigma: nan} }},
+		{"TrimmedMean: Sigma is +Inf", func(c *bandit.Config) { c.Estimator = bandit.TrimmedMean{Sigma: inf} }},
+		{"GaussianHuber: Sigma is -1", func(c *bandit.Config) { c.Estimator = bandit.GaussianHuber{Sigma: -1} }},
+		{"Median: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Median{} }},
+		{"AltschulerMedian: Sigma", func(c *bandit.Config) { c.Estimator = bandit.AltschulerMedian{} }},
+		{"Mean: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Mean{} }},
+		{"MedianOfMeans: Sigma", func(c *bandit.Config) { c.Estimator = bandit.MedianOfMeans{} }},
+		{"Catoni: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Catoni{} }},
+		{"less than 1/4", func(c *bandit.Config) {
+			c.Estimator, c.Adversary, c.Eps = bandit.TrimmedMean{Sigma: 1}, bandit.Malicious, .25
+		}},
+		{"Likelihood: Mode", func(c *bandit.Config) { c.Rule, c.Mode = bandit.Likelihood{}, bandit.AssumeIdentifiable }},
+		{"Likelihood: Estimator is MED", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.Likelihood{}, bandit.Median{Sigma: 1} }},
+		{"Likelihood: no Estimator", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.Likelihood{}, nil }},
+		{"SuccessiveHalving: MaxPulls", func(c *bandit.Config) { c.Rule = bandit.SuccessiveHalving{} }},
+		{"MedianElimination: Tol", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.MedianElimination{}, nil }},
+		{"MedianElimination: Tol", func(c *bandit.Config) { c.Rule, c.Estimator, c.Tol = bandit.MedianElimination{}, nil, 1e-200 }},
+		{"LUCB: Sigma", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.LUCB{Sigma: -1}, nil }},
+		{"TrackAndStop: Sigma", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.TrackAndStop{}, nil }},
+		{"LilUCB: Beta", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.LilUCB{Beta: -1}, nil }},
+		{"EvenDarElimination: Sigma", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.EvenDarElimination{Sigma: nan}, nil }},
+	} {
+		cfg := good
+		c.edit(&cfg)
+		_, err := bandit.New(cfg)
+		require.ErrorContains(t, err, c.want)
+		require.True(t, strings.HasPrefix(err.Error(), "bandit: "), err.Error())
+		_, err = bandit.Run(ctx, cfg, nil)
+		require.Error(t, err)
+		_, err = bandit.Resume(cfg, strings.NewReader("{}"))
+		require.Error(t, err)
+		_, err = bandit.Replay(cfg, strings.NewReader(""))
+		require.Error(t, err)
+	}
+}
+
+func TestBadObservations(t *testing.T) {
+	ten := make([]float64, 10)
+	with := func(v float64) []float64 {
+		x := make([]float64, 10)
+		x[3] = v
+		return x
+	}
+	for _, c := range []struct {
+		name string
+		est  bandit.Estimator
+		arm  int
+		x    []float64
+		want string
+	}{
+		{"arm not asked for", bandit.Huber{Sigma: 1}, 1, ten, "arm 1, want arm 0"},
+		{"no such arm", bandit.Huber{Sigma: 1}, 3, ten, "arm 3, want 0 to 2"},
+		{"no such arm", bandit.Huber{Sigma: 1}, -1, ten, "arm -1, want 0 to 2"},
+		{"short batch", bandit.Huber{Sigma: 1}, 0, ten[:9], "9 rewards, want 10"},
+		{"empty batch", bandit.Huber{Sigma: 1}, 0, nil, "0 rewards, want 10"},
+		{"NaN", bandit.Huber{Sigma: 1}, 0, with(math.NaN()), "NaN at pull 4 of arm 0"},
+		{"infinite mean", bandit.Mean{Sigma: 1}, 0, with(math.Inf(1)), "reward 4 of 10 is +Inf"},
+		{"overflow", bandit.Mean{Sigma: 1}, 0, []float64{1e308, 1e308, 1e308, 0, 0, 0, 0, 0, 0, 0}, "passes the largest"},
+		{"infinite Catoni", bandit.Catoni{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
+		{"infinite blocks", bandit.MedianOfMeans{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
+	} {
+		s, err := bandit.New(bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: c.est})
+		require.NoError(t, err)
+		before := s.Result()
+		require.ErrorContains(t, s.Observe(c.arm, c.x), c.want, c.name)
+		require.Equal(t, before, s.Result(), "an error leaves the search as it was")
+		arm, n := s.Next()
+		require.Equal(t, 0, arm)
+		require.Equal(t, 10, n)
+		require.NoError(t, s.Observe(arm, ten))
+	}
+}
+
+// Infinite rewards are an adversary's right, and NaN is one with CountNaN.
+func TestInfiniteRewards(t *testing.T) {
+	b := env.I2()
+	for _, e := range []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.GaussianHuber{Sigma: 1},
+		bandit.Median{Sigma: 1}, bandit.AltschulerMedian{Sigma: 1}, bandit.SymmetricMedian{}, bandit.BoundedKL{}} {
+		for _, z := range []float64{math.Inf(1), math.Inf(-1), 1e300, math.NaN()} {
+			in := b.Instance
+			if _, kl := e.(bandit.BoundedKL); kl {
+				in = env.Instance{Arms: []env.Law{env.Bernoulli{P: .9}, env.Bernoulli{P: .2}}}
+			}
+			c := env.Oblivious{Label: "far", Value: func(int, int, *rand.Rand) float64 { return z }}
+			res, err := bandit.Run(ctx, bandit.Config{Arms: len(in.Arms), Delta: .1, Eps: .02, Estimator: e, CountNaN: true}, world(t, in, c, .02, 1).Pull)
+			require.NoError(t, err)
+			require.Equal(t, bandit.Identified, res.Outcome, "%s %v", e.Name(), z)
+			require.Equal(t, 0, res.Arm)
+			_, err = json.Marshal(res)
+			require.NoError(t, err)
+		}
+	}
+	s, err := bandit.New(bandit.Config{Arms: 2, Delta: .1, Estimator: bandit.Mean{Sigma: 1}, CountNaN: true})
+	require.NoError(t, err)
+	x := make([]float64, 10)
+	x[0] = math.NaN()
+	require.Error(t, s.Observe(0, x))
+	require.True(t, math.IsNaN(x[0]), "the caller's rewards are left alone")
+}
+
+func TestBadSaves(t *testing.T) {
+	cfg := bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: bandit.Huber{Sigma: 1}}
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Observe(0, make([]float64, 10)))
+	var file bytes.Buffer
+	require.NoError(t, s.Save(&file))
+	text := file.String()
+	for _, c := range []struct{ from, to, want string }{
+		{text, "", "EOF"},
+		{text, "{", "EOF"},
+		{"search 1", "search 2", "format"},
+		{"eps 0.05", "eps 0.06", "saved with"},
+		{`"pulls":10`, `"pulls":11`, "the arms have 10 pulls, want 11"},
+		{`"n":10`, `"n":9`, "arm 0: 10 rewards, want 9"},
+		{`"j":1`, `"j":2`, "grid index 2"},
+		{`"Started":1`, `"Started":3`, "arm 1 counts as started"},
+		{`{"arm":1,"n":10}`, `{"arm":5,"n":10}`, "open request"},
+		{`{"arm":1,"n":10}`, `{"arm":1,"n":2}`, "open request"},
+		{`"queue":[{"arm":1,"n":10}],`, ``, "no open request"},
+		{`"sample":"AAAA`, `"sample":"`, "saved sample"},
+	} {
+		broken := strings.Replace(text, c.from, c.to, 1)
+		require.NotEqual(t, text, broken, c.from)
+		_, err := bandit.Resume(cfg, strings.NewReader(broken))
+		require.ErrorContains(t, err, c.want, c.from)
+		require.True(t, strings.HasPrefix(err.Error(), "bandit: Resume: "))
+	}
+	other := cfg
+	other.Estimator = bandit.TrimmedMean{Sigma: 1}
+	_, err = bandit.Resume(other, strings.NewReader(text))
+	require.ErrorContains(t, err, "saved with")
+}
+
+// sound checks what must hold of any search.
+func sound(t *testing.T, s *bandit.Search) {
+	t.Helper()
+	res := s.Result()
+	total := 0
+	for i, iv := range res.Intervals {
+		total += res.ArmPulls[i]
+		for _, v := range []float64{iv.Est, iv.Lo, iv.Hi, iv.CoreLo, iv.CoreHi} {
+			if math.IsNaN(v) {
+				t.Fatalf("arm %d has interval %+v", i, iv)
+			}
+		}
+		if iv.Lo > iv.Hi || math.IsInf(iv.Est, 0) {
+			t.Fatalf("arm %d has interval %+v", i, iv)
+		}
+	}
+	if total != res.Pulls || s.Done() != (res.Outcome != bandit.Running) || res.Outcome == bandit.Identified && res.Arm < 0 {
+		t.Fatalf("result %+v", res)
+	}
+	if arm, n := s.Next(); s.Done() != (n == 0) || s.Done() != (arm < 0) {
+		t.Fatalf("done %v, next %d %d", s.Done(), arm, n)
+	}
+}
+
+// Any sequence of calls with any numbers ends in errors or sound states.
+func FuzzObserve(f *testing.F) {
+	f.Add(uint8(0), false, []byte("0123456789abcdef"))
+	f.Add(uint8(3), true, bytes.Repeat([]byte{0x7f, 0xf0, 0, 1}, 40))
+	f.Add(uint8(9), false, bytes.Repeat([]byte{0xff}, 100))
+	estimators := []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.Median{Sigma: 1},
+		bandit.BoundedKL{}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.MedianOfMeans{Sigma: 1}}
+	rules := []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}, bandit.UGapE{}, bandit.Uniform{}}
+	var designs []*bandit.Design
+	for _, e := range estimators {
+		for _, r := range rules {
+			for _, offline := range []bool{false, true} {
+				d, err := bandit.NewDesign(bandit.Config{Arms: 3, Delta: .1, Eps: .1, Estimator: e, Rule: r, MaxPulls: 300, Offline: offline, CountNaN: offline})
+				if err != nil {
+					f.Fatal(err)
+				}
+				designs = append(designs, d)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, obey bool, b []byte) {
+		s := designs[int(which)%len(designs)].New()
+		special := []float64{0, 1, -1, math.Inf(1), math.Inf(-1), math.NaN(), 1e308, -1e308, 1e-308, .5, math.MaxFloat64}
+		for len(b) > 2 && !s.Done() {
+			arm, n := s.Next()
+			if !obey && b[0]%4 == 0 {
+				arm, n = int(int8(b[1])), int(b[0])%20
+			}
+			x := make([]float64, n)
+			for i := range x {
+				v := b[i%len(b)]
+				if x[i] = special[int(v)%len(special)]; v > 128 {
+					x[i] = float64(v) / float64(1+i)
+				}
+			}
+			_ = s.Observe(arm, x)
+			sound(t, s)
+			b = b[1:]
+		}
+	})
+}
+
+// A saved search that was tampered with is rejected, or goes on soundly.
+func FuzzResume(f *testing.F) {
+	cfgs := []bandit.Config{
+		{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.TrimmedMean{Sigma: 1}, MaxPulls: 400},
+		{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.BoundedKL{}, Rule: bandit.Elimination{}, MaxPulls: 400, Offline: true},
+		{Arms: 2, Delta: .1, Rule: bandit.LUCB{}, MaxPulls: 400},
+		{Arms: 3, Delta: .1, Estimator: bandit.Huber{Sigma: 1}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 400},
+		{Arms: 2, Delta: .1, Rule: bandit.MedianElimination{}, Tol: 1, MaxPulls: 4000},
+		{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.Huber{Sigma: 1}, Rule: bandit.Likelihood{}, MaxPulls: 400},
+	}
+	var designs []*bandit.Design
+	for k, cfg := range cfgs {
+		d, err := bandit.NewDesign(cfg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		designs = append(designs, d)
+		s := d.New()
+		for range 4 {
+			var file bytes.Buffer
+			if err := s.Save(&file); err != nil {
+				f.Fatal(err)
+			}
+			f.Add(uint8(k), file.Bytes())
+			if s.Done() {
+				break
+			}
+			arm, n := s.Next()
+			if err := s.Observe(arm, make([]float64, n)); err != nil {
+				f.Fatal(err)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
+		s, err := designs[int(which)%len(designs)].Resume(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		for range 3 {
+			if arm, n := s.Next(); n > 0 && n < 1e5 {
+				_ = s.Observe(arm, make([]float64, n))
+			}
+		}
+		s.Result()
+	})
+}
+
+func FuzzReplay(f *testing.F) {
+	f.Add("0,1,2,3,4,5,6,7,8,9,10\n")
+	f.Add("1,NaN\n\n")
+	d := bandit.Config{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.TrimmedMean{Sigma: 1}, MaxPulls: 200}
+	f.Fuzz(func(t *testing.T, text string) {
+		if res, err := bandit.Replay(d, strings.NewReader(text)); err == nil && res.Pulls > len(text) {
+			t.Fatalf("%d pulls from %d bytes", res.Pulls, len(text))
+		}
+	})
+}
