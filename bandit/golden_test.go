@@ -3,6 +3,8 @@ package bandit_test
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,4 +89,27 @@ func BenchmarkI1(b *testing.B) {
 	for b.Loop() {
 		trials(b, in, env.Shift{Offset: 20}, bandit.Config{Delta: .1, Eps: in.Eps, Estimator: bandit.Huber{Sigma: 1}}, 300, 1)
 	}
+}
+
+// BenchmarkManyArms is the complete contest 650, 7,591 arms, one search each time.
+func BenchmarkManyArms(b *testing.B) {
+	dir := os.Getenv("REDOUBT_DATA")
+	if dir == "" {
+		b.Skip("REDOUBT_DATA is not set")
+	}
+	captions, err := env.LoadCaptions(filepath.Join(dir, "newyorker", "contest650_klucb.csv"))
+	require.NoError(b, err)
+	in, err := env.CaptionInstance("NY650", captions)
+	require.NoError(b, err)
+	b.ReportAllocs()
+	pulls := 0
+	for b.Loop() {
+		w, err := env.New(in, env.Replace{Best: 0, Other: 1}, .02, 1)
+		require.NoError(b, err)
+		res, err := bandit.Run(context.Background(), bandit.Config{Arms: len(in.Arms), Delta: .1, Eps: .02, Estimator: bandit.BoundedKL{}, NoLog: true}, w.Pull)
+		require.NoError(b, err)
+		require.Equal(b, in.Best(), res.Arm)
+		pulls = res.Pulls
+	}
+	b.ReportMetric(float64(pulls), "pulls")
 }
