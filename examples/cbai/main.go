@@ -1,0 +1,37 @@
+// Cbai finds the best arm while an adversary replaces some of the rewards. It
+// compares estimators, rules and stopping modes on five synthetic instances, on
+// the kinase inhibitors of PKIS2 and on New Yorker caption contests, with an
+// independent program's figures beside its own.
+//
+//	go run ./examples/cbai                  # synthetic instances
+//	go run ./examples/cbai -data DIR        # and the two data sets in DIR
+//	go run ./examples/cbai -out DIR         # plots in DIR/report.html
+package main
+
+import (
+	"context"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+)
+
+func main() { program().Main() }
+
+func program() example.Program {
+	return example.Program{
+		Name: "cbai",
+		About: "Finds the best arm under contaminated rewards, by robust and by classical rules,\n" +
+			"and compares pulls and errors with reference figures and bounds.",
+		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
+			e, err := newExperiment(env)
+			if err != nil {
+				return example.Result{}, err
+			}
+			err = e.run(ctx)
+			res := e.result()
+			if err == nil && env.Out != "" {
+				res.Page, err = e.page(ctx)
+			}
+			return res, err
+		},
+	}
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/redoubt-ml/redoubt/bandit"
+	"github.com/redoubt-ml/redoubt/bandit/env"
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/internal/report"
+)
+
+// groups in the order of their tables.
+var groups = []struct{ name, title string }{
+	{groupReference, "Pulls beside the reference program's (z: distance in standard deviations of the difference)"},
+	{groupRobust, "Malicious adversary with its own radius; gaps too small to see at the end"},
+	{groupNaive, "The same rule with a plain mean, or with Eps taken for 0"},
+	{groupClassical, "Other rules on I1, clean (A0) and under attack (A1)"},
+	{groupRatio, "Stopping by a likelihood ratio (GLR) and by intervals, on the same rewards"},
+}
+
+func (e *experiment) result() example.Result {
+	return example.Result{Figures: e.out, Tables: e.tables(), Notes: e.notes()}
+}
+
+func (e *experiment) tables() []*report.Table {
+	var all []*report.Table
+	for _, g := range groups {
+		t := report.NewTable(g.title,
+			report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Right("delta"), report.Left("mode"),
+			report.Left("estimator"), report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("sd"),
+			report.Right("reference"), report.Right("z"), report.Right("wrong"), report.Right("no answer"), report.Right("lower bound"))
+		for _, c := range e.out.Cells {
+			if c.group != g.name {
+				continue
+			}
+			rule := c.Rule
+			if c.Eta == 1 {
+				rule += " every pull"
+			}
+			t.AddRow(c.Instance, c.Adversary, number(c.Eps), number(c.Delta), c.Mode, c.Estimator, rule, strconv.Itoa(c.Trials),
+				fmt.Sprintf("%.0f", c.MeanPulls), fmt.Sprintf("%.0f", c.SD), optional("%.0f", c.ReferencePulls), optional("%+.1f", c.Z),
+				report.Percent(c.Error), report.Percent(c.Unfinished), optional("%.1f", c.LowerBound))
+		}
+		if t.Len() > 0 {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+func optional(format string, v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf(format, *v)
+}
+
+func (e *experiment) notes() []string {
+	c := &e.out.Claims
+	notes := []string{fmt.Sprintf("Data: %s; seed %d.", e.out.Data, e.out.Seed)}
+	say := func(format string, values ...*float64) {
+		args := make([]any, len(values))
+		for i, v := range values {
+			if v == nil {
+				return
+			}
+			args[i] = *v
+		}
+		notes = append(notes, fmt.Sprintf(format, args...))
+	}
+	notes = append(notes, fmt.Sprintf("Traces without randomness that agree to the last pull: %d of %d.", e.out.Traces.Exact, e.out.Traces.Of))
+	say("Largest distance of a cell from its reference: %.1f standard deviations.", c.WorstZ)
+	say("Wrong answers of the robust mean-based rules, largest share: %.4f. Plain means under attack, smallest share wrong or unfinished: %.2f.", c.RobustError, c.PlainFailure)
+	say("HM with the gap rule needs this many times fewer pulls than median elimination on I1: %.2f certified, %.2f assuming that arms can be told apart.", c.SavingCert, c.SavingAssume)
+	say("And on PKIS2, at least %.2f.", c.SavingPKIS2)
+	say("HM on I1 takes %.0f more pulls for each power of ten in delta, a straight line with R² = %.4f.", c.PerDecade, c.DecadeR2)
+	say("The likelihood ratio needs %.2f times fewer pulls than intervals for Gaussian arms on I1, %.2f for sub-Gaussian ones; largest share of wrong answers %.4f.", c.RatioHG, c.RatioHM, c.RatioError)
+	say("Share of runs within the upper bound on pulls: %.2f.", c.UpperBoundKept)
+	say("300 searches on I1 took %.2f s on one core.", c.I1Seconds)
+	say("One search among 7,591 captions took %.1f s.", c.ManyArmSeconds)
+	return append(notes, fmt.Sprintf("Everything took %s.", report.Seconds(e.out.Second)))
+}
+
+// page draws how pulls grow and how intervals close.
+func (e *experiment) page(ctx context.Context) (*report.Page, error) {
+	p := report.NewPage("The best arm under contaminated rewards")
+	for _, n := range e.notes() {
+		p.Text(n)
+	}
+	p.Heading("What confidence costs")
+	if err := addChart(p, e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
+		return nil, err
+	}
+	p.Heading("What contamination costs")
+	if err := addChart(p, e.epsChart("I1", []string{"TM", "HM", "HG", "ALT"}), "Pulls of the gap rule on I1, certified, and the lower bound for any method on Gaussian arms. TM and HM cannot certify a gap of 1 at 10 %: the bias that outliers may cause is then more than a quarter of it."); err != nil {
+		return nil, err
+	}
+	if _, ok := e.instances["NY650-100"]; ok {
+		if err := addChart(p, e.epsChart("NY650-100", []string{"KLB"}), "Pulls among the best 100 captions of contest 650. The gap cannot be seen from 3.9 % on."); err != nil {
+			return nil, err
+		}
+	}
+	p.Heading("How the intervals close")
+	for _, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}} {
+		c, err := e.intervalChart(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if err := addChart(p, c, fmt.Sprintf("Intervals of the five arms of I2 in one run of %s with HM. An arm that is no longer pulled keeps its interval.", r.Name())); err != nil {
+			return nil, err
+		}
+	}
+	p.Heading("All cells")
+	for _, t := range e.tables() {
+		p.Table(t)
+	}
+	return p, nil
+}
+
+func addChart(p *report.Page, c plot.LineChart, caption string) error {
+	svg, err := c.SVG()
+	if err != nil {
+		return err
+	}
+	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
+	return nil
+}
+
+// add appends a cell to a series with a band of one standard deviation.
+func add(s *plot.Series, x float64, c *cell) {
+	if c == nil {
+		return
+	}
+	s.X, s.Y = append(s.X, x), append(s.Y, c.MeanPulls)
+	s.Lo, s.Hi = append(s.Lo, max(1, c.MeanPulls-c.SD)), append(s.Hi, c.MeanPulls+c.SD)
+}
+
+func (e *experiment) deltaChart() plot.LineChart {
+	chart := plot.LineChart{X: "delta", Y: "pulls", LogX: true}
+	for _, est := range []string{"ALT", "TM", "HM", "HG"} {
+		s := plot.Series{Name: est, Points: true}
+		for _, delta := range deltas {
+			add(&s, delta, e.reference("I1", est, bandit.GapBased{}.Name(), cert, .05, delta))
+		}
+		chart.Series = append(chart.Series, s)
+	}
+	return chart
+}
+
+func (e *experiment) epsChart(name string, estimators []string) plot.LineChart {
+	chart := plot.LineChart{X: "eps", Y: "pulls", LogY: true}
+	grid := []float64{0, 1e-4, .01, .02, .03, .05, .10}
+	for _, est := range estimators {
+		s := plot.Series{Name: est, Points: true}
+		for _, eps := range grid {
+			add(&s, eps, e.reference(name, est, bandit.GapBased{}.Name(), cert, eps, .1))
+		}
+		chart.Series = append(chart.Series, s)
+	}
+	if in := e.instances[name]; in.gaussian {
+		s := plot.Series{Name: "lower bound", Dashed: true}
+		for eps := 0.0; eps < .11; eps += .005 {
+			if low := bandit.LowerBound(in.Means(), in.Sigma, eps, .1); !math.IsInf(low, 1) {
+				s.X, s.Y = append(s.X, eps), append(s.Y, low)
+			}
+		}
+		chart.Series = append(chart.Series, s)
+	}
+	return chart
+}
+
+// intervalChart runs one search and draws every arm's interval as it was after
+// each batch of pulls.
+func (e *experiment) intervalChart(ctx context.Context, rule bandit.Rule) (plot.LineChart, error) {
+	in := e.instances["I2"]
+	w, err := env.New(in.Instance, in.attacks["A1"], in.Eps, e.seed("I2"))
+	if err != nil {
+		return plot.LineChart{}, err
+	}
+	res, err := bandit.Run(ctx, bandit.Config{Arms: len(in.Arms), Delta: .1, Eps: in.Eps, Estimator: bandit.Huber{Sigma: in.Sigma}, Rule: rule}, w.Pull)
+	if err != nil {
+		return plot.LineChart{}, err
+	}
+	chart := plot.LineChart{X: "pulls of all arms", Y: "mean", LogX: true}
+	for arm, mu := range in.Means() {
+		s := plot.Series{Name: fmt.Sprintf("arm %d, mean %g", arm, mu)}
+		point := func(pulls int, ev bandit.Event) {
+			s.X, s.Y = append(s.X, float64(pulls)), append(s.Y, ev.Est)
+			s.Lo, s.Hi = append(s.Lo, ev.Lo), append(s.Hi, ev.Hi)
+		}
+		var last bandit.Event
+		for _, ev := range res.Log {
+			if ev.Arm != arm || math.IsInf(ev.Hi, 1) {
+				continue
+			}
+			if last.N > 0 {
+				point(ev.Pulls-1, last)
+			}
+			point(ev.Pulls, ev)
+			last = ev
+		}
+		if last.N == 0 {
+			continue
+		}
+		point(res.Pulls, last)
+		chart.Series = append(chart.Series, s)
+	}
+	return chart, nil
+}
