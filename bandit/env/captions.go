@@ -27,7 +27,7 @@ const captionHeader = "arm,unfunny,somewhat_funny,funny,count"
 
 // ReadCaptions reads vote counts of a caption contest: the header
 // arm,unfunny,somewhat_funny,funny,count and one line for each caption, whose count
-// is the sum of the three. Captions keep their order. Votes are at most 1e9 each.
+// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and numbers of arms at most 1e9.
 func ReadCaptions(r io.Reader) ([]Caption, error) {
 	in := newRows("captions", r)
 	header, err := in.next()
@@ -54,8 +54,8 @@ func ReadCaptions(r io.Reader) ([]Caption, error) {
 			if x[k], err = strconv.Atoi(field); err != nil {
 				return nil, in.errorf("%s is %.40q, want a whole number", header[k], field)
 			}
-			if x[k] < 0 || x[k] > 4e9 || k > 0 && k < 4 && x[k] > 1e9 {
-				return nil, in.errorf("%s is %d, want 0 to 1e9", header[k], x[k])
+			if limit := []int{1e9, 1e8, 1e8, 1e8, 3e8}[k]; x[k] < 0 || x[k] > limit {
+				return nil, in.errorf("%s is %d, want 0 to %d", header[k], x[k], limit)
 			}
 		}
 		c := Caption{x[0], x[1], x[2], x[3]}

@@ -43,7 +43,7 @@ func (e *experiment) tables() []*report.Table {
 			}
 			t.AddRow(c.Instance, c.Adversary, number(c.Eps), number(c.Delta), c.Mode, c.Estimator, rule, strconv.Itoa(c.Trials),
 				fmt.Sprintf("%.0f", c.MeanPulls), fmt.Sprintf("%.0f", c.SD), optional("%.0f", c.ReferencePulls), optional("%+.1f", c.Z),
-				report.Percent(c.Error), report.Percent(c.Unfinished), optional("%.1f", c.LowerBound))
+				fmt.Sprintf("%.2f %%", 100*c.Error), fmt.Sprintf("%.2f %%", 100*c.Unfinished), optional("%.1f", c.LowerBound))
 		}
 		if t.Len() > 0 {
 			all = append(all, t)
@@ -148,9 +148,17 @@ func (e *experiment) deltaChart() plot.LineChart {
 		for _, delta := range deltas {
 			add(&s, delta, e.reference("I1", est, bandit.GapBased{}.Name(), cert, .05, delta))
 		}
-		chart.Series = append(chart.Series, s)
+		chart.Series = appendFilled(chart.Series, s)
 	}
 	return chart
+}
+
+// appendFilled leaves out a series without points.
+func appendFilled(all []plot.Series, s plot.Series) []plot.Series {
+	if len(s.X) == 0 {
+		return all
+	}
+	return append(all, s)
 }
 
 func (e *experiment) epsChart(name string, estimators []string) plot.LineChart {
@@ -161,7 +169,7 @@ func (e *experiment) epsChart(name string, estimators []string) plot.LineChart {
 		for _, eps := range grid {
 			add(&s, eps, e.reference(name, est, bandit.GapBased{}.Name(), cert, eps, .1))
 		}
-		chart.Series = append(chart.Series, s)
+		chart.Series = appendFilled(chart.Series, s)
 	}
 	if in := e.instances[name]; in.gaussian {
 		s := plot.Series{Name: "lower bound", Dashed: true}
@@ -205,11 +213,10 @@ func (e *experiment) intervalChart(ctx context.Context, rule bandit.Rule) (plot.
 			point(ev.Pulls, ev)
 			last = ev
 		}
-		if last.N == 0 {
-			continue
+		if last.N > 0 {
+			point(res.Pulls, last)
 		}
-		point(res.Pulls, last)
-		chart.Series = append(chart.Series, s)
+		chart.Series = appendFilled(chart.Series, s)
 	}
 	return chart, nil
 }

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+)
+
+// short returns the experiment with the plans that keep, a few trials each.
+func short(t *testing.T, data string, trials int, keep func(p *plan) bool) *experiment {
+	t.Helper()
+	e, err := newExperiment(&example.Env{Data: data, Seed: 3, Scale: example.Small})
+	require.NoError(t, err)
+	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool { return !keep(&p) })
+	for k := range e.plans {
+		e.plans[k].trials = trials
+	}
+	return e
+}
+
+func TestExperimentSumsUpItsCells(t *testing.T) {
+	e := short(t, "", 20, func(p *plan) bool {
+		return p.instance == "I1" && p.eps == .05 && p.eta == 1.1 && p.adversary == "A1" && p.estimator != "TM" && p.estimator != "MED" && p.estimator != "SYM"
+	})
+	require.NoError(t, e.run(context.Background()))
+	c := e.out.Claims
+	require.Equal(t, traces{14, 14}, e.out.Traces)
+	require.Less(t, *c.WorstZ, 4.5)
+	require.Less(t, *c.RobustError, .1)
+	require.GreaterOrEqual(t, *c.PlainFailure, .8)
+	require.Greater(t, *c.SavingCert, 2.2)
+	require.Greater(t, *c.SavingAssume, 4.0)
+	require.Greater(t, *c.RatioHG, 1.5)
+	require.Greater(t, *c.RatioHM, 1.5)
+	require.Greater(t, *c.DecadeR2, .97)
+	require.InDelta(t, 1600, *c.PerDecade, 400)
+	require.Equal(t, 1.0, *c.UpperBoundKept)
+
+	page, err := e.page(context.Background())
+	require.NoError(t, err)
+	html, err := page.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(html), `class="drawing"`)
+
+	text, err := json.Marshal(e.result().Figures)
+	require.NoError(t, err)
+	var got struct {
+		Cells   []map[string]any
+		Seconds float64
+	}
+	require.NoError(t, json.Unmarshal(text, &got))
+	require.Len(t, got.Cells, len(e.plans))
+	for _, key := range []string{"instance", "estimator", "rule", "mode", "adversary", "eps", "delta", "trials", "mean_pulls", "sd", "error", "lower_bound"} {
+		require.Contains(t, got.Cells[0], key)
+	}
+	require.Positive(t, got.Seconds)
+}
+
+// The figures depend on the seed alone, not on the number of threads.
+func TestThreadsDoNotMatter(t *testing.T) {
+	run := func(oneCore bool) cell {
+		e := short(t, "", 12, func(p *plan) bool { return p.instance == "I2" && p.estimator == "HM" && p.mode == cert })
+		e.plans[0].oneCore = oneCore
+		c, err := e.plans[0].run(context.Background(), e.instances["I2"], e.seed("I2"))
+		require.NoError(t, err)
+		c.Seconds = 0
+		return c
+	}
+	require.Equal(t, run(true), run(false))
+}
+
+func TestEveryPlanIsSound(t *testing.T) {
+	data := os.Getenv("REDOUBT_DATA")
+	e := short(t, data, 1, func(*plan) bool { return true })
+	for k := range e.plans {
+		_, err := e.plans[k].design(e.instances[e.plans[k].instance])
+		require.NoError(t, err, "%+v", e.plans[k])
+	}
+	if data == "" {
+		return
+	}
+	require.Equal(t, "synthetic, PKIS2, New Yorker", e.out.Data)
+	e = short(t, data, 2, func(p *plan) bool {
+		return p.group == groupReference && (p.instance == "PK-WNK1" && p.estimator == "HM" || p.instance == "NY509")
+	})
+	for k := range e.plans {
+		p := &e.plans[k]
+		c, err := p.run(context.Background(), e.instances[p.instance], e.seed(p.instance))
+		require.NoError(t, err)
+		require.Zero(t, c.Error+c.Unfinished)
+		require.Less(t, math.Abs(*c.Z), 4.5, "%+v", c)
+	}
+}
+
+func TestInterruptedExperimentKeepsItsCells(t *testing.T) {
+	e := short(t, "", 1, func(p *plan) bool { return p.instance == "I3" })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, e.run(ctx), context.Canceled)
+	require.NotNil(t, e.out.Cells)
+
+	var out, errs bytes.Buffer
+	require.Equal(t, 130, program().Execute(ctx, []string{"-json", "-data="}, &out, &errs))
+	require.True(t, json.Valid(out.Bytes()))
+	require.Contains(t, errs.String(), "interrupted")
+}
