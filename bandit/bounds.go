@@ -15,6 +15,9 @@ import (
 // Delta_i = mu_1 - mu_i for i > 1 and Delta_1 = Delta_2. It is +Inf if some gap
 // cannot be seen, that is, is at most 2 GaussianBias.
 //
+// A malicious adversary can do all that an oblivious one can, so the bound holds
+// against it too.
+//
 // Moving arm i past the best arm changes the answer, so the evidence N_i KL
 // between what the two worlds show must reach kl(delta, 1-delta) (transportation
 // lemma; Kaufmann, Cappé and Garivier, JMLR 2016), and the adversary may show the

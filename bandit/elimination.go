@@ -87,7 +87,7 @@ func (p *rounds) next(s *Search) {
 		return
 	}
 	if s.futile(l, u) {
-		s.finish(NotIdentifiable, p.contendersAmong(s))
+		s.finish(NotIdentifiable, s.contenders())
 		return
 	}
 	for _, i := range p.Active {
@@ -122,13 +122,8 @@ func (p *rounds) leaders(s *Search) (l, u int) {
 	return l, u
 }
 
-// contendersAmong returns the active arms that are not ruled out.
-func (p *rounds) contendersAmong(s *Search) []int {
-	var set []int
-	for _, i := range s.contenders() {
-		if _, active := slices.BinarySearch(p.Active, i); active {
-			set = append(set, i)
-		}
-	}
-	return set
+// remains says whether an arm has not been dropped.
+func (p *rounds) remains(arm int) bool {
+	_, active := slices.BinarySearch(p.Active, arm)
+	return active
 }

@@ -11,16 +11,17 @@ import (
 // reaches 1/alpha with probability at most alpha, whatever the sampling and stopping.
 // A product over pulls of
 //
-//	g(X - m) = exp(clip(l (X-m) - l²/2, -a, a)) / N,  N >= sup E g N,
+//	g(X - m) = exp(clip(l (X-m) - l²/2, -a, a)) / N
 //
-// is one. Under an oblivious or prescient adversary each factor is at most
+// is one if N is at least what contamination can make of the expectation of the
+// exponential. Under an oblivious or prescient adversary each factor is at most
 // (1-D) g(Y-m) + D e^a/N with independent (Y, D) whatever the adversary knows, and
-// under a malicious one mass eps moves from e^-a to e^a:
+// under a malicious one mass eps moves from no less than e^-a to e^a:
 //
 //	N = (1-eps) E + eps e^a   or   N = E + eps (e^a - e^-a),
 //
-// with E a bound on E exp(clip(l (Y-m) - l²/2, -a, a)). g increases, so E at mean m
-// covers all smaller means.
+// with E a bound on the expectation of exp(clip(l (Y-m) - l²/2, -a, a)) for clean Y of
+// mean m. The exponential increases, so E covers all smaller means.
 //
 // For Gaussian rewards and a = ln c of the least favourable pair at distance l, g is
 // its likelihood ratio and N = 1: the evidence grows at KL_eps(l) if the mean is
@@ -86,7 +87,7 @@ func growth(c component, x, eps float64) float64 {
 	if math.IsInf(c.clip, 1) {
 		return c.tilt*x - c.tilt*c.tilt/2 - c.norm
 	}
-	// Z = l (Y-m) - l²/2 is N(mu, l²); E clip(Z, -a, a) = a + E min(Z, a)... by parts.
+	// Z = l (Y-m) - l²/2 is N(mu, l²), and clip(Z, -a, a) = -a + (Z+a)+ - (Z-a)+.
 	mu, l := c.tilt*x-c.tilt*c.tilt/2, c.tilt
 	above := func(t float64) float64 { // E (Z - t)+
 		u := (t - mu) / l

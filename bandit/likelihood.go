@@ -124,7 +124,8 @@ func (p *likelihood) next(s *Search) {
 			p.at[b], p.z[b] = p.weakest(s, leader, b)
 		}
 	}
-	if p.proved(s, leader, math.Log(float64(len(s.arms)-1)/s.d.cfg.Delta)) {
+	doubtful := p.disproved(s, leader, math.Log(float64(len(s.arms)-1)/s.d.cfg.Delta))
+	if doubtful < 0 {
 		s.finish(Identified, []int{leader})
 		return
 	}
@@ -147,6 +148,9 @@ func (p *likelihood) next(s *Search) {
 	before := s.arms[pull].n
 	s.askGrid(pull)
 	p.Owed += due * float64(s.d.setting.Grid.Size(s.arms[pull].j+1)-before)
+	// What the search for the weakest point missed is looked for again, so that a
+	// resumed search goes the same way.
+	p.z[doubtful] = math.NaN()
 }
 
 // widest returns the challenger by upper end.
@@ -203,12 +207,12 @@ func (p *likelihood) sides(s *Search, a, b int) (above, below func(m float64) fl
 		func(m float64) float64 { return p.arms[b].log(p.mix, m+tol, -1) }
 }
 
-// proved says whether Z(a, b) >= threshold for all b, for certain. If not, it
-// notes the place that failed, so that the next pulls go there.
-func (p *likelihood) proved(s *Search, a int, threshold float64) bool {
+// disproved returns -1 if Z(a, b) >= threshold for all b, for certain, and otherwise an
+// arm for which it is not, whose weakest point it notes so that pulls go there.
+func (p *likelihood) disproved(s *Search, a int, threshold float64) int {
 	for b := range s.arms {
 		if b != a && p.z[b] < threshold {
-			return false
+			return b
 		}
 	}
 	for b := range s.arms {
@@ -217,28 +221,14 @@ func (p *likelihood) proved(s *Search, a int, threshold float64) bool {
 		}
 		above, below := p.sides(s, a, b)
 		proof := proof{above: above, below: below, threshold: threshold}
-		// Outside [lo, hi] one of the two suffices by itself.
-		need := threshold - math.Log(constantShare)
-		lo, hi := s.arms[b].interval.Est-s.d.cfg.Tol, s.arms[a].interval.Est
-		for step := p.sigma; above(lo) < need && step < 1e12*p.sigma; step *= 2 {
-			lo -= step
-		}
-		for step := p.sigma; below(hi) < need && step < 1e12*p.sigma; step *= 2 {
-			hi += step
-		}
-		switch {
-		case above(lo) < need:
-			proof.failed = lo
-		case below(hi) < need:
-			proof.failed = hi
-		case lo >= hi || proof.holds(lo, hi, above(lo), above(hi), below(lo), below(hi), 14):
+		if proof.everywhere(s.arms[b].interval.Est-s.d.cfg.Tol, s.arms[a].interval.Est, p.sigma) {
 			continue
 		}
 		p.at[b] = proof.failed
 		p.z[b] = min(above(proof.failed)+below(proof.failed), math.Nextafter(threshold, 0))
-		return false
+		return b
 	}
-	return true
+	return -1
 }
 
 // proof shows that above + below >= threshold on an interval. above does not
@@ -248,6 +238,27 @@ type proof struct {
 	above, below func(m float64) float64
 	threshold    float64
 	failed       float64 // a point where it did
+}
+
+// everywhere extends the interval until outside it one of the two suffices by itself,
+// with the other no less than ln constantShare.
+func (p *proof) everywhere(lo, hi, step float64) bool {
+	need := p.threshold - math.Log(constantShare)
+	for s := step; p.above(lo) < need && s < 1e12*step; s *= 2 {
+		lo -= s
+	}
+	for s := step; p.below(hi) < need && s < 1e12*step; s *= 2 {
+		hi += s
+	}
+	switch {
+	case p.above(lo) < need:
+		p.failed = lo
+		return false
+	case p.below(hi) < need:
+		p.failed = hi
+		return false
+	}
+	return lo >= hi || p.holds(lo, hi, p.above(lo), p.above(hi), p.below(lo), p.below(hi), 14)
 }
 
 func (p *proof) holds(lo, hi, aLo, aHi, bLo, bHi float64, depth int) bool {

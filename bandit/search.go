@@ -236,17 +236,18 @@ func (s *Search) finish(o Outcome, set []int) {
 	s.queue, s.served = nil, 0
 }
 
-// contenders returns the arms whose upper end reaches the highest lower end (the
-// Top highest, if several arms are sought).
+// contenders returns the arms that the rule has not dropped and whose upper end
+// reaches the highest lower end (the Top highest, if several arms are sought).
 func (s *Search) contenders() []int {
 	lows := make([]float64, len(s.arms))
 	for i := range s.arms {
 		lows[i], _, _ = s.ends(i)
 	}
 	bar := nthLargest(lows, s.d.cfg.Top)
+	dropping, drops := s.policy.(interface{ remains(arm int) bool })
 	var set []int
 	for i := range s.arms {
-		if _, hi, _ := s.ends(i); hi >= bar {
+		if _, hi, _ := s.ends(i); hi >= bar && (!drops || dropping.remains(i)) {
 			set = append(set, i)
 		}
 	}
