@@ -482,6 +482,30 @@ func TestLikelihoodStop(t *testing.T) {
 	require.LessOrEqual(t, got.wrong, int(.3*20*float64(n)))
 }
 
+// An arm whose first rewards mislead is not forgotten while two others, equal to
+// each other, keep the likelihood ratio from ending.
+func TestLikelihoodComesBackToAnArm(t *testing.T) {
+	in := env.Instance{Arms: []env.Law{env.Gaussian{Mu: 1, Sigma: 1}, env.Gaussian{Mu: 0, Sigma: 1}, env.Gaussian{Mu: 0, Sigma: 1}}}
+	for seed := range uint64(5) {
+		w := world(t, in, env.None{}, 0, seed)
+		first := true
+		res, err := bandit.Run(ctx, bandit.Config{Arms: 3, Delta: .1, Eps: .02, Estimator: bandit.GaussianHuber{Sigma: 1}, Rule: bandit.Likelihood{}, MaxPulls: 3000},
+			func(ctx context.Context, arm int, x []float64) error {
+				err := w.Pull(ctx, arm, x)
+				if arm == 0 && first {
+					first = false
+					for i := range x {
+						x[i] -= 1.3
+					}
+				}
+				return err
+			})
+		require.NoError(t, err)
+		require.Equal(t, bandit.Identified, res.Outcome)
+		require.Equal(t, 0, res.Arm)
+	}
+}
+
 func TestCancellationAndPullErrors(t *testing.T) {
 	b := env.I1()
 	s, err := bandit.New(hm(b))

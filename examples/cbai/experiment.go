@@ -106,7 +106,7 @@ func (e *experiment) plan() {
 			naive: true, maxPulls: budget, trials: b.trials})
 	}
 	for _, eps := range []float64{.02, .05, .10} {
-		add(plan{group: groupNaive, instance: "NY509", adversary: "A1", estimator: "KLB", rule: bandit.GapBased{}, eps: eps, naive: true, maxPulls: budget, trials: 50})
+		add(plan{group: groupNaive, instance: "NY509", adversary: "A1", estimator: "KLB", rule: bandit.GapBased{}, eps: eps, naive: true, maxPulls: 10 * budget, trials: 50})
 	}
 	for _, adversary := range []string{"A0", "A1"} {
 		eps := 0.0
