@@ -626,6 +626,17 @@ func TestHeavyTailedMeans(t *testing.T) {
 		require.LessOrEqual(t, bad, 3, e.Name())
 		require.Equal(t, reps, carried, "%s is carried away by a share of outliers", e.Name())
 	}
+	// Three blocks, of means 2, 200 and 5; seven values in three blocks of 2, 2 and 3.
+	require.Equal(t, 5.0, medianOfMeans([]float64{1, 2, 3, 100, 200, 300, 4, 5, 6}, .3, 1))
+	require.Equal(t, 6.0, medianOfMeans([]float64{1, 3, 50, 60, 5, 6, 7}, .3, 1))
+	x := []float64{-1, 0, 4, 5}
+	root := catoniRoot(x, 1, 2)
+	alpha := math.Sqrt(2/(4*(1+2/(4-2.0)))) / 2
+	sum := 0.0
+	for _, v := range x {
+		sum += catoniPsi(alpha * (v - root))
+	}
+	require.InDelta(t, 0, sum, 1e-12)
 	require.InDelta(t, math.Log(1+2+2), catoniPsi(2), 1e-12)
 	require.InDelta(t, 2*math.Log(1e150)-math.Ln2, catoniPsi(1e150), 1e-9)
 	require.False(t, math.IsInf(catoniPsi(1e300), 0))
