@@ -53,12 +53,12 @@ type cell struct {
 	Seconds    float64  `json:"seconds"`
 
 	ReferencePulls *float64 `json:"reference_pulls,omitempty"`
+	ReferenceError *float64 `json:"reference_error,omitempty"`
 	ReferenceSD    *float64 `json:"reference_sd,omitempty"`
 	// Z is the distance from the reference in standard deviations of the difference.
 	Z *float64 `json:"z,omitempty"`
 
 	group string
-	want  float64 // share of wrong answers of the reference
 }
 
 // design checks the learner's side of a plan.
@@ -121,17 +121,19 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 	if c.Estimator == "" {
 		c.Estimator = "mean"
 	}
+	wrong, unfinished := 0, 0
 	for k := range p.trials {
 		if errs[k] != nil {
 			return cell{}, errs[k]
 		}
 		switch {
 		case outcomes[k] != bandit.Identified:
-			c.Unfinished += 1 / float64(p.trials)
+			unfinished++
 		case !right[k]:
-			c.Error += 1 / float64(p.trials)
+			wrong++
 		}
 	}
+	c.Error, c.Unfinished = float64(wrong)/float64(p.trials), float64(unfinished)/float64(p.trials)
 	c.MeanPulls = stat.Mean(pulls, nil)
 	if p.trials > 1 {
 		c.SD = stat.StdDev(pulls, nil)
@@ -151,7 +153,7 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 // compare sets the cell beside its reference. Where the reference has no
 // deviation the cell's own stands in.
 func (c *cell) compare(ref *reference) {
-	c.ReferencePulls, c.want = &ref.mean, ref.errors
+	c.ReferencePulls, c.ReferenceError = &ref.mean, &ref.errors
 	sd := c.SD
 	if ref.sd > 0 {
 		sd, c.ReferenceSD = ref.sd, &ref.sd

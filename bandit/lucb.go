@@ -1,0 +1,102 @@
+package bandit
+
+import (
+	"fmt"
+	"math"
+)
+
+// LUCB pulls the leader and its strongest challenger, once each, until
+// U_u - L_l < Tol, with the radius
+//
+//	Sigma sqrt(2 ln(1.25 K t⁴/Delta)/n)
+//
+// after n pulls in round t; for rewards in [0, 1] that is sqrt(ln(...)/(2n)).
+//
+// Kalyanakrishnan, Tewari, Auer and Stone, ICML 2012 (LUCB1).
+type LUCB struct {
+	Sigma float64 // sub-Gaussian scale; zero: 1/2, rewards in [0, 1]
+	classic
+}
+
+var _ Rule = LUCB{}
+
+// Name implements Rule.
+func (LUCB) Name() string { return "LUCB" }
+
+func (r LUCB) check(*Config) error { return checkScale("LUCB", r.Sigma) }
+
+func (r LUCB) start(d *Design) policy {
+	k := 1.25 * float64(d.cfg.Arms) / d.cfg.Delta
+	return &lucbPolicy{bounds: func(s *Search, arm, round int) Interval {
+		level := math.Log(k) + 4*math.Log(float64(round))
+		return symmetric(s.mean(arm), scale(r.Sigma)*math.Sqrt(2*level/float64(s.arms[arm].n)), 0)
+	}}
+}
+
+// KLLUCB is LUCB with the intervals of the binary relative entropy, for rewards in
+// [0, 1] (others are clipped): { q : n kl(phat, q) <= beta }. beta is
+// ln((1 + ln t)/Delta) after t pulls in all, the choice of practice; or, with Union,
+// the provable ln(2 K π² n²/(6 Delta)).
+//
+// Kaufmann and Kalyanakrishnan, COLT 2013.
+type KLLUCB struct {
+	Union bool
+}
+
+var _ Rule = KLLUCB{}
+
+// Name implements Rule.
+func (KLLUCB) Name() string { return "KL-LUCB" }
+
+func (KLLUCB) check(*Config) error { return nil }
+
+func (KLLUCB) family(s Setting) (Family, error) {
+	s.Eps = 0
+	return BoundedKL{}.Prepare(s)
+}
+
+func (r KLLUCB) start(d *Design) policy {
+	return &lucbPolicy{bounds: func(s *Search, arm, _ int) Interval {
+		n := s.arms[arm].n
+		beta := math.Log((1 + math.Log(float64(s.pulls))) / d.cfg.Delta)
+		if r.Union {
+			beta = d.setting.level(n, 2)
+		}
+		p := s.arms[arm].sample.(*boundedSample).mean()
+		lo, hi := klLower(p, beta/float64(n)), klUpper(p, beta/float64(n))
+		half := (hi - lo) / 2
+		return Interval{Est: p, Lo: lo, Hi: hi, CoreLo: lo, CoreHi: hi, Radius: half, Core: half}
+	}}
+}
+
+// lucbPolicy pulls leader and challenger in every round.
+type lucbPolicy struct {
+	Round  int
+	bounds func(s *Search, arm, round int) Interval
+}
+
+func (p *lucbPolicy) observed(*Search, int) {}
+
+func (p *lucbPolicy) restore(*Search) error {
+	if p.Round < 0 {
+		return fmt.Errorf("round %d, want at least 0", p.Round)
+	}
+	return nil
+}
+
+func (p *lucbPolicy) next(s *Search) {
+	if firstUnpulled(s) {
+		return
+	}
+	p.Round++
+	for i := range s.arms {
+		s.arms[i].interval = p.bounds(s, i, p.Round)
+	}
+	l, u, by := overlap(s)
+	if by < s.d.cfg.Tol {
+		s.finish(Identified, []int{l})
+		return
+	}
+	s.ask(l, 1)
+	s.ask(u, 1)
+}

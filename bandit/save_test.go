@@ -1,0 +1,116 @@
+package bandit_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/bandit"
+	"github.com/redoubt-ml/redoubt/bandit/env"
+)
+
+// A search that is saved and resumed at every step ends exactly as one that is
+// not, for every rule and estimator; and the same seed gives the same log.
+func TestSaveAndResume(t *testing.T) {
+	for name, cfg := range everyRule() {
+		t.Run(name, func(t *testing.T) {
+			cfg.MaxPulls = 3000
+			if _, halving := cfg.Rule.(bandit.SuccessiveHalving); !halving {
+				cfg.MaxPulls = 6000
+			}
+			in := instanceFor(cfg)
+			want, err := bandit.Run(ctx, cfg, world(t, in, env.Shift{Offset: 20}, .05, 5).Pull)
+			require.NoError(t, err)
+			again, err := bandit.Run(ctx, cfg, world(t, in, env.Shift{Offset: 20}, .05, 5).Pull)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(want), fmt.Sprint(again))
+
+			w := world(t, in, env.Shift{Offset: 20}, .05, 5)
+			s, err := bandit.New(cfg)
+			require.NoError(t, err)
+			steps := 0
+			for !s.Done() {
+				if steps++; steps < 40 || steps%97 == 0 {
+					var file bytes.Buffer
+					require.NoError(t, s.Save(&file))
+					s, err = bandit.Resume(cfg, &file)
+					require.NoError(t, err)
+				}
+				arm, n := s.Next()
+				x := make([]float64, n)
+				require.NoError(t, w.Pull(ctx, arm, x))
+				require.NoError(t, s.Observe(arm, x))
+			}
+			require.Equal(t, fmt.Sprint(want), fmt.Sprint(s.Result()))
+			var file bytes.Buffer
+			require.NoError(t, s.Save(&file))
+			s, err = bandit.Resume(cfg, &file)
+			require.NoError(t, err)
+			require.True(t, s.Done())
+			require.Equal(t, fmt.Sprint(want), fmt.Sprint(s.Result()))
+		})
+	}
+}
+
+func TestRecordAndReplay(t *testing.T) {
+	b := env.I2()
+	cfg := hm(b)
+	var record bytes.Buffer
+	want, err := bandit.Run(ctx, cfg, bandit.Record(&record, world(t, b.Instance, env.Shift{Offset: 20}, b.Eps, 3).Pull))
+	require.NoError(t, err)
+	text := record.String()
+	got, err := bandit.Replay(cfg, strings.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	// A record that stops early leaves a search that is running.
+	lines := strings.SplitAfter(text, "\n")
+	got, err = bandit.Replay(cfg, strings.NewReader(strings.Join(lines[:10], "")))
+	require.NoError(t, err)
+	require.Equal(t, bandit.Running, got.Outcome)
+
+	for _, c := range []struct{ text, want string }{
+		{"x,1\n", `line 1: arm is "x"`},
+		{"0,a,1,1,1,1,1,1,1,1,1\n", `line 1: reward 1 of arm 0 is "a"`},
+		{"1" + lines[0][1:], "line 1: bandit: Observe: arm 1, want arm 0"},
+		{lines[0] + lines[1] + lines[2] + "0,1\n", "line 4: bandit: Observe: arm"},
+		{"0,1\n", "line 1: bandit: Observe: arm 0 has 1 rewards, want 10"},
+		{"0,NaN,1,1,1,1,1,1,1,1,1\n", "line 1: bandit: Observe: reward NaN at pull 1 of arm 0"},
+	} {
+		_, err := bandit.Replay(cfg, strings.NewReader(c.text))
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+// Logged rewards in any order give the search that asking for them would have.
+func TestOffline(t *testing.T) {
+	b := env.I2()
+	cfg := hm(b)
+	want, err := bandit.Run(ctx, cfg, world(t, b.Instance, env.Shift{Offset: 20}, b.Eps, 3).Pull)
+	require.NoError(t, err)
+	cfg.Offline = true
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	w := world(t, b.Instance, env.Shift{Offset: 20}, b.Eps, 3)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for !s.Done() {
+		arm, x := rng.IntN(len(b.Arms)), make([]float64, 1+rng.IntN(40))
+		require.NoError(t, w.Pull(ctx, arm, x))
+		require.NoError(t, s.Observe(arm, x))
+		if rng.IntN(4) == 0 && !s.Done() {
+			var file bytes.Buffer
+			require.NoError(t, s.Save(&file))
+			s, err = bandit.Resume(cfg, &file)
+			require.NoError(t, err)
+		}
+		if arm, n := s.Next(); !s.Done() {
+			require.Positive(t, n, "arm %d", arm)
+		}
+	}
+	require.Equal(t, want, s.Result())
+	require.Error(t, s.Observe(0, []float64{1}))
+}
