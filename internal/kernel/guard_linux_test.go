@@ -104,6 +104,10 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 				BatchNormBackward(z, x, y, u, v, w)
 				if n < 200 {
 					Transpose2D(z, x, rows, n)
+					SplitRows(g.floats(rows*((n+31)/32*32)), rows*32, 32, x, n, rows, n)
+					SplitRows(g.floats(rows*((n+15)/16*16)), rows*16, 16, x, n, rows, n)
+					PackRows(z, x, n, rows, n)
+					PackCols(z, x, n, rows, n)
 					idx := make([]int32, n)
 					MaxPool(u, idx, x, Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: 1, SW: 1, OH: 1, OW: 1})
 				}

@@ -783,3 +783,15 @@ func maxWindowAVX2(y *float32, idx *int32, x *float32, rows int, cols int, chann
 
 //go:noescape
 func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)
+
+//go:noescape
+func splitRows64(dst *float32, step int, src *float32, lds int, rows int, panels int)
+
+//go:noescape
+func splitRows128(dst *float32, step int, src *float32, lds int, rows int, panels int)
+
+//go:noescape
+func narrowRows8(dst *float32, ldd int, src *float32, step int, inner int, stride int, outer int)
+
+//go:noescape
+func narrowRows16(dst *float32, ldd int, src *float32, step int, inner int, stride int, outer int)
