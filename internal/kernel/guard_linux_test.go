@@ -108,6 +108,8 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 					SplitRows(g.floats(rows*((n+15)/16*16)), rows*16, 16, x, n, rows, n)
 					PackRows(z, x, n, rows, n)
 					PackCols(z, x, n, rows, n)
+					PackGrid(g.floats(rows*n), x, n, 1, n, rows, n)
+					PackGrid(g.floats(PackSize(rows, n)), x, n, rows, 0, 1, n)
 					idx := make([]int32, n)
 					MaxPool(u, idx, x, Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: 1, SW: 1, OH: 1, OW: 1})
 				}
