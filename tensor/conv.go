@@ -76,6 +76,9 @@ func conv2D(t *Tape, x, filter, bias *Tensor, c convolution) *Tensor {
 	} else {
 		convOn[float64](y, x, filter, bias, c)
 	}
+	if !t.records() {
+		return y
+	}
 	return t.record(node{op: opConv, aux: c}, y, x, filter, bias)
 }
 
@@ -114,6 +117,9 @@ func convImages(dy, filter *Tensor, g conv.Geometry) *Tensor {
 	} else {
 		conv.BackwardData(dx.f64, dy.f64, filter.f64, g)
 	}
+	if !t.records() {
+		return dx
+	}
 	return t.record(node{op: opConvImages, aux: g}, dx, dy, filter)
 }
 
@@ -135,6 +141,9 @@ func convFilters(x, dy *Tensor, g conv.Geometry) *Tensor {
 		conv.BackwardFilter(dw.f32, x.f32, dy.f32, g)
 	} else {
 		conv.BackwardFilter(dw.f64, x.f64, dy.f64, g)
+	}
+	if !t.records() {
+		return dw
 	}
 	return t.record(node{op: opConvFilters, aux: g}, dw, x, dy)
 }

@@ -16,6 +16,8 @@ type Tape struct {
 	live     []*storage // memory handed out since the last Reset
 	indices  [][]int32
 
+	spare []*storage // taken back, to be handed out again
+
 	pool32   mem.Pool[float32]
 	pool64   mem.Pool[float64]
 	poolInts mem.Pool[int32]
@@ -87,7 +89,14 @@ func (t *Tape) Reset() {
 	t.operands = t.operands[:0]
 }
 
+// free takes memory back. Tensors that still refer to it are stale from now on.
 func (t *Tape) free(st *storage) {
+	if st.spare {
+		return
+	}
+	st.spare = true
+	st.life++
+	t.spare = append(t.spare, st)
 	if st.f32 != nil {
 		t.pool32.Put(st.f32)
 		st.f32 = nil
@@ -105,8 +114,8 @@ func newOn(t *Tape, dtype DType, s shape) *Tensor {
 		return newHeap(dtype, s)
 	}
 	n := s.size()
-	st := &storage{owner: t, fresh: t.quiet}
-	x := &Tensor{shape: s, dtype: dtype, node: -1, tape: t, st: st}
+	st := t.newStorage()
+	x := &Tensor{shape: s, dtype: dtype, node: -1, tape: t, st: st, life: st.life}
 	if dtype == Float32 {
 		st.f32 = t.pool32.Get(n)
 		x.f32 = st.f32
@@ -120,6 +129,18 @@ func newOn(t *Tape, dtype DType, s shape) *Tensor {
 		t.live = append(t.live, st)
 	}
 	return x
+}
+
+func (t *Tape) newStorage() *storage {
+	n := len(t.spare)
+	if n == 0 {
+		return &storage{owner: t, fresh: t.quiet}
+	}
+	st := t.spare[n-1]
+	t.spare[n-1] = nil
+	t.spare = t.spare[:n-1]
+	st.fresh, st.spare, st.refs = t.quiet, false, 0
+	return st
 }
 
 func zerosOn(t *Tape, dtype DType, s shape) *Tensor {
@@ -162,10 +183,14 @@ func operandsOf(op string, xs ...*Tensor) *Tape {
 	return tape
 }
 
+// records says whether operations on t are recorded now. An operation whose
+// description costs an allocation asks before it makes one.
+func (t *Tape) records() bool { return t != nil && !t.quiet }
+
 // record makes out the result of an operation on the tape if an operand is
 // differentiable, and returns out. Nil operands are allowed.
 func (t *Tape) record(n node, out *Tensor, in ...*Tensor) *Tensor {
-	if t == nil || t.quiet {
+	if !t.records() {
 		return out
 	}
 	tracked := false

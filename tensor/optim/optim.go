@@ -26,10 +26,22 @@ func check(op string, params, grads []*tensor.Tensor) {
 		panic(fmt.Sprintf("optim: %s: %d parameters and %d gradients", op, len(params), len(grads)))
 	}
 	for i, w := range params {
-		if fmt.Sprint(w.Shape()) != fmt.Sprint(grads[i].Shape()) || w.DType() != grads[i].DType() {
+		if !sameShape(w, grads[i]) || w.DType() != grads[i].DType() {
 			panic(fmt.Sprintf("optim: %s: parameter %d is %v%v, its gradient %v%v", op, i, w.DType(), w.Shape(), grads[i].DType(), grads[i].Shape()))
 		}
 	}
+}
+
+func sameShape(a, b *tensor.Tensor) bool {
+	if a.Rank() != b.Rank() {
+		return false
+	}
+	for i := range a.Rank() {
+		if a.Dim(i) != b.Dim(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // zerosLike returns zero tensors of the parameters' shapes.

@@ -27,23 +27,24 @@ func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 		o.velocity = zerosLike(params)
 	}
 	for i, w := range params {
-		v := tensor.Zeros(w.DType(), 0)
-		if o.Momentum != 0 {
-			v = o.velocity[i]
-		}
 		if w.DType() == tensor.Float32 {
-			sgdOn(w.Float32s(), v.Float32s(), grads[i].Float32s(), lr, o)
+			var v []float32
+			if o.Momentum != 0 {
+				v = o.velocity[i].Float32s()
+			}
+			sgdOn(w.Float32s(), v, grads[i].Float32s(), lr, o)
 		} else {
-			sgdOn(w.Float64s(), v.Float64s(), grads[i].Float64s(), lr, o)
+			var v []float64
+			if o.Momentum != 0 {
+				v = o.velocity[i].Float64s()
+			}
+			sgdOn(w.Float64s(), v, grads[i].Float64s(), lr, o)
 		}
 		w.Touch()
 	}
 }
 
 func sgdOn[T kernel.Float](w, v, g []T, lr float64, o *SGD) {
-	if o.Momentum == 0 {
-		v = nil
-	}
 	kernel.SGD(w, v, g, T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov)
 }
 
