@@ -61,11 +61,13 @@ func outputShape(g conv.Geometry) shape { return shapeOf(g.N, g.OH, g.OW, g.K) }
 // Conv2D returns act(x * filter + bias): the cross-correlation, as in all
 // machine-learning libraries, of images x [N, H, W, C] with filters
 // [R, S, C, K] and bias [K] (nil for none). The result is [N, OH, OW, K] with
-// OH = (H + Top + Bottom - R)/StrideH + 1, rounded down.
+// OH = (H + Top + Bottom - R)/StrideH + 1, rounded down. See Tape.DirectConv for
+// its rounding errors.
 func Conv2D(x, filter, bias *Tensor, win Window, act Activation) *Tensor {
 	t := operandsOf("Conv2D", x, filter, bias)
 	g := convGeometry("Conv2D", x.shape, filter.shape, win)
 	checkBias("Conv2D", bias, g.K)
+	g.Winograd = t != nil && !t.DirectConv && x.dtype == Float32
 	return conv2D(t, x, filter, bias, convolution{g, act})
 }
 

@@ -11,6 +11,16 @@ import (
 // The zero Tape is ready to use. A Tape belongs to one goroutine; tensors on no
 // tape may be read by many.
 type Tape struct {
+	// DirectConv keeps convolutions of this tape's tensors, and their
+	// gradients, from running as Winograd's F(4x4, 3x3). That algorithm serves
+	// float32 convolutions of 3x3 filters at stride 1 with at least 64
+	// channels on both sides, a multiple of 32, on maps of 8x8 and more: it is
+	// about twice as fast, and its relative rounding errors are four to six
+	// times as large, a few parts in a million. Set it where errors must be as
+	// small as float32 allows, as in certified bounds. Tensors on no tape and
+	// float64 are always convolved directly.
+	DirectConv bool
+
 	nodes    []node
 	operands []*Tensor  // the operand lists of all nodes, end to end
 	live     []*storage // memory handed out since the last Reset

@@ -67,9 +67,9 @@ var layers = []layer{
 }
 
 // ours is a pass of the layer: F, BD or BW.
-func (l layer) ours(pass string) side {
+func (l layer) ours(pass string, winograd bool) side {
 	return inProcess(func() func() {
-		g := conv.Geometry{N: l.n, H: l.h, W: l.h, C: l.c, K: l.k, R: l.r, S: l.r,
+		g := conv.Geometry{Winograd: winograd, N: l.n, H: l.h, W: l.h, C: l.c, K: l.k, R: l.r, S: l.r,
 			StrideH: l.stride, StrideW: l.stride, PadT: l.pad, PadL: l.pad, PadB: l.pad, PadR: l.pad}
 		if err := g.Complete(); err != nil {
 			panic(err)
@@ -166,7 +166,7 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 			all = append(all, row{name: "conv " + pass, peer: "oneDNN direct", threads: threads, higher: true, must: 1, aim: 1.1,
 				items: func() (its []item) {
 					for _, l := range layers {
-						its = append(its, item{l.String(), l.ours(pass), p.dnn.side(l.setup(pass, threads))})
+						its = append(its, item{l.String(), l.ours(pass, false), p.dnn.side(l.setup(pass, threads))})
 					}
 					return its
 				}})
@@ -176,7 +176,7 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 				for _, l := range layers {
 					if l.r == 3 && l.stride == 1 && l.c >= 64 && l.h >= 8 {
 						for _, pass := range []string{"F", "BD", "BW"} {
-							its = append(its, item{l.String() + " " + pass, l.ours(pass), p.dnn.side(l.setup(pass, threads))})
+							its = append(its, item{l.String() + " " + pass, l.ours(pass, true), p.dnn.side(l.setup(pass, threads))})
 						}
 					}
 				}

@@ -121,3 +121,13 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 		}
 	})
 }
+
+func TestTransformsTouchNothingElse(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		g := newGuarded(t, 3)
+		for _, w := range allTransforms {
+			to, from := w.Sizes()
+			w.Apply(g.floats(to*to*32), to*32, 32, g.floats(from*from*32), from*32, 32, g.floats(TransformScratch), 32)
+		}
+	})
+}
