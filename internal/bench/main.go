@@ -86,7 +86,12 @@ func main() {
 	node := flag.String("node", "node", "Node.js that runs ONNX Runtime if Python has none")
 	modules := flag.String("modules", os.Getenv("NODE_PATH"), "node_modules folder with onnxruntime-node")
 	profile := flag.String("profile", "", "write a CPU profile of each network's training step to this folder and stop")
+	clock := flag.String("clock", "wall", "wall, or cpu: compare CPU times, of rows on one thread only, when other programs take the processor away")
 	flag.Parse()
+	if *clock != "wall" && *clock != "cpu" {
+		log.Fatalf("-clock is %q, want wall or cpu", *clock)
+	}
+	os.Setenv(clockVariable, *clock)
 	pattern, err := regexp.Compile(*only)
 	if err != nil {
 		log.Fatal(err)
@@ -115,7 +120,7 @@ func main() {
 	all, impossible := rows(p)
 	var results []result
 	for _, r := range all {
-		if !pattern.MatchString(r.name) && !pattern.MatchString(r.peer) {
+		if !pattern.MatchString(r.name) && !pattern.MatchString(r.peer) || *clock == "cpu" && r.threads > 1 && r.value == nil {
 			continue
 		}
 		res := r.blank()
@@ -148,8 +153,8 @@ func main() {
 
 func heading(w io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Fprintf(w, "%s, %s/%s %v, %d threads, load %s\n\n", time.Now().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH,
-		cpu.Active(), runtime.GOMAXPROCS(0), strings.TrimSpace(string(load)))
+	fmt.Fprintf(w, "%s, %s/%s %v, %d threads, %s clock, load %s\n\n", time.Now().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH,
+		cpu.Active(), runtime.GOMAXPROCS(0), os.Getenv(clockVariable), strings.TrimSpace(string(load)))
 	fmt.Fprintf(w, "%-44s %-14s %2s %9s %9s %9s  %-7s %8s %8s\n", "what", "peer", "T", "ratio", "min", "max", "better", "must", "aim")
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -117,7 +118,8 @@ func (m *meter) item(res *result, r *row, it item) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if calm = m.calm(r.threads) && calm; !calm {
+		// CPU time does not run while another program has the processor.
+		if calm = m.calm(r.threads) && calm; !calm && os.Getenv(clockVariable) != "cpu" {
 			res.disturbed++
 			if attempt < 2*m.rounds {
 				continue
