@@ -68,12 +68,13 @@ func (w workload) training(n int) func() {
 	}
 }
 
-// pgd is an attack of ten steps on every image.
+// pgd is an attack of ten steps on every image, all in one batch as the peer has
+// them.
 func (w workload) pgd(n int) func() {
 	rng := rand.New(rand.NewPCG(1, 1))
 	model := nn.Classifier{Net: w.build(rng)}
 	x, y := w.batch(rng, n)
-	a := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 10}
+	a := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 10, BatchSize: n}
 	return func() {
 		if _, err := a.Perturb(context.Background(), model, x, y); err != nil {
 			panic(err)

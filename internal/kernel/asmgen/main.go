@@ -32,5 +32,6 @@ func files() []*file {
 		all = append(all, tiles(v, stubs), elementwise(v, stubs), updates(v, stubs),
 			reductions(v, stubs), rows(v, stubs), pools(v, stubs), winograd(v, stubs))
 	}
-	return append(append(all, transposes(stubs)), stubs.files()...)
+	all = append(append(all, transposes(stubs)), stubs.files()...)
+	return append(all, neonTiles()...)
 }
