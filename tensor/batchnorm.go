@@ -41,23 +41,28 @@ func BatchNorm(x, gamma, beta *Tensor, eps float64, act Activation) (y, mean, va
 	}
 	mean, variance = meanVar(t, x)
 	n := normalisation{eps: eps, act: act, mean: mean, inv: newOn(t, x.dtype, shapeOf(c))}
-	scale, shift := newOn(t, x.dtype, shapeOf(c)), newOn(t, x.dtype, shapeOf(c))
+	y = newOn(t, x.dtype, x.shape)
 	if x.dtype == Float32 {
-		normalisers(scale.f32, shift.f32, n.inv.f32, gamma.f32, beta.f32, mean.f32, variance.f32, eps)
+		normalise(y.f32, x.f32, n.inv.f32, gamma.f32, beta.f32, mean.f32, variance.f32, eps, act)
 	} else {
-		normalisers(scale.f64, shift.f64, n.inv.f64, gamma.f64, beta.f64, mean.f64, variance.f64, eps)
+		normalise(y.f64, x.f64, n.inv.f64, gamma.f64, beta.f64, mean.f64, variance.f64, eps, act)
 	}
-	y = scaleShift(t, x, scale, shift, act)
 	return t.record(node{op: opBatchNorm, aux: n}, y, x, gamma, beta), mean, variance
 }
 
-// normalisers works out the channel-wise affine map that normalisation is.
-func normalisers[T kernel.Float](scale, shift, inv, gamma, beta, mean, variance []T, eps float64) {
+// normalise works out inv and the channel-wise affine map that normalisation is,
+// and applies it.
+func normalise[T kernel.Float](y, x, inv, gamma, beta, mean, variance []T, eps float64, act Activation) {
+	c := len(inv)
+	work := scratch[T]().Borrow(2 * c)
+	defer scratch[T]().Return(work)
+	scale, shift := work.Data[:c], work.Data[c:]
 	for j := range inv {
 		inv[j] = T(1 / math.Sqrt(float64(variance[j])+eps))
 		scale[j] = gamma[j] * inv[j]
 		shift[j] = beta[j] - scale[j]*mean[j]
 	}
+	scaleShiftOn(y, x, scale, shift, act)
 }
 
 // meanVar returns the mean and the biased variance of each channel.
@@ -80,7 +85,9 @@ func meanVarOn[T kernel.Float](mean, variance, x []T, c int) {
 		kernel.MeanVar(mean, variance, x, c)
 		return
 	}
-	means, vars := make([]T, blocks*c), make([]T, blocks*c)
+	work := scratch[T]().Borrow(2 * blocks * c)
+	defer scratch[T]().Return(work)
+	means, vars := work.Data[:blocks*c], work.Data[blocks*c:]
 	par.For(blocks, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			end := min(rows, (b+1)*block)
@@ -148,8 +155,10 @@ func normSums[T kernel.Float](sumG, sumGX, g, x, mean []T) {
 		kernel.SumsForBatchNorm(sumG, sumGX, g, x, mean)
 		return
 	}
-	partial := make([]T, 2*blocks*c)
-	pg, pgx := partial[:blocks*c], partial[blocks*c:]
+	work := scratch[T]().Borrow(2 * blocks * c)
+	defer scratch[T]().Return(work)
+	clear(work.Data)
+	pg, pgx := work.Data[:blocks*c], work.Data[blocks*c:]
 	par.For(blocks, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			end := min(rows, (b+1)*block)
@@ -168,8 +177,9 @@ func normSums[T kernel.Float](sumG, sumGX, g, x, mean []T) {
 func normBackward[T kernel.Float](dx, g, x, gamma, mean, inv, sumG, sumGX []T) {
 	c := len(mean)
 	m := T(len(x) / c)
-	coef := make([]T, 3*c)
-	a, b, d := coef[:c], coef[c:2*c], coef[2*c:]
+	work := scratch[T]().Borrow(3 * c)
+	defer scratch[T]().Return(work)
+	a, b, d := work.Data[:c], work.Data[c:2*c], work.Data[2*c:]
 	for j := range c {
 		a[j] = gamma[j] * inv[j]
 		b[j] = -a[j] * inv[j] * inv[j] * sumGX[j] / m

@@ -172,7 +172,10 @@ func sumRows[T kernel.Float](out, v []T) {
 		kernel.SumRows(out, v)
 		return
 	}
-	partial := make([]T, blocks*c)
+	work := scratch[T]().Borrow(blocks * c)
+	defer scratch[T]().Return(work)
+	partial := work.Data
+	clear(partial)
 	par.For(blocks, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			end := min(rows, (b+1)*block)
@@ -189,7 +192,9 @@ func parallelSum[T kernel.Float](n int, part func(lo, hi int) T) T {
 	if blocks <= 1 {
 		return part(0, n)
 	}
-	sums := make([]T, blocks)
+	work := scratch[T]().Borrow(blocks)
+	defer scratch[T]().Return(work)
+	sums := work.Data
 	par.For(blocks, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			sums[b] = part(b*sumBlock, min(n, (b+1)*sumBlock))

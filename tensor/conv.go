@@ -61,12 +61,14 @@ func outputShape(g conv.Geometry) shape { return shapeOf(g.N, g.OH, g.OW, g.K) }
 // Conv2D returns act(x * filter + bias): the cross-correlation, as in all
 // machine-learning libraries, of images x [N, H, W, C] with filters
 // [R, S, C, K] and bias [K] (nil for none). The result is [N, OH, OW, K] with
-// OH = (H + Top + Bottom - R)/StrideH + 1, rounded down.
+// OH = (H + Top + Bottom - R)/StrideH + 1, rounded down. See Tape.DirectConv for
+// its rounding errors.
 func Conv2D(x, filter, bias *Tensor, win Window, act Activation) *Tensor {
 	act.check("Conv2D")
 	t := operandsOf("Conv2D", x, filter, bias)
 	g := convGeometry("Conv2D", x.shape, filter.shape, win)
 	checkBias("Conv2D", bias, g.K)
+	g.Winograd = t != nil && !t.DirectConv && x.dtype == Float32
 	return conv2D(t, x, filter, bias, convolution{g, act})
 }
 
@@ -76,6 +78,9 @@ func conv2D(t *Tape, x, filter, bias *Tensor, c convolution) *Tensor {
 		convOn[float32](y, x, filter, bias, c)
 	} else {
 		convOn[float64](y, x, filter, bias, c)
+	}
+	if !t.records() {
+		return y
 	}
 	return t.record(node{op: opConv, aux: c}, y, x, filter, bias)
 }
@@ -115,6 +120,9 @@ func convImages(dy, filter *Tensor, g conv.Geometry) *Tensor {
 	} else {
 		conv.BackwardData(dx.f64, dy.f64, filter.f64, g)
 	}
+	if !t.records() {
+		return dx
+	}
 	return t.record(node{op: opConvImages, aux: g}, dx, dy, filter)
 }
 
@@ -136,6 +144,9 @@ func convFilters(x, dy *Tensor, g conv.Geometry) *Tensor {
 		conv.BackwardFilter(dw.f32, x.f32, dy.f32, g)
 	} else {
 		conv.BackwardFilter(dw.f64, x.f64, dy.f64, g)
+	}
+	if !t.records() {
+		return dw
 	}
 	return t.record(node{op: opConvFilters, aux: g}, dw, x, dy)
 }

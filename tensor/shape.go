@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -16,18 +17,19 @@ type shape struct {
 	n int8
 }
 
+// The messages print copies, so that callers can build dims on the stack.
 func makeShape(op string, dims []int) shape {
 	if len(dims) > MaxRank {
-		panic(fmt.Sprintf("tensor: %s: shape %v has %d axes, want at most %d", op, dims, len(dims), MaxRank))
+		panic(fmt.Sprintf("tensor: %s: shape %v has %d axes, want at most %d", op, slices.Clone(dims), len(dims), MaxRank))
 	}
 	s := shape{n: int8(len(dims))}
 	size := 1
 	for i, v := range dims {
 		if v < 0 || v > math.MaxInt32 {
-			panic(fmt.Sprintf("tensor: %s: shape %v has extent %d on axis %d, want 0 to %d", op, dims, v, i, math.MaxInt32))
+			panic(fmt.Sprintf("tensor: %s: shape %v has extent %d on axis %d, want 0 to %d", op, slices.Clone(dims), v, i, math.MaxInt32))
 		}
 		if v > 0 && size > math.MaxInt/v {
-			panic(fmt.Sprintf("tensor: %s: shape %v has too many elements", op, dims))
+			panic(fmt.Sprintf("tensor: %s: shape %v has too many elements", op, slices.Clone(dims)))
 		}
 		s.d[i] = int32(v)
 		size *= v

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/par"
 )
 
 // Everything that picks elements by index (max-pooling, maxima along an axis,
@@ -213,26 +214,34 @@ func MaxAbs(x *Tensor) float64 {
 		}
 		return math.Inf(1)
 	case x.dtype == Float32:
-		return float64(kernel.MaxAbs(x.f32))
+		return parallelMaxAbs(x.f32)
 	}
-	return kernel.MaxAbs(x.f64)
+	return parallelMaxAbs(x.f64)
 }
 
 // AllFinite says whether no element of x is NaN or infinite.
 func AllFinite(x *Tensor) bool {
 	x.check("AllFinite")
-	// A product with 0 is 0 for a finite number and NaN for others.
+	// The largest magnitude is NaN if any element is.
 	if x.dtype == Float32 {
-		for _, v := range x.f32 {
-			if v*0 != 0 {
-				return false
-			}
-		}
+		return parallelMaxAbs(x.f32) <= math.MaxFloat32
 	}
-	for _, v := range x.f64 {
-		if v*0 != 0 {
-			return false
-		}
+	return parallelMaxAbs(x.f64) <= math.MaxFloat64
+}
+
+// parallelMaxAbs is kernel.MaxAbs on all threads.
+func parallelMaxAbs[T kernel.Float](x []T) float64 {
+	blocks := (len(x) + sumBlock - 1) / sumBlock
+	if blocks <= 1 {
+		return float64(kernel.MaxAbs(x))
 	}
-	return true
+	work := scratch[T]().Borrow(blocks)
+	defer scratch[T]().Return(work)
+	largest := work.Data
+	par.For(blocks, 1, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			largest[b] = kernel.MaxAbs(x[b*sumBlock : min(len(x), (b+1)*sumBlock)])
+		}
+	})
+	return float64(kernel.MaxAbs(largest))
 }

@@ -11,10 +11,22 @@ import (
 // The zero Tape is ready to use. A Tape belongs to one goroutine; tensors on no
 // tape may be read by many.
 type Tape struct {
+	// DirectConv keeps convolutions of this tape's tensors, and their
+	// gradients, from running as Winograd's F(4x4, 3x3). That algorithm serves
+	// float32 convolutions of 3x3 filters at stride 1 with at least 64
+	// channels on both sides, a multiple of 32, on maps of 8x8 and more: it is
+	// about twice as fast, and its relative rounding errors are four to six
+	// times as large, a few parts in a million. Set it where errors must be as
+	// small as float32 allows, as in certified bounds. Tensors on no tape and
+	// float64 are always convolved directly.
+	DirectConv bool
+
 	nodes    []node
 	operands []*Tensor  // the operand lists of all nodes, end to end
 	live     []*storage // memory handed out since the last Reset
 	indices  [][]int32
+
+	spare []*storage // taken back, to be handed out again
 
 	pool32   mem.Pool[float32]
 	pool64   mem.Pool[float64]
@@ -90,7 +102,14 @@ func (t *Tape) Reset() {
 	t.operands = t.operands[:0]
 }
 
+// free takes memory back. Tensors that still refer to it are stale from now on.
 func (t *Tape) free(st *storage) {
+	if st.spare {
+		return
+	}
+	st.spare = true
+	st.life++
+	t.spare = append(t.spare, st)
 	if st.f32 != nil {
 		t.pool32.Put(st.f32)
 		st.f32 = nil
@@ -108,8 +127,8 @@ func newOn(t *Tape, dtype DType, s shape) *Tensor {
 		return newHeap(dtype, s)
 	}
 	n := s.size()
-	st := &storage{owner: t, fresh: t.quiet}
-	x := &Tensor{shape: s, dtype: dtype, node: -1, tape: t, st: st}
+	st := t.newStorage()
+	x := &Tensor{shape: s, dtype: dtype, node: -1, tape: t, st: st, life: st.life}
 	if dtype == Float32 {
 		st.f32 = t.pool32.Get(n)
 		x.f32 = st.f32
@@ -123,6 +142,18 @@ func newOn(t *Tape, dtype DType, s shape) *Tensor {
 		t.live = append(t.live, st)
 	}
 	return x
+}
+
+func (t *Tape) newStorage() *storage {
+	n := len(t.spare)
+	if n == 0 {
+		return &storage{owner: t, fresh: t.quiet}
+	}
+	st := t.spare[n-1]
+	t.spare[n-1] = nil
+	t.spare = t.spare[:n-1]
+	st.fresh, st.spare, st.refs = t.quiet, false, 0
+	return st
 }
 
 func zerosOn(t *Tape, dtype DType, s shape) *Tensor {
@@ -166,10 +197,14 @@ func operandsOf(op string, xs ...*Tensor) *Tape {
 	return tape
 }
 
+// records says whether operations on t are recorded now. An operation whose
+// description costs an allocation asks before it makes one.
+func (t *Tape) records() bool { return t != nil && !t.quiet }
+
 // record makes out the result of an operation on the tape if an operand is
 // differentiable, and returns out. Nil operands are allowed.
 func (t *Tape) record(n node, out *Tensor, in ...*Tensor) *Tensor {
-	if t == nil || t.quiet {
+	if !t.records() {
 		return out
 	}
 	tracked := false

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -37,6 +38,10 @@ type storage struct {
 	// reused as soon as no slot does.
 	refs  int32
 	fresh bool
+	// life counts how often a tape has taken the memory back. A tensor whose
+	// own count differs belongs to the past.
+	life  uint16
+	spare bool // waits on the tape to be handed out again
 	// owner is the tape whose pool the memory goes back to, nil for memory
 	// that the garbage collector owns.
 	owner *Tape
@@ -55,6 +60,7 @@ type storage struct {
 type Tensor struct {
 	shape shape
 	dtype DType
+	life  uint16 // of the storage when the tensor was made
 	node  int32  // index of the tape's record of this tensor, -1 for none
 	reset uint32 // of the tape when the record was made
 	tape  *Tape
@@ -164,10 +170,13 @@ func (t *Tensor) Touch() { t.st.version.Add(1) }
 
 // check panics when t's tape has taken its memory back.
 func (t *Tensor) check(op string) {
-	if t.st.owner != nil && t.st.f32 == nil && t.st.f64 == nil && t.shape.size() > 0 {
+	if t.stale() {
 		panic("tensor: " + op + ": tensor of shape " + t.shape.String() + " used after Tape.Reset")
 	}
 }
+
+// stale says whether t's tape has taken its memory back.
+func (t *Tensor) stale() bool { return t.life != t.st.life }
 
 // At returns the element at the given index, one number for each axis.
 func (t *Tensor) At(index ...int) float64 {
@@ -192,13 +201,15 @@ func (t *Tensor) Set(v float64, index ...int) {
 }
 
 func (t *Tensor) offset(op string, index []int) int {
+	// The messages print copies, so that the callers' arguments stay on the
+	// stack.
 	if len(index) != t.shape.rank() {
-		panic(fmt.Sprintf("tensor: %s: index %v for shape %v", op, index, t.shape))
+		panic(fmt.Sprintf("tensor: %s: index %v for shape %v", op, slices.Clone(index), t.shape))
 	}
 	off := 0
 	for i, v := range index {
 		if v < 0 || v >= t.shape.dim(i) {
-			panic(fmt.Sprintf("tensor: %s: index %v out of shape %v", op, index, t.shape))
+			panic(fmt.Sprintf("tensor: %s: index %v out of shape %v", op, slices.Clone(index), t.shape))
 		}
 		off = off*t.shape.dim(i) + v
 	}
@@ -295,7 +306,7 @@ func (t *Tensor) Detach() *Tensor {
 // String describes t and shows its first elements.
 func (t *Tensor) String() string {
 	const most = 8
-	if t.st.owner != nil && t.st.f32 == nil && t.st.f64 == nil {
+	if t.stale() {
 		return fmt.Sprintf("%v%v (reset)", t.dtype, t.shape)
 	}
 	n := min(t.Len(), most)

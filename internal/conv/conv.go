@@ -22,6 +22,13 @@ func Forward[T kernel.Float](y, x, w []T, g Geometry, bias []T, relu bool) {
 		gemm.Gemm(false, false, g.N*g.OH*g.OW, g.K, g.C, x, g.C, w, g.K, y, g.K, gemm.Epilogue[T]{Bias: bias, ReLU: relu})
 		return
 	}
+	if g.winograd() {
+		if y32, ok := any(y).([]float32); ok {
+			b32, _ := any(bias).([]float32)
+			winogradForward(y32, any(x).([]float32), any(w).([]float32), g, b32, relu)
+			return
+		}
+	}
 	v := newCorrelation[T]()
 	v.src, v.dst, v.w = x, y, w
 	v.n, v.srcH, v.srcW, v.srcC, v.dstC = g.N, g.H, g.W, g.C, g.K
@@ -56,6 +63,12 @@ func BackwardData[T kernel.Float](dx, dy, w []T, g Geometry) {
 	if g.pointwise() {
 		gemm.Gemm(false, true, g.N*g.OH*g.OW, g.C, g.K, dy, g.K, w, g.K, dx, g.C, gemm.Epilogue[T]{})
 		return
+	}
+	if g.winograd() {
+		if dx32, ok := any(dx).([]float32); ok {
+			winogradBackwardData(dx32, any(dy).([]float32), any(w).([]float32), g)
+			return
+		}
 	}
 	if g.C <= spreadChannels {
 		spreadBack(dx, dy, w, g)

@@ -65,6 +65,16 @@ func BackwardFilter[T kernel.Float](dw, x, dy []T, g Geometry) {
 		gemm.Gemm(true, false, g.C, g.K, g.N*g.OH*g.OW, x, g.C, dy, g.K, dw, g.K, gemm.Epilogue[T]{})
 		return
 	}
+	if g.winograd() {
+		if dw32, ok := any(dw).([]float32); ok {
+			winogradBackwardFilter(dw32, any(x).([]float32), any(dy).([]float32), g)
+			return
+		}
+	}
+	if g.K >= packedChannels && g.S*g.C >= packedChannels {
+		packedFilter(dw, x, dy, g)
+		return
+	}
 	f, fresh := gradients[T]().Get()
 	if fresh {
 		f.padBody, f.tileBody = f.pad, f.tiles

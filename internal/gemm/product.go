@@ -22,9 +22,10 @@ const (
 
 // product is one call of Gemm in progress.
 //
-// C is cut into panels of columns and tiles of rows. A reduction block of B is
-// packed, where that pays, into panels of contiguous rows; then chunks of
-// tiles and panels run in parallel.
+// C is cut into panels of columns and tiles of rows, the reduction into blocks.
+// Of each block, A is packed, where that pays, tile by tile, and B, a group of
+// panels at a time, into panels of contiguous rows; then chunks of tiles and
+// panels run in parallel.
 type product[T kernel.Float] struct {
 	transA, transB bool
 	m, n, k        int
@@ -44,8 +45,11 @@ type product[T kernel.Float] struct {
 	panelStep  int // panels of a chunk
 	panelParts int // chunks along the panels
 	packed     []T // panels p0 to p1 of B, each kc rows of nr columns
+	packedStep int // from one of them to the next
+	packedA    []T // all tiles of A, each kc steps of its rows
+	tileSize   int // from one of them to the next
 
-	packBody, multiplyBody func(lo, hi int)
+	packBody, packABody, multiplyBody func(lo, hi int)
 }
 
 var (
@@ -72,14 +76,14 @@ func products[T kernel.Float]() *mem.Objects[product[T]] {
 func newProduct[T kernel.Float]() *product[T] {
 	p, fresh := products[T]().Get()
 	if fresh {
-		p.packBody, p.multiplyBody = p.pack, p.multiply
+		p.packBody, p.packABody, p.multiplyBody = p.pack, p.packTiles, p.multiply
 	}
 	return p
 }
 
 // free drops the operands, so that a kept product keeps nothing else alive.
 func (p *product[T]) free() {
-	*p = product[T]{packBody: p.packBody, multiplyBody: p.multiplyBody}
+	*p = product[T]{packBody: p.packBody, packABody: p.packABody, multiplyBody: p.multiplyBody}
 	products[T]().Put(p)
 }
 
@@ -90,33 +94,48 @@ func (p *product[T]) run() {
 	// A plain B is read in place when few tiles share it, or when its rows
 	// are no longer than a panel; a transposed one never has its columns
 	// side by side.
-	p.packB = p.transB || p.tiles > 3 && p.panels > 1
-	// A transposed A of long rows costs a page per step; a plain one whose
-	// rows lie a multiple of 2 KiB apart fights over a few cache sets.
+	p.packB = p.transB || p.tiles > 3 && (p.panels > 1 || p.n%p.nr != 0)
+	// A transposed A costs a page per step; the rows of a plain one that lie
+	// a large power of two apart fight over a few cache sets.
 	if p.transA {
 		p.packA = p.panels >= 8 && p.lda >= 256
 	} else {
-		p.packA = p.panels >= 16 && p.lda%512 == 0
+		p.packA = p.panels >= 8 && (p.lda%256 == 0 || p.lda >= 1024)
 	}
+
 	blocks := max(1, (p.k+depth-1)/depth)
 	kc := (p.k + blocks - 1) / blocks
 	kc = (kc + 15) / 16 * 16
 	if p.k <= depth*3/2 {
 		kc = p.k
 	}
-	var block *mem.Block[T]
 	if p.packB {
-		block = scratch[T]().Borrow(kc * p.nr * min(p.panels, panelsAtOnce))
+		// A line more, so that panels do not share cache sets.
+		p.packedStep = kc*p.nr + 16
+		block := scratch[T]().Borrow(p.packedStep * min(p.panels, panelsAtOnce))
 		defer scratch[T]().Return(block)
 		p.packed = block.Data
 	}
+	if p.packA {
+		p.tileSize = kernel.PackSize(kc, p.mr)
+		block := scratch[T]().Borrow(p.tileSize * p.tiles)
+		defer scratch[T]().Return(block)
+		p.packedA = block.Data
+	}
 	serial := p.m*p.n*max(p.k, 1) < alone
-	for p.p0 = 0; p.p0 < p.panels; p.p0 = p.p1 {
-		p.p1 = min(p.p0+panelsAtOnce, p.panels)
-		p.cut()
-		chunks := (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts
-		for p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += max(kc, 1) {
-			p.kc = min(kc, p.k-p.k0)
+	for p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += max(kc, 1) {
+		p.kc = min(kc, p.k-p.k0)
+		switch {
+		case !p.packA:
+		case serial:
+			p.packTiles(0, p.tiles)
+		default:
+			par.For(p.tiles, max(1, (1<<14)/(p.kc*p.mr)), p.packABody)
+		}
+		for p.p0 = 0; p.p0 < p.panels; p.p0 = p.p1 {
+			p.p1 = min(p.p0+panelsAtOnce, p.panels)
+			p.cut()
+			chunks := (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts
 			// A transposed B is packed panel by panel, a plain one row by row,
 			// in the order in which it lies in memory.
 			parts, grain := p.p1-p.p0, max(1, (1<<14)/(p.kc*p.nr+1))
@@ -162,18 +181,13 @@ func (p *product[T]) pack(lo, hi int) {
 	}
 	if !p.transB {
 		first, last := p.p0*p.nr, min(p.p1*p.nr, p.n)
-		for i := lo; i < hi; i++ {
-			row := p.b[(p.k0+i)*p.ldb+first : (p.k0+i)*p.ldb+last]
-			for at := i * p.nr; len(row) > 0; at += p.kc * p.nr {
-				row = row[copy(p.packed[at:at+p.nr], row):]
-			}
-		}
+		kernel.SplitRows(p.packed[lo*p.nr:], p.packedStep, p.nr, p.b[(p.k0+lo)*p.ldb+first:], p.ldb, hi-lo, last-first)
 		return
 	}
 	for i := lo; i < hi; i++ {
 		j0 := (p.p0 + i) * p.nr
 		cols := min(p.nr, p.n-j0)
-		dst := p.packed[i*p.kc*p.nr : (i+1)*p.kc*p.nr]
+		dst := p.packed[i*p.packedStep:][:p.kc*p.nr]
 		kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+p.k0:], p.ldb, cols, p.kc)
 	}
 }
@@ -183,11 +197,6 @@ func (p *product[T]) rowOf(tile int) int { return tile * p.m / p.tiles }
 
 // multiply computes chunks [lo, hi) of the block.
 func (p *product[T]) multiply(lo, hi int) {
-	var packed *mem.Block[T]
-	if p.packA {
-		packed = scratch[T]().Borrow(p.kc * p.mr * p.tileStep)
-		defer scratch[T]().Return(packed)
-	}
 	t := kernel.Tile[T]{
 		K0: p.kc, K1: 1, K2: 1, LDC: p.ldc,
 		Accumulate: p.ep.Accumulate || p.k0 > 0,
@@ -202,9 +211,6 @@ func (p *product[T]) multiply(lo, hi int) {
 		t1 := min(t0+p.tileStep, p.tiles)
 		first := p.p0 + chunk%p.panelParts*p.panelStep
 		last := min(first+p.panelStep, p.p1)
-		if p.packA {
-			p.packTiles(packed.Data, t0, t1)
-		}
 		for panel := first; panel < last; panel++ {
 			j0 := panel * p.nr
 			t.Cols = min(p.nr, p.n-j0)
@@ -212,7 +218,7 @@ func (p *product[T]) multiply(lo, hi int) {
 				t.Bias = bias[j0:]
 			}
 			if p.packB {
-				t.B, t.B0 = p.packed[(panel-p.p0)*p.kc*p.nr:], p.nr
+				t.B, t.B0, t.Padded = p.packed[(panel-p.p0)*p.packedStep:], p.nr, true
 			} else if p.kc > 0 {
 				t.B, t.B0 = p.b[p.k0*p.ldb+j0:], p.ldb
 			}
@@ -221,7 +227,7 @@ func (p *product[T]) multiply(lo, hi int) {
 				t.Rows = p.rowOf(tile+1) - i0
 				switch {
 				case p.packA:
-					t.A, t.RS, t.KS = packed.Data[(tile-t0)*p.kc*p.mr:], 1, t.Rows
+					t.A, t.RS, t.KS = p.packedA[tile*p.tileSize:], 1, t.Rows
 				case p.kc == 0:
 				case p.transA:
 					t.A, t.RS, t.KS = p.a[p.k0*p.lda+i0:], 1, p.lda
@@ -235,17 +241,20 @@ func (p *product[T]) multiply(lo, hi int) {
 	}
 }
 
-// packTiles copies tiles [t0, t1) of the reduction block of A, each as kc
-// steps of as many elements as the tile has rows.
-func (p *product[T]) packTiles(dst []T, t0, t1 int) {
-	for tile := t0; tile < t1 && p.kc > 0; tile++ {
+// packTiles copies tiles [lo, hi) of the reduction block of A, each as kc steps
+// of as many elements as the tile has rows.
+func (p *product[T]) packTiles(lo, hi int) {
+	if p.kc == 0 {
+		return
+	}
+	for tile := lo; tile < hi; tile++ {
 		i0 := p.rowOf(tile)
 		rows := p.rowOf(tile+1) - i0
-		d := dst[(tile-t0)*p.kc*p.mr:]
+		dst := p.packedA[tile*p.tileSize : (tile+1)*p.tileSize]
 		if p.transA {
-			kernel.CopyRows(d, rows, p.a[p.k0*p.lda+i0:], p.lda, p.kc, rows)
+			kernel.PackRows(dst, p.a[p.k0*p.lda+i0:], p.lda, p.kc, rows)
 		} else {
-			kernel.Transpose(d, rows, p.a[i0*p.lda+p.k0:], p.lda, rows, p.kc)
+			kernel.PackCols(dst, p.a[i0*p.lda+p.k0:], p.lda, rows, p.kc)
 		}
 	}
 }

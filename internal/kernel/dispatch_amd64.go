@@ -640,6 +640,66 @@ func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, cha
 	return false
 }
 
+func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradImageAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradImageAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradFilterVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradFilterAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradFilterAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradOutputVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradOutputAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradOutputAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradOutputAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradOutputAdjointAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradOutputAdjointAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradFilterAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradFilterAdjointAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradFilterAdjointAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
 func tileRowUnitAVX2(t *Tile[float32]) {
 	if t.Cols > 8 {
 		switch t.Rows {

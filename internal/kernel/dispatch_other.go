@@ -81,3 +81,23 @@ func rowSecondVector(op BinaryOp, dst, a, row *float32, rows, cols, stride int) 
 func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int) bool {
 	return false
 }
+
+func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradFilterVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradOutputVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradOutputAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradFilterAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}

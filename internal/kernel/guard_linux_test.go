@@ -104,6 +104,12 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 				BatchNormBackward(z, x, y, u, v, w)
 				if n < 200 {
 					Transpose2D(z, x, rows, n)
+					SplitRows(g.floats(rows*((n+31)/32*32)), rows*32, 32, x, n, rows, n)
+					SplitRows(g.floats(rows*((n+15)/16*16)), rows*16, 16, x, n, rows, n)
+					PackRows(z, x, n, rows, n)
+					PackCols(z, x, n, rows, n)
+					PackGrid(g.floats(rows*n), x, n, 1, n, rows, n)
+					PackGrid(g.floats(PackSize(rows, n)), x, n, rows, 0, 1, n)
 					idx := make([]int32, n)
 					MaxPool(u, idx, x, Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: 1, SW: 1, OH: 1, OW: 1})
 				}
@@ -112,6 +118,16 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 				Transpose2D(g.floats(9*n), g.floats(9*n), 9, n)
 				Transpose2D(g.floats(17*n), g.floats(17*n), n, 17)
 			}
+		}
+	})
+}
+
+func TestTransformsTouchNothingElse(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		g := newGuarded(t, 3)
+		for _, w := range allTransforms {
+			to, from := w.Sizes()
+			w.Apply(g.floats(to*to*32), to*32, 32, g.floats(from*from*32), from*32, 32, g.floats(TransformScratch), 32)
 		}
 	})
 }

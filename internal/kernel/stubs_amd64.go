@@ -443,6 +443,21 @@ func rowSecondReLUGradAVX512(dst *float32, a *float32, row *float32, rows int, c
 func maxWindowAVX512(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
 
 //go:noescape
+func winogradImageAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAdjointAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAdjointAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
 func tileRowUnit1x2AVX2(t *Tile[float32])
 
 //go:noescape
@@ -782,4 +797,31 @@ func rowSecondReLUGradAVX2(dst *float32, a *float32, row *float32, rows int, col
 func maxWindowAVX2(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
 
 //go:noescape
+func winogradImageAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAdjointAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAdjointAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
 func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)
+
+//go:noescape
+func splitRows64(dst *float32, step int, src *float32, lds int, rows int, panels int)
+
+//go:noescape
+func splitRows128(dst *float32, step int, src *float32, lds int, rows int, panels int)
+
+//go:noescape
+func narrowRows8(dst *float32, ldd int, src *float32, step int, inner int, stride int, outer int)
+
+//go:noescape
+func narrowRows16(dst *float32, ldd int, src *float32, step int, inner int, stride int, outer int)

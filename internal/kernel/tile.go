@@ -24,6 +24,9 @@ type Tile[T Float] struct {
 	Rows, Cols int  // at most MaxTile
 	Accumulate bool // add the sums to C instead of overwriting it
 	ReLU       bool // max(., 0) at the end; NaN stays NaN
+	// Padded says that rows of B may be read up to the next multiple of the
+	// narrow width of MaxTile: a packed last panel then runs at full speed.
+	Padded bool
 }
 
 // MaxTile is the largest number of rows and columns of a Tile that runs in one

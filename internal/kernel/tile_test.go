@@ -30,8 +30,18 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 		}
 		return n
 	}
+	if rng.IntN(3) == 0 {
+		_, _, narrow := MaxTile[float32]()
+		tl.Padded = true
+		tl.B0 = (cols + narrow - 1) / narrow * narrow
+		tl.B1 = k0 * tl.B0
+	}
 	na := extent(rows, tl.RS, k0, tl.KS, k1, tl.A1, k2, tl.A2)
-	nb := extent(cols, 1, k0, tl.B0, k1, tl.B1, k2, tl.B2)
+	width := cols
+	if tl.Padded {
+		width = tl.B0
+	}
+	nb := extent(width, 1, k0, tl.B0, k1, tl.B1, k2, tl.B2)
 	tl.A, tl.B = operand(na), operand(nb)
 	for i := range tl.A {
 		tl.A[i] = float32(rng.IntN(17) - 8)
@@ -174,4 +184,5 @@ func TestTileLayoutIsWhatTheAssemblerReads(t *testing.T) {
 	require.EqualValues(t, 176, unsafe.Offsetof(tl.LDC))
 	require.EqualValues(t, 192, unsafe.Offsetof(tl.Cols))
 	require.EqualValues(t, 201, unsafe.Offsetof(tl.ReLU))
+	require.EqualValues(t, 202, unsafe.Offsetof(tl.Padded))
 }

@@ -58,6 +58,45 @@ func transposeBlocks(dst *float32, ldd int, src *float32, lds, rows, cols int) b
 	return true
 }
 
+// splitRows runs SplitRows on whole panels and says whether it did.
+func splitRows(dst *float32, step, width int, src *float32, lds, rows, panels int) bool {
+	switch {
+	case cpu.Active() < cpu.AVX2:
+		return false
+	case width == 16:
+		splitRows64(dst, step, src, lds, rows, panels)
+	case width == 32:
+		splitRows128(dst, step, src, lds, rows, panels)
+	default:
+		return false
+	}
+	return true
+}
+
+// transposeNarrow transposes eight rows, of which only the first ldd are kept,
+// by blocks of eight columns and says whether it did.
+func transposeNarrow(dst *float32, ldd int, src *float32, lds, blocks int) bool {
+	if cpu.Active() < cpu.AVX2 {
+		return false
+	}
+	transpose8(dst, ldd, src, lds, blocks)
+	return true
+}
+
+// copyNarrow copies a grid of rows of width elements, 8 or 16, of which only
+// the first ldd are kept, and says whether it did.
+func copyNarrow(dst *float32, ldd int, src *float32, step, inner, stride, outer, width int) bool {
+	if cpu.Active() < cpu.AVX2 {
+		return false
+	}
+	if width == 8 {
+		narrowRows8(dst, ldd, src, step, inner, stride, outer)
+	} else {
+		narrowRows16(dst, ldd, src, step, inner, stride, outer)
+	}
+	return true
+}
+
 // PeakLoop executes n*flops floating-point operations that depend on memory
 // and on one another as little as can be, and returns flops; benchmarks
 // measure against it. It returns 0 at a level without vectors.

@@ -30,7 +30,8 @@ func files() []*file {
 	stubs := newStubs()
 	for _, v := range []isa{avx512, avx2} {
 		all = append(all, tiles(v, stubs), elementwise(v, stubs), updates(v, stubs),
-			reductions(v, stubs), rows(v, stubs), pools(v, stubs))
+			reductions(v, stubs), rows(v, stubs), pools(v, stubs), winograd(v, stubs))
 	}
-	return append(append(all, transposes(stubs)), stubs.files()...)
+	all = append(append(all, transposes(stubs)), stubs.files()...)
+	return append(all, neonTiles()...)
 }

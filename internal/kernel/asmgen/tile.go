@@ -23,6 +23,7 @@ const (
 	tileCols       = 192
 	tileAccumulate = 200
 	tileReLU       = 201
+	tilePadded     = 202
 )
 
 // maxRows is the tallest tile: all registers but those for two vectors of B
@@ -142,6 +143,7 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 	} else {
 		load(tileRS, "R12")
 	}
+	prefetchTile(f, v, rows, vecs)
 	load(tileB0, "DI")
 	load(tileK1, "DX")
 	load(tileK2, "R14")
@@ -225,9 +227,11 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 		load(tileK1, "DX")
 		again("R14", "back3-24(SP)", "back2-16(SP)", outer)
 	}
-	full, epilogue := f.label("full"), f.label("epilogue")
+	full, whole, epilogue := f.label("full"), f.label("whole"), f.label("epilogue")
 	f.in("CMPQ", mem(tileCols, "AX"), imm(v.lanes*vecs))
 	f.in("JEQ", full)
+	f.in("CMPB", mem(tilePadded, "AX"), "$0")
+	f.in("JNE", full)
 	nest(func() {
 		one := f.label("masked")
 		f.mark(one)
@@ -258,19 +262,27 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 		f.in("JNZ", one)
 		f.mark(end)
 	})
-	if len(temps) == 1 {
+	if !v.wide() {
+		f.in("CMPQ", mem(tileCols, "AX"), imm(v.lanes*vecs))
+		f.in("JEQ", whole)
 		columnMask(f, v, vecs, mask)
+		f.in("JMP", epilogue)
+		f.mark(whole)
+		// Some processors take tens of cycles for each masked AVX2 store.
+		tileEpilogue(f, v, rows, vecs, sum, b, temps[0], "")
+		f.done()
 	}
 	f.mark(epilogue)
 	tileEpilogue(f, v, rows, vecs, sum, b, temps[0], mask)
 	f.done()
 }
 
-// tileEpilogue adds what the flags ask for and stores the sums.
+// tileEpilogue adds what the flags ask for and stores the sums. With no mask
+// all columns are there.
 func tileEpilogue(f *file, v isa, rows, vecs int, sum func(i, j int) string, b []string, temp, mask string) {
 	f.in("MOVQ", mem(tileLDC, "AX"), "R9")
 	f.in("SHLQ", "$2", "R9")
-	edge := func(j int) bool { return j == vecs-1 }
+	edge := func(j int) bool { return j == vecs-1 && mask != "" }
 	noAccumulate, noBias, noReLU := f.label("plain"), f.label("unbiased"), f.label("linear")
 	f.in("CMPB", mem(tileAccumulate, "AX"), "$0")
 	f.in("JEQ", noAccumulate)
@@ -327,6 +339,22 @@ func tileEpilogue(f *file, v isa, rows, vecs int, sum func(i, j int) string, b [
 		}
 		if i < rows-1 {
 			f.in("ADDQ", "R9", "R8")
+		}
+	}
+}
+
+// prefetchTile asks for the lines of C, which are needed when the sums are
+// done. It uses SI and DI.
+func prefetchTile(f *file, v isa, rows, vecs int) {
+	f.in("MOVQ", mem(tileC, "AX"), "SI")
+	f.in("MOVQ", mem(tileLDC, "AX"), "DI")
+	for i := range rows {
+		for at := 0; at < vecs*v.bytes(); at += 64 {
+			f.in("PREFETCHT0", mem(at, "SI"))
+		}
+		f.in("PREFETCHT0", mem(vecs*v.bytes()-4, "SI"))
+		if i < rows-1 {
+			f.in("LEAQ", indexed("SI", "DI", 4), "SI")
 		}
 	}
 }

@@ -2,8 +2,9 @@ package main
 
 import "fmt"
 
-// transposes emits the transpose of 8 rows by a multiple of 8 columns. Wider
-// vectors gain nothing here, so both levels share it.
+// transposes emits the transpose of 8 rows by a multiple of 8 columns and the
+// copies that packing needs. Wider vectors gain nothing here, so both levels
+// share them.
 func transposes(s *stubs) *file {
 	f := newAsm("transpose_amd64.s")
 	p := &params{}
@@ -57,5 +58,98 @@ func transposes(s *stubs) *file {
 	f.in("DECQ", "CX")
 	f.in("JNZ", "block")
 	f.done()
+	splits(f, s)
+	narrows(f, s)
 	return f
+}
+
+// splits emits copies of rows of whole panels, a panel being as many bytes as
+// the suffix of the name says. Rows come from memory in the order in which they
+// lie there, and each row asks for one a few rows ahead.
+func splits(f *file, s *stubs) {
+	for _, width := range []int{64, 128} {
+		name := fmt.Sprintf("splitRows%d", width)
+		p := &params{}
+		p.add("*float32", 8, "dst")
+		p.add("int", 8, "step")
+		p.add("*float32", 8, "src")
+		p.add("int", 8, "lds", "rows", "panels")
+		s.declare(name, p.list())
+		f.function(name, 0, p.total())
+		for _, a := range []struct{ name, reg string }{{"dst", "DI"}, {"step", "R8"}, {"src", "SI"}, {"lds", "R9"}, {"rows", "CX"}, {"panels", "R10"}} {
+			f.in("MOVQ", p.at[a.name], a.reg)
+		}
+		f.in("SHLQ", "$2", "R8")
+		f.in("SHLQ", "$2", "R9")
+		row, panel := f.label("row"), f.label("panel")
+		f.mark(row)
+		f.in("MOVQ", "DI", "AX")
+		f.in("MOVQ", "SI", "BX")
+		f.in("LEAQ", indexed("SI", "R9", 8), "R11")
+		f.in("MOVQ", "R10", "DX")
+		f.mark(panel)
+		for at := 0; at < width; at += 64 {
+			f.in("PREFETCHT0", mem(at, "R11"))
+		}
+		for at := 0; at < width; at += 32 {
+			f.in("VMOVUPS", mem(at, "BX"), fmt.Sprintf("Y%d", at/32))
+		}
+		for at := 0; at < width; at += 32 {
+			f.in("VMOVUPS", fmt.Sprintf("Y%d", at/32), mem(at, "AX"))
+		}
+		f.in("ADDQ", imm(width), "BX")
+		f.in("ADDQ", imm(width), "R11")
+		f.in("ADDQ", "R8", "AX")
+		f.in("DECQ", "DX")
+		f.in("JNZ", panel)
+		f.in("ADDQ", "R9", "SI")
+		f.in("ADDQ", imm(width), "DI")
+		f.in("DECQ", "CX")
+		f.in("JNZ", row)
+		f.done()
+	}
+}
+
+// narrows emits copies of a grid of rows of at most 8 or 16 elements to places
+// that lie ldd apart, in whole vectors: each row overwrites what the one before
+// it wrote too much.
+func narrows(f *file, s *stubs) {
+	for _, width := range []int{8, 16} {
+		name := fmt.Sprintf("narrowRows%d", width)
+		p := &params{}
+		p.add("*float32", 8, "dst")
+		p.add("int", 8, "ldd")
+		p.add("*float32", 8, "src")
+		p.add("int", 8, "step", "inner", "stride", "outer")
+		s.declare(name, p.list())
+		f.function(name, 0, p.total())
+		for _, a := range []struct{ name, reg string }{
+			{"dst", "DI"}, {"ldd", "R8"}, {"src", "SI"}, {"step", "R9"}, {"inner", "R10"}, {"stride", "R11"}, {"outer", "DX"},
+		} {
+			f.in("MOVQ", p.at[a.name], a.reg)
+		}
+		f.in("SHLQ", "$2", "R8")
+		f.in("SHLQ", "$2", "R9")
+		f.in("SHLQ", "$2", "R11")
+		line, row := f.label("line"), f.label("row")
+		f.mark(line)
+		f.in("MOVQ", "SI", "BX")
+		f.in("MOVQ", "R10", "CX")
+		f.mark(row)
+		f.in("PREFETCHT0", indexed("BX", "R9", 8))
+		for at := 0; at < 4*width; at += 32 {
+			f.in("VMOVUPS", mem(at, "BX"), fmt.Sprintf("Y%d", at/32))
+		}
+		for at := 0; at < 4*width; at += 32 {
+			f.in("VMOVUPS", fmt.Sprintf("Y%d", at/32), mem(at, "DI"))
+		}
+		f.in("ADDQ", "R9", "BX")
+		f.in("ADDQ", "R8", "DI")
+		f.in("DECQ", "CX")
+		f.in("JNZ", row)
+		f.in("ADDQ", "R11", "SI")
+		f.in("DECQ", "DX")
+		f.in("JNZ", line)
+		f.done()
+	}
 }

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/par"
+)
+
+// row is one line of the table. Its ratio is the geometric mean over its
+// items: of their time over ours where higher is better, of our time over
+// theirs where lower is better.
+type row struct {
+	name      string
+	peer      string
+	threads   int
+	higher    bool
+	must, aim float64
+	// items builds the measurements; it is not called for rows left out.
+	items func() []item
+	// value, in place of items, measures a quantity that has no peer.
+	value func() (float64, error)
+}
+
+// result is what has been measured of a row.
+type result struct {
+	Name    string   `json:"name"`
+	Peer    string   `json:"peer"`
+	Threads int      `json:"threads"`
+	Ratio   *float64 `json:"ratio"`
+	Min     *float64 `json:"min"`
+	Max     *float64 `json:"max"`
+	Better  string   `json:"better"`
+	Must    float64  `json:"must"`
+	Aim     float64  `json:"aim"`
+	Rounds  int      `json:"rounds"`
+	Missing string   `json:"missing,omitempty"`
+
+	details   []string
+	disturbed int
+}
+
+// meter measures rows.
+type meter struct {
+	rounds  int
+	best    map[int]float64 // fastest peak loop seen, by number of threads
+	verbose bool
+}
+
+func (r *row) blank() result {
+	better := "lower"
+	if r.higher {
+		better = "higher"
+	}
+	return result{Name: r.name, Peer: r.peer, Threads: r.threads, Better: better, Must: r.must, Aim: r.aim}
+}
+
+// measure runs a row's rounds.
+func (m *meter) measure(r *row) result {
+	res := r.blank()
+	par.SetThreads(r.threads)
+	defer par.SetThreads(0)
+	var values []float64
+	if r.value != nil {
+		v, err := r.value()
+		if err != nil {
+			res.Missing = err.Error()
+			return res
+		}
+		values = []float64{v}
+	} else {
+		items := r.items()
+		logs := make([]float64, m.rounds)
+		for _, it := range items {
+			ratios, err := m.item(&res, r, it)
+			if err != nil {
+				res.Missing = err.Error()
+				return res
+			}
+			for i, v := range ratios {
+				logs[i] += math.Log(v) / float64(len(items))
+			}
+		}
+		for _, l := range logs {
+			values = append(values, math.Exp(l))
+		}
+	}
+	mid, lo, hi := median(values), slices.Min(values), slices.Max(values)
+	res.Ratio, res.Min, res.Max, res.Rounds = &mid, &lo, &hi, len(values)
+	return res
+}
+
+// item measures one item and returns the ratio of each round.
+func (m *meter) item(res *result, r *row, it item) ([]float64, error) {
+	theirs, note, err := start(it.theirs)
+	if err != nil {
+		return nil, err
+	}
+	ours, _, err := start(it.ours)
+	if err != nil {
+		return nil, err
+	}
+	runtime.GC()
+	var ratios, us, them []float64
+	for attempt := 0; len(ratios) < m.rounds; attempt++ {
+		calm := m.calm(r.threads)
+		a, err := ours.round()
+		if err != nil {
+			return nil, err
+		}
+		calm = m.calm(r.threads) && calm
+		b, err := theirs.round()
+		if err != nil {
+			return nil, err
+		}
+		// CPU time does not run while another program has the processor.
+		if calm = m.calm(r.threads) && calm; !calm && os.Getenv(clockVariable) != "cpu" {
+			res.disturbed++
+			if attempt < 2*m.rounds {
+				continue
+			}
+		}
+		us, them = append(us, a), append(them, b)
+		if r.higher {
+			ratios = append(ratios, b/a)
+		} else {
+			ratios = append(ratios, a/b)
+		}
+	}
+	if m.verbose {
+		res.details = append(res.details, fmt.Sprintf("%-44s %9.3f   ours %9.4f ms, theirs %9.4f ms  %s",
+			it.name, median(ratios), 1e3*median(us), 1e3*median(them), note))
+	}
+	return ratios, nil
+}
+
+// calm says whether the processor now gives its full speed to the given
+// number of threads.
+func (m *meter) calm(threads int) bool {
+	const count = 4000
+	each := count * max(1, kernel.PeakLoop(1))
+	begin := time.Now()
+	par.For(threads, 1, func(lo, hi int) {
+		for range hi - lo {
+			kernel.PeakLoop(count)
+		}
+	})
+	rate := float64(threads*each) / time.Since(begin).Seconds()
+	if m.best[threads] < rate {
+		m.best[threads] = rate
+	}
+	return rate >= 0.9*m.best[threads]
+}

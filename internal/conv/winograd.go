@@ -1,0 +1,261 @@
+package conv
+
+import (
+	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/mem"
+	"github.com/redoubt-ml/redoubt/internal/par"
+)
+
+const (
+	// out and in are the sides of the squares of output and input pixels of
+	// Winograd's F(4x4, 3x3), and points the number of products of a pair.
+	winogradOut    = 4
+	winogradIn     = 6
+	winogradPoints = winogradIn * winogradIn
+	// winogradChannels is the least number of input and output channels for
+	// which the transforms cost less than they save, and winogradMap the
+	// smallest map.
+	winogradChannels = 64
+	winogradMap      = 8
+	// winogradBlock is how many elements of transformed images and results
+	// make a block, unless that is fewer squares than winogradSquares, too few
+	// for the transformed filters to be worth reading.
+	winogradBlock   = 1 << 19
+	winogradSquares = 48
+	// winogradDepth is the most input channels of a tile's product.
+	winogradDepth = 256
+	// winogradGap keeps points that are a power of two apart from sharing
+	// cache sets.
+	winogradGap = 48
+)
+
+// winograd says whether the passes of g run as Winograd's.
+func (g *Geometry) winograd() bool {
+	return g.Winograd && g.R == 3 && g.S == 3 && g.StrideH == 1 && g.StrideW == 1 &&
+		g.C >= winogradChannels && g.K >= winogradChannels && g.C%32 == 0 && g.K%32 == 0 &&
+		g.OH >= winogradMap && g.OW >= winogradMap && g.PadT <= 2 && g.PadL <= 2
+}
+
+// squares is a pass of Winograd's convolution in progress: the product of
+// transformed images and transformed filters at each of 36 points, or, for the
+// gradient of the filter, of transformed images and output gradients.
+//
+// Output maps fall into squares of 4x4 pixels, which see 6x6 pixels of the
+// image. A line is a row of squares of one image.
+type squares struct {
+	src, dst, w            []float32
+	n                      int
+	srcH, srcW, srcC       int
+	dstH, dstW, dstC       int
+	padT, padL             int
+	turned                 bool // the filter is used with C and K exchanged
+	bias                   []float32
+	relu                   bool
+	down, across           int // squares of an image
+	lines                  int // of all images
+	blocks                 int
+	mr, nr, panels         int
+	filters                []float32 // [point][panel][srcC][nr], points filterPoint apart
+	filterPoint            int
+	l0                     int // first line of the block, for the gradient of the filter
+	lineCount              int // lines of the block
+	images, grads, product []float32
+	imagePoint, gradPoint  int // from one point to the next
+
+	filterBody, forwardBody, transformBody, productBody, backBody func(lo, hi int)
+}
+
+var squaresFree mem.Objects[squares]
+
+func newSquares() *squares {
+	v, fresh := squaresFree.Get()
+	if fresh {
+		v.filterBody, v.forwardBody = v.transformFilters, v.forward
+		v.transformBody, v.productBody, v.backBody = v.transformLines, v.multiplyPoints, v.transformBack
+	}
+	return v
+}
+
+func (v *squares) free() {
+	*v = squares{filterBody: v.filterBody, forwardBody: v.forwardBody,
+		transformBody: v.transformBody, productBody: v.productBody, backBody: v.backBody}
+	squaresFree.Put(v)
+}
+
+// cut divides the output map into squares and the lines into blocks, which do
+// not depend on the number of threads.
+func (v *squares) cut() {
+	v.mr, v.nr, _ = kernel.MaxTile[float32]()
+	v.panels = v.dstC / v.nr
+	v.down = (v.dstH + winogradOut - 1) / winogradOut
+	v.across = (v.dstW + winogradOut - 1) / winogradOut
+	v.lines = v.n * v.down
+	size := max(winogradSquares, winogradBlock/(winogradPoints*(v.srcC+v.dstC)))
+	v.blocks = max(1, v.lines*v.across/size)
+	if v.blocks > 1 {
+		v.blocks += v.blocks % 2
+	}
+}
+
+func winogradForward(y, x, w []float32, g Geometry, bias []float32, relu bool) {
+	v := newSquares()
+	v.src, v.dst, v.w = x, y, w
+	v.n, v.srcH, v.srcW, v.srcC = g.N, g.H, g.W, g.C
+	v.dstH, v.dstW, v.dstC = g.OH, g.OW, g.K
+	v.padT, v.padL = g.PadT, g.PadL
+	v.bias, v.relu = bias, relu
+	v.run()
+}
+
+func winogradBackwardData(dx, dy, w []float32, g Geometry) {
+	v := newSquares()
+	v.src, v.dst, v.w = dy, dx, w
+	v.n, v.srcH, v.srcW, v.srcC = g.N, g.OH, g.OW, g.K
+	v.dstH, v.dstW, v.dstC = g.H, g.W, g.C
+	v.padT, v.padL = 2-g.PadT, 2-g.PadL
+	v.turned = true
+	v.run()
+}
+
+func (v *squares) run() {
+	v.cut()
+	v.filterPoint = v.srcC*v.dstC + winogradGap
+	block := scratch32.Borrow(winogradPoints * v.filterPoint)
+	v.filters = block.Data
+	par.For(v.panels, 1, v.filterBody)
+	par.For(v.blocks, 1, v.forwardBody)
+	scratch32.Return(block)
+	v.free()
+}
+
+// transformFilters prepares panels [lo, hi) of the filters.
+func (v *squares) transformFilters(lo, hi int) {
+	point := v.srcC * v.dstC
+	size := v.srcC * v.nr
+	block := scratch32.Borrow(9*size + kernel.TransformScratch)
+	defer scratch32.Return(block)
+	taps, tmp := block.Data[:9*size], block.Data[9*size:]
+	for panel := lo; panel < hi; panel++ {
+		for tap := range 9 {
+			if v.turned {
+				kernel.Transpose(taps[(8-tap)*size:], v.nr, v.w[tap*point+panel*v.nr*v.srcC:], v.srcC, v.nr, v.srcC)
+			} else {
+				kernel.CopyRows(taps[tap*size:], v.nr, v.w[tap*point+panel*v.nr:], v.dstC, v.srcC, v.nr)
+			}
+		}
+		kernel.WinogradFilter.Apply(v.filters[panel*size:], winogradIn*v.filterPoint, v.filterPoint, taps, 3*size, size, tmp, size)
+	}
+}
+
+// padLine copies the six rows of the image that a line of squares sees, with
+// their border, to rows.
+func (v *squares) padLine(rows []float32, line int) {
+	n, first := line/v.down, line%v.down*winogradOut-v.padT
+	width, length, left := v.padWidth(), v.srcW*v.srcC, v.padL*v.srcC
+	for r := range winogradIn {
+		d := rows[r*width:][:width]
+		h := first + r
+		if h < 0 || h >= v.srcH {
+			clear(d)
+			continue
+		}
+		clear(d[:left])
+		right := left + copy(d[left:], v.src[(n*v.srcH+h)*length:][:length])
+		clear(d[right:])
+	}
+}
+
+// padWidth is the length of a row of the image with its border.
+func (v *squares) padWidth() int { return (v.across*winogradOut + 2) * v.srcC }
+
+// lineRange is the range of lines of a block.
+func (v *squares) lineRange(block int) (lo, hi int) {
+	return block * v.lines / v.blocks, (block + 1) * v.lines / v.blocks
+}
+
+// forward computes blocks [lo, hi) of the result.
+func (v *squares) forward(lo, hi int) {
+	most := ((v.lines + v.blocks - 1) / v.blocks) * v.across
+	imagePoint, resultPoint := most*v.srcC+winogradGap, most*v.dstC+winogradGap
+	padSize := winogradIn * v.padWidth()
+	square := winogradOut * winogradOut * v.dstC
+	block := scratch32.Borrow(winogradPoints*(imagePoint+resultPoint) + padSize + square + kernel.TransformScratch)
+	defer scratch32.Return(block)
+	rest := block.Data
+	take := func(n int) []float32 {
+		s := rest[:n]
+		rest = rest[n:]
+		return s
+	}
+	images, results := take(winogradPoints*imagePoint), take(winogradPoints*resultPoint)
+	rows, edge, tmp := take(padSize), take(square), take(kernel.TransformScratch)
+	width := v.padWidth()
+	for b := lo; b < hi; b++ {
+		l0, l1 := v.lineRange(b)
+		for line := l0; line < l1; line++ {
+			v.padLine(rows, line)
+			for q := range v.across {
+				at := ((line-l0)*v.across + q) * v.srcC
+				kernel.WinogradImage.Apply(images[at:], winogradIn*imagePoint, imagePoint,
+					rows[q*winogradOut*v.srcC:], width, v.srcC, tmp, v.srcC)
+			}
+		}
+		v.multiply(results, resultPoint, images, imagePoint, (l1-l0)*v.across)
+		for line := l0; line < l1; line++ {
+			for q := range v.across {
+				at := ((line-l0)*v.across + q) * v.dstC
+				v.output(results[at:], resultPoint, line, q, edge, tmp)
+			}
+		}
+	}
+}
+
+// multiply computes the products of count squares at every point.
+func (v *squares) multiply(results []float32, resultPoint int, images []float32, imagePoint, count int) {
+	t := kernel.Tile[float32]{KS: 1, RS: v.srcC, K1: 1, K2: 1, B0: v.nr, LDC: v.dstC, Cols: v.nr}
+	tiles := (count + v.mr - 1) / v.mr
+	size := v.srcC * v.nr
+	for p := range winogradPoints {
+		for c0 := 0; c0 < v.srcC; c0 += winogradDepth {
+			t.K0 = min(winogradDepth, v.srcC-c0)
+			t.Accumulate = c0 > 0
+			for panel := range v.panels {
+				t.B = v.filters[p*v.filterPoint+panel*size+c0*v.nr:]
+				for tile := range tiles {
+					i0, i1 := tile*count/tiles, (tile+1)*count/tiles
+					t.Rows = i1 - i0
+					t.A = images[p*imagePoint+i0*v.srcC+c0:]
+					t.C = results[p*resultPoint+i0*v.dstC+panel*v.nr:]
+					t.Run()
+				}
+			}
+		}
+	}
+}
+
+// output transforms a square of results back and writes the part of it that lies
+// on the map.
+func (v *squares) output(results []float32, point, line, q int, edge, tmp []float32) {
+	n, h, w := line/v.down, line%v.down*winogradOut, q*winogradOut
+	rows, cols := min(winogradOut, v.dstH-h), min(winogradOut, v.dstW-w)
+	row := v.dstW * v.dstC
+	at := n*v.dstH*row + h*row + w*v.dstC
+	if rows == winogradOut && cols == winogradOut {
+		kernel.WinogradOutput.Apply(v.dst[at:], row, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
+	} else {
+		kernel.WinogradOutput.Apply(edge, winogradOut*v.dstC, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
+		kernel.CopyRows(v.dst[at:], row, edge, winogradOut*v.dstC, rows, cols*v.dstC)
+	}
+	if v.bias == nil && !v.relu {
+		return
+	}
+	for r := range rows {
+		d := v.dst[at+r*row:][:cols*v.dstC]
+		if v.bias != nil {
+			kernel.BinaryRow(kernel.Add, d, d, v.bias)
+		}
+		if v.relu {
+			kernel.Unary(kernel.ReLU, d, d)
+		}
+	}
+}

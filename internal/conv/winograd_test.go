@@ -1,0 +1,99 @@
+package conv
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/redoubt-ml/redoubt/internal/par"
+	"github.com/stretchr/testify/require"
+)
+
+// passes runs the three passes of g on the given operands.
+func passes[T float32 | float64](g Geometry, x, w, dy []T, bias []T, relu bool) [3][]T {
+	out := [3][]T{make([]T, g.N*g.OH*g.OW*g.K), make([]T, len(x)), make([]T, len(w))}
+	Forward(out[0], x, w, g, bias, relu)
+	BackwardData(out[1], dy, w, g)
+	BackwardFilter(out[2], x, dy, g)
+	return out
+}
+
+func wide(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, u := range v {
+		out[i] = float64(u)
+	}
+	return out
+}
+
+// distance is the root mean square of a - b over that of b.
+func distance(a []float32, b []float64) float64 {
+	var d, s float64
+	for i, v := range b {
+		d += (float64(a[i]) - v) * (float64(a[i]) - v)
+		s += v * v
+	}
+	return math.Sqrt(d / s)
+}
+
+func winogradGeometries(t *testing.T) (all []Geometry) {
+	for _, g := range []Geometry{
+		{N: 2, H: 8, W: 8, C: 64, K: 96, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 2, H: 11, W: 14, C: 64, K: 64, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 1, H: 13, W: 10, C: 96, K: 64},
+		{N: 1, H: 9, W: 8, C: 64, K: 64, PadT: 2, PadL: 0, PadB: 1, PadR: 2},
+		{N: 1, H: 8, W: 9, C: 288, K: 64, PadT: 0, PadL: 2, PadB: 2, PadR: 3},
+	} {
+		g.R, g.S, g.StrideH, g.StrideW, g.Winograd = 3, 3, 1, 1, true
+		require.NoError(t, g.Complete())
+		require.True(t, g.winograd(), "%+v", g)
+		all = append(all, g)
+	}
+	return all
+}
+
+// Winograd's rounding errors are four to six times those of the direct passes.
+func TestWinogradIsTheConvolution(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(41, 41))
+		for _, g := range winogradGeometries(t) {
+			x, w := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, 9*g.C*g.K)
+			dy, bias := random[float32](rng, g.N*g.OH*g.OW*g.K), random[float32](rng, g.K)
+			relu := g.C == g.K
+			got := passes(g, x, w, dy, bias, relu)
+			want := passes(g, wide(x), wide(w), wide(dy), wide(bias), relu)
+			direct := g
+			direct.Winograd = false
+			for i, d := range passes(direct, x, w, dy, bias, relu) {
+				e, plain := distance(got[i], want[i]), distance(d, want[i])
+				require.Less(t, e, min(8*plain, 1e-5), "pass %d of %+v", i, g)
+				t.Logf("pass %d of %dx%dx%d to %d: error %.2g, direct %.2g", i, g.H, g.W, g.C, g.K, e, plain)
+			}
+		}
+	})
+}
+
+func TestWinogradThreadsDoNotChangeBits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(42, 42))
+	g := Geometry{N: 9, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Winograd: true}
+	require.NoError(t, g.Complete())
+	x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, 9*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
+	defer par.SetThreads(0)
+	par.SetThreads(1)
+	want := passes(g, x, w, dy, nil, false)
+	for _, n := range []int{2, 5} {
+		par.SetThreads(n)
+		require.Equal(t, want, passes(g, x, w, dy, nil, false), "%d threads", n)
+	}
+}
+
+func TestWinogradPropagatesNaN(t *testing.T) {
+	g := winogradGeometries(t)[0]
+	rng := rand.New(rand.NewPCG(43, 43))
+	x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, 9*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
+	x[(3*g.W+3)*g.C] = float32(math.NaN())
+	y := passes(g, x, w, dy, nil, false)
+	// Output pixel (3, 3) of the first image sees the damaged one.
+	require.True(t, math.IsNaN(float64(y[0][(3*g.OW+3)*g.K])))
+	require.True(t, math.IsNaN(float64(y[2][0])))
+}
