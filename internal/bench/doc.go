@@ -10,7 +10,8 @@
 //
 // Every row alternates rounds of ours and of the peer's, with the multiply-add
 // peak of the processor measured around each; rounds that another program
-// disturbed are left out and made up for. Peers are found on the machine: gcc
+// disturbed are left out and made up for, as long as patience lasts; a row that
+// still has some is marked UNRELIABLE. Peers are found on the machine: gcc
 // with OpenBLAS and oneDNN, a Python with PyTorch or ONNX Runtime, a Node.js with
 // ONNX Runtime. A peer that is absent is named with what installs it. Peers run
 // as processes that are stopped while ours is measured, so that their idle

@@ -170,8 +170,8 @@ func (r *result) print(w io.Writer) {
 	case better && *r.Ratio >= r.Aim || !better && *r.Ratio <= r.Aim:
 		verdict = "aim"
 	}
-	if r.disturbed > 0 {
-		verdict += fmt.Sprintf(" (%d rounds disturbed)", r.disturbed)
+	if r.Disturbed > 0 {
+		verdict = fmt.Sprintf("UNRELIABLE: %d rounds disturbed by other programs", r.Disturbed)
 	}
 	fmt.Fprintf(w, "%-44s %-14s %2d %9.4g %9.4g %9.4g  %-7s %8.4g %8.4g  %s\n",
 		r.Name, r.Peer, r.Threads, *r.Ratio, *r.Min, *r.Max, r.Better, r.Must, r.Aim, verdict)

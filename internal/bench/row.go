@@ -41,8 +41,11 @@ type result struct {
 	Rounds  int      `json:"rounds"`
 	Missing string   `json:"missing,omitempty"`
 
-	details   []string
-	disturbed int
+	// Disturbed is how many of the rounds that count another program shared
+	// the processor with: what they say is not to be relied on.
+	Disturbed int `json:"disturbed,omitempty"`
+
+	details []string
 }
 
 // meter measures rows.
@@ -120,10 +123,10 @@ func (m *meter) item(res *result, r *row, it item) ([]float64, error) {
 		}
 		// CPU time does not run while another program has the processor.
 		if calm = m.calm(r.threads) && calm; !calm && os.Getenv(clockVariable) != "cpu" {
-			res.disturbed++
 			if attempt < 2*m.rounds {
 				continue
 			}
+			res.Disturbed++
 		}
 		us, them = append(us, a), append(them, b)
 		if r.higher {
