@@ -65,7 +65,10 @@ func (p *peer) begin() error {
 	p.cmd, p.in, p.out = cmd, in, bufio.NewReader(out)
 	// A driver whose library cannot be loaded ends before it answers.
 	if _, err := p.ask("hello"); err != nil && !errors.As(err, new(refusal)) {
+		// It may have been put to sleep on its way out.
+		cmd.Process.Kill()
 		cmd.Wait()
+		p.cmd = nil
 		lines := strings.Split(strings.TrimSpace(complaints.String()), "\n")
 		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])
 	}
