@@ -16,7 +16,7 @@ type Scale string
 
 const (
 	Small Scale = "small" // minutes on two cores
-	Full  Scale = "full"  // the paper's setting as far as the machine allows
+	Full  Scale = "full"  // a larger experiment, the paper's where that is known
 )
 
 // Env is what the flags say, and the way to report progress.

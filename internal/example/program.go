@@ -100,7 +100,7 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*Env, error) {
 	scale := ""
 	set.StringVar(&env.Data, "data", dataset.DirFromEnv(), "`folder` with data sets, also from the environment variable REDOUBT_DATA")
 	set.Uint64Var(&env.Seed, "seed", 1, "seed of all random numbers")
-	set.StringVar(&scale, "scale", string(Small), "small (minutes on two cores) or full (as in the paper)")
+	set.StringVar(&scale, "scale", string(Small), "small (minutes on two cores) or full (a larger experiment, hours)")
 	set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures; nothing is written without it")
 	set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else")
 	if p.Flags != nil {
