@@ -19,7 +19,11 @@ func inBatches(ctx context.Context, n, size int, progress func(done, total int),
 	var mu sync.Mutex
 	done := 0
 	par.For((n+size-1)/size, 1, func(first, last int) {
-		tape := tensor.NewTape()
+		tape := tapes.Get().(*tensor.Tape)
+		defer func() {
+			tape.Reset()
+			tapes.Put(tape)
+		}()
 		for b := first; b < last && inner.Err() == nil; b++ {
 			lo, hi := b*size, min(n, (b+1)*size)
 			if err := work(inner, tape, lo, hi); err != nil {
@@ -42,6 +46,9 @@ func inBatches(ctx context.Context, n, size int, progress func(done, total int),
 	}
 	return nil
 }
+
+// tapes keeps tapes with their memory from one batch, and one call, to the next.
+var tapes = sync.Pool{New: func() any { return tensor.NewTape() }}
 
 // between returns the integers from lo to hi-1.
 func between(lo, hi int) []int {
