@@ -56,6 +56,7 @@ const (
 	opCrossEntropy
 	opBatchNorm
 	opScaleShift
+	opCustom
 	numOps
 )
 
@@ -73,7 +74,7 @@ var names = [numOps]string{
 	opGather: "Gather", opScatterAdd: "ScatterAdd",
 	opReshape: "Reshape", opTranspose: "Transpose", opSlice: "Slice", opPad: "Pad", opConcat: "Concat", opFlip: "Flip",
 	opSoftmax: "Softmax", opLogSoftmax: "LogSoftmax", opCrossEntropy: "CrossEntropy",
-	opBatchNorm: "BatchNorm", opScaleShift: "ScaleShift",
+	opBatchNorm: "BatchNorm", opScaleShift: "ScaleShift", opCustom: "Custom",
 }
 
 // rules holds, for each primitive, the function that takes a gradient of its
@@ -93,5 +94,5 @@ var rules = [numOps]func(*back){
 	opGather: backGather, opScatterAdd: backScatterAdd,
 	opReshape: backReshape, opTranspose: backTranspose, opSlice: backSlice, opPad: backPad, opConcat: backConcat, opFlip: backFlip,
 	opSoftmax: backSoftmax, opLogSoftmax: backLogSoftmax, opCrossEntropy: backCrossEntropy,
-	opBatchNorm: backBatchNorm, opScaleShift: backScaleShift,
+	opBatchNorm: backBatchNorm, opScaleShift: backScaleShift, opCustom: backCustom,
 }
