@@ -43,11 +43,12 @@ func (a *attributes) number(name string, otherwise int) int {
 	return otherwise
 }
 
+// float returns a number, which like the default is of single precision.
 func (a *attributes) float(name string, otherwise float64) float64 {
 	if p := a.find(name); p != nil {
 		return float64(p.float)
 	}
-	return otherwise
+	return float64(float32(otherwise))
 }
 
 func (a *attributes) text(name, otherwise string) string {

@@ -42,6 +42,7 @@ type Model struct {
 	input, output *value
 	parameters    []*parameter
 	opset         int
+	largest       int // elements of the largest result for one image
 }
 
 // Open reads the model in the file at path.
@@ -134,7 +135,7 @@ func (o Options) decode(b []byte) (*Model, error) {
 	}
 	return &Model{
 		program: c.program(result.reg), dtype: c.dtype, input: input, output: result,
-		parameters: c.parameters, opset: c.opset,
+		parameters: c.parameters, opset: c.opset, largest: c.largest,
 	}, nil
 }
 
