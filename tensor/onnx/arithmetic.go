@@ -17,12 +17,7 @@ var arithmetic = map[string]func(a, b *tensor.Tensor) *tensor.Tensor{
 
 func buildArithmetic(k *call) (*value, error) {
 	a, b := k.in[0], k.in[1]
-	for i, v := range k.in {
-		if v.kind == wholes {
-			return nil, fmt.Errorf("input %d (%q) holds whole numbers, and the other floating-point ones", i, v.name)
-		}
-	}
-	if k.node.op == "Pow" && b.kind == numbers && b.constant.values.Len() == 1 {
+	if k.node.op == "Pow" && a.kind != wholes && b.kind == numbers && b.constant.values.Len() == 1 {
 		return k.power(a, b)
 	}
 	y, err := k.pointwise(a, b, arithmetic[k.node.op])
@@ -72,6 +67,11 @@ func stretch(a, b []dim) ([]dim, error) {
 // pointwise applies a function of two values to each pair of elements. The
 // result is laid out as the larger computed one is.
 func (k *call) pointwise(a, b *value, f func(a, b *tensor.Tensor) *tensor.Tensor) (*value, error) {
+	for _, v := range []*value{a, b} {
+		if v.kind == wholes {
+			return nil, fmt.Errorf("input %q holds whole numbers, and another one floating-point ones", v.name)
+		}
+	}
 	dims, err := stretch(a.dims, b.dims)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 type attributes struct {
 	list  []attributeProto
 	known map[string]bool
+	wrong error // what flag found
 }
 
 func newAttributes(list []attributeProto) (*attributes, error) {
@@ -41,6 +42,18 @@ func (a *attributes) number(name string, otherwise int) int {
 		return int(p.number)
 	}
 	return otherwise
+}
+
+// flag returns a number that stands for no or yes; rest reports others.
+func (a *attributes) flag(name string, otherwise bool) bool {
+	p := a.find(name)
+	if p == nil {
+		return otherwise
+	}
+	if p.number != 0 && p.number != 1 {
+		a.wrong = fmt.Errorf("%s is %d, want 0 or 1", name, p.number)
+	}
+	return p.number != 0
 }
 
 // float returns a number, which like the default is of single precision.
@@ -89,8 +102,12 @@ func (a *attributes) positive(name string, n, otherwise int) ([]int, error) {
 	return v, nil
 }
 
-// rest returns an error if there is an attribute that was not asked for.
+// rest returns an error if there is an attribute that was not asked for, or a
+// flag that is none.
 func (a *attributes) rest() error {
+	if a.wrong != nil {
+		return a.wrong
+	}
 	for i := range a.list {
 		if name := a.list[i].name; !a.known[name] {
 			names := make([]string, 0, len(a.known))

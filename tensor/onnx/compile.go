@@ -24,7 +24,7 @@ type compiler struct {
 
 	steps       []step
 	regs        int
-	largest     int   // elements of the largest register for one image
+	largest     int   // elements of the largest value for one image
 	reads       []int // registers that the step at hand reads
 	learns      bool  // whether it reads a parameter
 	lastRead    map[int]int

@@ -11,7 +11,7 @@ import (
 
 func buildGemm(k *call) (*value, error) {
 	alpha, beta := k.float("alpha", 1), k.float("beta", 1)
-	turnA, turnB := k.number("transA", 0) != 0, k.number("transB", 0) != 0
+	turnA, turnB := k.flag("transA", false), k.flag("transB", false)
 	a, err := k.data(0)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func buildFlatten(k *call) (*value, error) {
 }
 
 func buildReshape(k *call) (*value, error) {
-	zero := k.opset >= 14 && k.number("allowzero", 0) != 0
+	zero := k.opset >= 14 && k.flag("allowzero", false)
 	target, err := k.listAt(1)
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func buildSqueeze(k *call) (*value, error) {
 // squeezed marks the axes that Squeeze drops: those given, which have extent 1,
 // or all such axes.
 func squeezed(dims []dim, axes []int) ([]bool, error) {
-	if axes == nil {
+	if len(axes) == 0 {
 		gone := make([]bool, len(dims))
 		for i, d := range dims {
 			gone[i] = d.isOne()

@@ -42,7 +42,7 @@ type Model struct {
 	input, output *value
 	parameters    []*parameter
 	opset         int
-	largest       int // elements of the largest result for one image
+	largest       int // elements of the largest value for one image
 }
 
 // Open reads the model in the file at path.
@@ -233,6 +233,7 @@ func (c *compiler) declare(in *valueProto, want []int, lastAlready bool) (*value
 	}
 	v.reg = c.regs
 	c.regs++
+	c.largest = product(v.dims).batch
 	c.values[v.name] = v
 	return v, nil
 }

@@ -10,12 +10,12 @@ import (
 
 func buildBatchNorm(k *call) (*value, error) {
 	eps, momentum := k.float("epsilon", 1e-5), k.float("momentum", 0.9)
-	if k.opset < 9 && k.number("spatial", 1) != 1 {
+	if k.opset < 9 && !k.flag("spatial", true) {
 		return nil, fmt.Errorf("spatial is 0, want 1: statistics of channels")
 	}
 	if k.opset >= 14 {
 		// Whether to train is the pass's choice, not the file's.
-		k.number("training_mode", 0)
+		k.flag("training_mode", false)
 	}
 	if !(eps >= 0) || !(momentum >= 0 && momentum <= 1) {
 		return nil, fmt.Errorf("epsilon %v and momentum %v, want 0 or more and 0 to 1", eps, momentum)

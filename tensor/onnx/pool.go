@@ -36,7 +36,7 @@ func (k *call) pooling() (*value, window, error) {
 }
 
 func buildMaxPool(k *call) (*value, error) {
-	k.number("storage_order", 0) // of the second output
+	k.flag("storage_order", false) // of the second output
 	x, w, err := k.pooling()
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func buildMaxPool(k *call) (*value, error) {
 }
 
 func buildAveragePool(k *call) (*value, error) {
-	countPad := k.number("count_include_pad", 0) != 0
+	countPad := k.flag("count_include_pad", false)
 	x, w, err := k.pooling()
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func buildReduceMean(k *call) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep := k.number("keepdims", 1) != 0
-	nothing := k.opset >= 18 && k.number("noop_with_empty_axes", 0) != 0
+	keep := k.flag("keepdims", true)
+	nothing := k.opset >= 18 && k.flag("noop_with_empty_axes", false)
 	x, err := k.data(0)
 	if err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func castWholes(k *call) (*value, error) {
 }
 
 func reshapeWholes(k *call) (*value, error) {
-	k.number("allowzero", 0)
+	k.flag("allowzero", false)
 	v := k.in[0]
 	target, err := k.fixedAt(1)
 	if err != nil {

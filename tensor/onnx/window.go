@@ -36,7 +36,7 @@ func (k *call) windowOf(v *value, size []int, ceil bool) (window, error) {
 		return w, err
 	}
 	w.size, w.stride, w.dilation = [2]int(size), [2]int(strides), [2]int(dilations)
-	up := ceil && k.number("ceil_mode", 0) != 0
+	up := ceil && k.flag("ceil_mode", false)
 	auto := k.text("auto_pad", "NOTSET")
 	pads := k.ints("pads")
 	if pads == nil {

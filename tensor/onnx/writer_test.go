@@ -134,6 +134,9 @@ func (g *graph) constant(data any) string {
 		in.dims = []int{len(d)}
 	case int64:
 		in.data = []int64{d}
+	case int:
+		// An element type that does not exist.
+		in.dims = []int{1}
 	}
 	g.inits = append(g.inits, in)
 	return name
@@ -191,6 +194,8 @@ func (g *graph) tensor(name string, data any, dims []int) []byte {
 		for _, v := range d {
 			raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
 		}
+	case int:
+		b = number(b, 2, int64(d))
 	}
 	b = message(b, 9, raw)
 	return message(b, 8, []byte(name))
