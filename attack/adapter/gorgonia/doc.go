@@ -1,0 +1,29 @@
+// Package gorgonia makes a classifier that is a Gorgonia expression graph a model
+// for attacks, with input gradients, and passes arrays between the two libraries
+// without copying.
+//
+//	g := gorgonia.NewGraph()
+//	x := gorgonia.NewTensor(g, gorgonia.Float32, 4, gorgonia.WithShape(32, 1, 28, 28))
+//	logits := ... // the network, its weights bound to values
+//	m, err := adapter.New(adapter.Net{Input: x, Logits: logits})
+//	res, err := pgd.Run(ctx, m, images, labels)
+//
+// # How a graph answers
+//
+// A Gorgonia graph has a fixed batch size. A batch of any other size is cut and
+// its last piece filled up with zeros. The gradient of an objective L(z(x)) is
+// that of the sum of z(x) times a constant, (dz/dx)ᵀ dL/dz, so one graph serves
+// every objective; the machine runs forward and then forward and backward. The
+// machines are in evaluation mode.
+//
+// A graph serves one goroutine at a time. Several copies of it, each with its own
+// nodes, may be given to New and are then used side by side.
+//
+// # Limits
+//
+// Gorgonia's derivatives are first order only, and some are wrong: in v0.9.18 that
+// of BatchNorm with respect to its input, and GlobalAveragePool2D panics. A wrong
+// gradient makes a model look robust, so check a new network with
+// Model.CheckGradient. A panic within a running machine is outside of the
+// caller's reach and ends the program.
+package gorgonia
