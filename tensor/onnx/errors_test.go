@@ -65,6 +65,9 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`mode is "wrap", want constant, edge or reflect`, func(g *graph) {
 			g.node("Pad", attrs{"mode": "wrap"}, "x", g.constant([]int64{0, 0, 1, 0, 0, 0, 0, 0}))
 		}},
+		{`fills shape [1048576 1048576], want less than`, func(g *graph) {
+			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1 << 20, 1 << 20})))
+		}},
 		{`is in operator sets from 20 on, and the file uses 13`, func(g *graph) { g.node("Gelu", nil, "x") }},
 		{`variance 0 is -1 with epsilon`, func(g *graph) {
 			one := g.constant(array{[]int{3}, []float64{1, 1, 1}})

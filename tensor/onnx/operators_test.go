@@ -20,7 +20,7 @@ var cases = []struct {
 	{"Transpose", drawTranspose}, {"Squeeze", drawSqueeze}, {"Unsqueeze", drawUnsqueeze},
 	{"Concat", drawConcat}, {"Slice", drawSlice}, {"Pad", drawPad}, {"Gather", drawGather},
 	{"arithmetic", drawArithmetic}, {"Pow", drawPow}, {"Dropout, Identity and Cast", drawPassing},
-	{"shape computation", drawShapeChain}, {"folded constants", drawFolded}, {"images last", drawImagesLast},
+	{"shape computation", drawShapeChain}, {"computed pads", drawComputedPads}, {"folded constants", drawFolded}, {"images last", drawImagesLast},
 }
 
 func TestOperatorsAreTheirDefinitions(t *testing.T) {

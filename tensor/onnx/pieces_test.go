@@ -200,3 +200,27 @@ func drawGather(r *rand.Rand) (*graph, array) {
 		return x.at(k...)
 	})
 }
+
+// drawComputedPads pads by numbers that other nodes put in order, as PyTorch does:
+// pairs for the last axes first, filled up with zeros, turned round and split.
+func drawComputedPads(r *rand.Rand) (*graph, array) {
+	x := random(r, shape(r, 4)...)
+	g := newGraph(between(r, 11, MaxOpset), x)
+	last := []int{between(r, 0, 2), between(r, 0, 2), between(r, 0, 2), between(r, 0, 2)}
+	zero := initializer{data: []int64{0}, dims: []int{1}}
+	y := g.node("Concat", attrs{"axis": 0}, g.list(last), g.node("ConstantOfShape", attrs{"value": zero}, g.list([]int{4})))
+	y = g.node("Reshape", nil, y, g.list([]int{-1, 2}))
+	y = g.node("Slice", nil, y, g.list([]int{-1}), g.list([]int{-1000}), g.list([]int{0}), g.list([]int{-1}))
+	y = g.node("Reshape", nil, g.node("Transpose", attrs{"perm": []int{1, 0}}, y), g.list([]int{-1}))
+	y = g.node("Pad", nil, "x", g.node("Cast", attrs{"to": int(typeInt64)}, y))
+	one := g.node("ConstantOfShape", attrs{"value": initializer{data: array{v: []float64{1}}, dims: []int{1}}}, g.list([]int{x.dims[1], 1, 1}))
+	g.node("Add", nil, y, one)
+	d := x.dims
+	return g, fill([]int{d[0], d[1], d[2] + last[2] + last[3], d[3] + last[0] + last[1]}, func(idx []int) float64 {
+		h, w := idx[2]-last[2], idx[3]-last[0]
+		if h < 0 || h >= d[2] || w < 0 || w >= d[3] {
+			return 1
+		}
+		return x.at(idx[0], idx[1], h, w) + 1
+	})
+}

@@ -8,22 +8,100 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// Shape computations are done while the graph is compiled, on lists of whole
-// numbers that may depend on the batch size. These are the operators of layout
-// on such lists, which have one axis, or none for a single number.
+// Shape computations are done while the graph is compiled, on whole numbers that
+// may depend on the batch size.
 
-// list is the first input as a list.
-func (k *call) list() (*value, error) {
-	v := k.in[0]
-	if len(v.dims) > 1 {
-		return nil, fmt.Errorf("input 0 (%q) has shape %s, want a list of whole numbers", v.name, show(v.dims))
+// moving makes an operator that only moves elements one on whole numbers: it runs
+// on their positions, which say where each number goes.
+func moving(fold folding, build func(k *call) (*value, error)) func(k *call) (*value, error) {
+	return func(k *call) (*value, error) {
+		var all []dim
+		inner := *k
+		inner.in = nil
+		for i, v := range k.in {
+			if i > 0 && fold == foldFirst {
+				inner.in = append(inner.in, v)
+				continue
+			}
+			if v == nil || v.kind != wholes {
+				return nil, fmt.Errorf("input %d does not hold whole numbers, as the first one does", i)
+			}
+			if err := k.spend(v.name, len(v.whole)); err != nil {
+				return nil, err
+			}
+			if len(v.whole) > 0 {
+				inner.in = append(inner.in, positions(v, len(all)))
+				all = append(all, v.whole...)
+			}
+		}
+		if len(all) == 0 {
+			if fold == foldAll {
+				return k.in[0], nil
+			}
+			return nil, fmt.Errorf("input 0 (%q) is empty", k.in[0].name)
+		}
+		moved, err := inner.folded(operator{fold: fold, build: build})
+		if err != nil {
+			return nil, err
+		}
+		out := &value{kind: wholes, dims: moved.dims}
+		for _, p := range moved.constant.values.Values() {
+			out.whole = append(out.whole, all[int(p)])
+		}
+		return out, nil
 	}
-	return v, nil
 }
 
-// listOf is a list as a value.
-func listOf(list []dim) *value {
-	return &value{kind: wholes, dims: []dim{{fixed: len(list)}}, whole: list}
+// positions numbers the elements of a value from first on.
+func positions(v *value, first int) *value {
+	t := tensor.Zeros(tensor.Float64, extents(v.dims, 0)...)
+	for i := range t.Float64s() {
+		t.Float64s()[i] = float64(first + i)
+	}
+	return &value{name: v.name, kind: numbers, dims: v.dims, constant: &constant{name: v.name, values: t}}
+}
+
+// buildConstantOfShape fills a shape with one number.
+func buildConstantOfShape(k *call) (*value, error) {
+	list, err := k.fixedAt(0)
+	if err != nil {
+		return nil, err
+	}
+	if list == nil {
+		list = []int{}
+	}
+	fill := &value{kind: numbers, constant: &constant{values: k.one(0)}}
+	if p := k.find("value"); p != nil {
+		if p.tensor == nil {
+			return nil, errors.New("attribute \"value\" holds no tensor")
+		}
+		if fill, err = k.literal(p.tensor); err != nil {
+			return nil, fmt.Errorf("attribute \"value\": %w", err)
+		}
+	}
+	n := 1
+	for _, d := range list {
+		if d < 0 || d > 0 && n > k.budget/d {
+			return nil, fmt.Errorf("fills shape %v, want less than %d elements", list, k.budget)
+		}
+		n *= d
+	}
+	if err := k.spend(k.node.outputs[0], n); err != nil {
+		return nil, err
+	}
+	out := &value{kind: fill.kind, dims: fixedDims(list)}
+	if len(list) > tensor.MaxRank {
+		return nil, fmt.Errorf("fills shape %v, want at most %d axes", list, tensor.MaxRank)
+	}
+	switch {
+	case fill.kind == wholes && len(fill.whole) == 1:
+		out.whole = slices.Repeat(fill.whole, n)
+	case fill.kind == numbers && fill.constant.values.Len() == 1:
+		out.constant = &constant{values: tensor.Full(k.dtype, fill.constant.values.Values()[0], list...)}
+	default:
+		return nil, fmt.Errorf("attribute \"value\" has shape %s, want one number", show(fill.dims))
+	}
+	return out, nil
 }
 
 func castWholes(k *call) (*value, error) {
@@ -48,108 +126,4 @@ func castWholes(k *call) (*value, error) {
 		flat.Set(float64(d.fixed), i)
 	}
 	return &value{kind: numbers, dims: v.dims, constant: &constant{values: t}}, nil
-}
-
-func reshapeWholes(k *call) (*value, error) {
-	k.flag("allowzero", false)
-	v := k.in[0]
-	target, err := k.fixedAt(1)
-	if err != nil {
-		return nil, err
-	}
-	n := len(v.whole)
-	switch {
-	case len(target) == 0 && n == 1:
-		return &value{kind: wholes, whole: v.whole}, nil
-	case len(target) == 1 && (target[0] == -1 || target[0] == n):
-		return listOf(v.whole), nil
-	}
-	return nil, fmt.Errorf("shape %s of whole numbers cannot become %v, want a list", show(v.dims), target)
-}
-
-func squeezeWholes(k *call) (*value, error) {
-	axes, err := k.axes(1, 13)
-	if err != nil {
-		return nil, err
-	}
-	gone, err := squeezed(k.in[0].dims, axes)
-	if err != nil {
-		return nil, err
-	}
-	dims, _ := dropAxes(k.in[0].dims, nil, gone)
-	return &value{kind: wholes, dims: dims, whole: k.in[0].whole}, nil
-}
-
-func unsqueezeWholes(k *call) (*value, error) {
-	axes, err := k.axes(1, 13)
-	if err != nil {
-		return nil, err
-	}
-	fresh, err := unsqueezed(k.in[0].dims, axes)
-	if err != nil {
-		return nil, err
-	}
-	old := k.in[0].dims
-	var dims []dim
-	for _, isNew := range fresh {
-		if isNew {
-			dims = append(dims, dim{fixed: 1})
-		} else {
-			dims, old = append(dims, old[0]), old[1:]
-		}
-	}
-	return &value{kind: wholes, dims: dims, whole: k.in[0].whole}, nil
-}
-
-func concatWholes(k *call) (*value, error) {
-	k.number("axis", 0)
-	var all []dim
-	for i, v := range k.in {
-		if v == nil || v.kind != wholes || len(v.dims) != 1 {
-			return nil, fmt.Errorf("input %d is not a list of whole numbers", i)
-		}
-		if err := k.spend(v.name, len(v.whole)); err != nil {
-			return nil, err
-		}
-		all = append(all, v.whole...)
-	}
-	return listOf(all), nil
-}
-
-func sliceWholes(k *call) (*value, error) {
-	v, err := k.list()
-	if err != nil {
-		return nil, err
-	}
-	cuts, err := k.cuts(v.dims)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range cuts {
-		out := make([]dim, 0, c.n)
-		for i := range c.n {
-			out = append(out, v.whole[c.start+i*c.step])
-		}
-		v = listOf(out)
-	}
-	return v, nil
-}
-
-func gatherWholes(k *call) (*value, error) {
-	v, err := k.list()
-	if err != nil {
-		return nil, err
-	}
-	if k.number("axis", 0) != 0 || len(v.dims) == 0 {
-		return nil, errors.New("takes from another axis than the first of a list")
-	}
-	idx, err := k.indices(len(v.whole))
-	if err != nil {
-		return nil, err
-	}
-	out := &value{kind: wholes, dims: slices.Clone(k.in[1].dims)}
-	for _, i := range idx {
-		out.whole = append(out.whole, v.whole[i])
-	}
-	return out, nil
 }
