@@ -301,3 +301,31 @@ func TestOptions(t *testing.T) {
 	_, err = Open(filepath.Join(t.TempDir(), "none.onnx"))
 	require.ErrorContains(t, err, "onnx: open ")
 }
+
+// A layer's result that others read beside a Relu, by its name or by another, is
+// not rectified for them.
+func TestRectifiedLayersKeepTheirResultForOthers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 5))
+	x, w := random(r, 3, 4), random(r, 4, 4)
+	for _, alias := range []bool{false, true} {
+		g := newGraph(13, x)
+		y := g.node("MatMul", nil, "x", g.constant(w))
+		in := y
+		if alias {
+			in = g.node("Identity", nil, y)
+		}
+		g.node("Sub", nil, g.node("Relu", nil, in), y)
+		g.check(t, apply(matMul(x, w), func(v float64) float64 { return max(v, 0) - v }))
+	}
+}
+
+// What is added behind weights is a parameter, however far behind.
+func TestBiasesBehindOtherNodesAreParameters(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 6))
+	g := newGraph(13, random(r, 2, 4))
+	y := g.node("Add", nil, "x", g.constant(random(r, 4))) // before all weights
+	y = g.node("MatMul", nil, y, g.constant(random(r, 4, 6)))
+	y = g.node("Reshape", nil, g.node("Tanh", nil, y), g.constant([]int64{-1, 2, 3}))
+	g.node("Add", nil, y, g.constant(random(r, 3)))
+	require.Equal(t, 24+3, nn.CountParams(read(t, g)))
+}
