@@ -106,3 +106,23 @@ func TestMistakesAreNamed(t *testing.T) {
 		require.Contains(t, errs, want)
 	}
 }
+
+// The same weights in both forms of file fare the same, image by image.
+func TestFormsOfFilesAgree(t *testing.T) {
+	data := os.Getenv("REDOUBT_DATA")
+	if data == "" {
+		t.Skip("REDOUBT_DATA is not set: no reference models")
+	}
+	robust := func(file string) (out struct {
+		Clean      float64
+		PerExample []bool `json:"per_example"`
+	}) {
+		code, text, errs := execute(t, "-model", filepath.Join(data, "models", file), "-n", "40", "-eps", "0.3", "-attack", "apgd-ce", "-json")
+		require.Zero(t, code, errs)
+		require.NoError(t, json.Unmarshal([]byte(text), &out))
+		return out
+	}
+	onnx := robust("mnist-cnn-at.onnx")
+	require.Equal(t, robust("mnist-cnn-at.safetensors"), onnx)
+	require.Greater(t, onnx.Clean, 0.9)
+}

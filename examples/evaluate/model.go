@@ -14,6 +14,7 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/onnx"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 	"github.com/redoubt-ml/redoubt/tensor/safetensors"
 )
@@ -71,8 +72,17 @@ func loadModel(path, arch string) (attack.Model, string, error) {
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".safetensors":
 		return loadSafetensors(path, arch)
+	case ".onnx":
+		if arch != "" {
+			return nil, "", fmt.Errorf("-arch %s: an ONNX file says itself what network it holds", arch)
+		}
+		m, err := onnx.Open(path)
+		if err != nil {
+			return nil, "", fmt.Errorf("-model: %w", err)
+		}
+		return nn.Classifier{Net: m}, fmt.Sprintf("ONNX graph (opset %d) from %s", m.Opset(), path), nil
 	default:
-		return nil, "", fmt.Errorf("-model %s: files end in .safetensors, not %q", path, ext)
+		return nil, "", fmt.Errorf("-model %s: files end in .onnx or .safetensors, not %q", path, ext)
 	}
 }
 
