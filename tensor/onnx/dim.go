@@ -53,7 +53,7 @@ func show(dims []dim) string {
 
 // maxElements bounds the elements that one image may have anywhere in a model,
 // so that sizes can be multiplied without a thought for overflow.
-const maxElements = 1 << 31
+const maxElements = 1<<31 - 1
 
 // product is the number of elements of a shape, which is valid.
 func product(dims []dim) dim {
