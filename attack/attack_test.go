@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
 var ctx = context.Background()
@@ -51,7 +53,7 @@ func attacks(th Threat) []Attack {
 	out = append(out, &MIFGSM{Threat: th, Steps: 4}, &NES{Threat: th, Queries: 60, Samples: 5}, &SPSA{Threat: th, Queries: 60, Samples: 5}, &Noise{Threat: th, Repeats: 10})
 	switch th.Norm {
 	case L0:
-		return out
+		return append(out, &JSMA{Threat: th})
 	case L2:
 		out = append(out, &CarliniWagner{Threat: th, Steps: 20, Searches: 3, C: 1}, &DDN{Threat: th, Steps: 10}, &Boundary{Threat: th, Queries: 60}, &HopSkipJump{Threat: th, Queries: 150, Samples: 10}, &EAD{Threat: th, Steps: 10, Searches: 3, C: 1})
 	case L1:
@@ -123,7 +125,7 @@ func TestProjectionIsNearest(t *testing.T) {
 			th.Project(p, x0)
 			require.LessOrEqual(t, th.Distance(p, x0)[0], th.Eps)
 			b := x0.Clone()
-			for range 200 {
+			for range 50 {
 				th.Sample(func(int) *rand.Rand { return r }, b, x0)
 				require.LessOrEqual(t, th.Distance(b, x0)[0], th.Eps)
 				var dot float64
@@ -249,13 +251,27 @@ func TestObjectives(t *testing.T) {
 	}
 }
 
+// trained is a small convolutional network that has learnt the embedded digits, with
+// 100 digits that it has not seen.
 func trained(t *testing.T) (Model, *tensor.Tensor, []int) {
-	train, test, err := dataset.MNISTMini()
+	net, err := trainOnce()
 	require.NoError(t, err)
-	net := nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
-	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 3, BatchSize: 50}).Run(ctx))
+	_, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
 	x, y := test.Take(100).All()
 	return nn.Classifier{Net: net}, x, y
+}
+
+var trainOnce = sync.OnceValues(func() (nn.Layer, error) { return train(1) })
+
+func train(seed uint64) (nn.Layer, error) {
+	set, _, err := dataset.MNISTMini()
+	if err != nil {
+		return nil, err
+	}
+	net := nn.NewLeNet5(rand.New(rand.NewPCG(seed, 1)), 28, 1, 10, nn.ReLU)
+	t := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Schedule: optim.Constant(3e-3)}
+	return net, t.Run(ctx)
 }
 
 func TestOnATrainedNetwork(t *testing.T) {

@@ -89,7 +89,7 @@ func TestAutoAttackStagesAndPromises(t *testing.T) {
 	for _, th := range []Threat{{Norm: Linf, Eps: 0.1}, {Norm: L2, Eps: 1.2}, {Norm: L1, Eps: 8}} {
 		var names []string
 		aa := &AutoAttack{Threat: th, OnStage: func(s Stage) { names = append(names, s.Name) }}
-		n := 8
+		n := 10
 		xs, ys := tensor.Slice(x, 0, 0, n), y[:n]
 		rep, err := aa.Evaluate(ctx, m, xs, ys)
 		require.NoError(t, err)

@@ -30,7 +30,9 @@
 //
 // DeepFool, CarliniWagner, EAD, DDN, FMN and FAB with Minimize look for the nearest
 // success. Square, NES, SPSA and SimBA need scores only, Boundary and HopSkipJump
-// answers only; they count their queries. Noise is what all of them must beat.
+// answers only; they count their queries. JSMA changes few values, Universal finds
+// one perturbation for many inputs, and Transfer attacks through a surrogate. Noise is
+// what all of them must beat.
 //
 //	pgd := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 40}
 //	report, err := attack.Evaluate(ctx, model, x, y, pgd)

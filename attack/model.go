@@ -195,12 +195,18 @@ func evaluate(m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values
 	if logits, err = query(m, x, rows); err != nil {
 		return nil, nil, err
 	}
+	values, err = rate(o, logits, rows)
+	return logits, values, err
+}
+
+// rate asks the objective about logits.
+func rate(o Objective, logits *tensor.Tensor, rows Rows) (values *tensor.Tensor, err error) {
 	defer asError("objective", rows, &err)
 	values = o.Values(logits, rows)
 	if values == nil || values.Rank() != 1 || values.Dim(0) != len(rows.Index) {
-		return nil, nil, fmt.Errorf("attack: objective returned no value for each of %d inputs", len(rows.Index))
+		return nil, fmt.Errorf("attack: objective returned no value for each of %d inputs", len(rows.Index))
 	}
-	return logits, values, nil
+	return values, nil
 }
 
 // inputGradient returns the gradient of the sum of values, and so of each row's

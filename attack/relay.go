@@ -165,7 +165,7 @@ func (l *lane[T]) run(ctx context.Context) error {
 func (l *lane[T]) fill(ctx context.Context, size int) error {
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
-		rows := rowsOf(between(l.next, l.next+n), l.y, nil)
+		rows := rowsOf(between(l.next, l.next+n), l.y, l.goals)
 		l.tape.Reset()
 		logits, err := query(l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
 		if err != nil {
@@ -248,7 +248,11 @@ func (l *lane[T]) question(rows Rows) (logits, vals *tensor.Tensor, g []T, err e
 			return logits, nil, nil, err
 		}
 		w := l.tape.Watch(points)
-		if logits, vals, err = evaluate(l.model, l.objective, w, rows); err != nil {
+		// What a trial calls a target need not be a class.
+		if logits, err = query(l.model, w, Rows{Y: rows.Y, Index: rows.Index}); err != nil {
+			return nil, nil, nil, err
+		}
+		if vals, err = rate(l.objective, logits, rows); err != nil {
 			return nil, nil, nil, err
 		}
 		gt, err := inputGradient(vals, w, rows)

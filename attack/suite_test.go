@@ -68,7 +68,7 @@ func TestAttacksBeatNoise(t *testing.T) {
 	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 32, 10)
 	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 5, BatchSize: 50}).Run(ctx))
 	m := nn.Classifier{Net: net}
-	x, y := test.Take(16).All()
+	x, y := test.Take(14).All()
 	for norm, eps := range map[Norm]float64{Linf: 0.1, L2: 2, L1: 15} {
 		th := Threat{Norm: norm, Eps: eps}
 		noise, err := Evaluate(ctx, m, x, y, &Noise{Threat: th})
@@ -94,6 +94,64 @@ func TestAttacksBeatNoise(t *testing.T) {
 			require.Less(t, rep.Worst.Right, noise.Worst.Right, "%s under %v", a.Name(), th)
 		}
 	}
+}
+
+func TestJSMABreaksWithFewValues(t *testing.T) {
+	m, x, y := trained(t)
+	th := Threat{Norm: L0, Eps: 60}
+	rep, err := Evaluate(ctx, m, tensor.Slice(x, 0, 0, 20), y[:20], &JSMA{Threat: th}, &Noise{Threat: th})
+	require.NoError(t, err)
+	require.Less(t, rep.Attacks[0].Accuracy.Right, rep.Attacks[1].Accuracy.Right)
+	require.Less(t, rep.Attacks[0].Accuracy.Value, 0.5)
+}
+
+// What breaks a surrogate breaks many inputs of a network trained alike, and never
+// more than what is aimed at the network itself.
+func TestTransferNeedsNoGradientsOfTheModel(t *testing.T) {
+	m, x, y := trained(t)
+	net, err := train(9)
+	require.NoError(t, err)
+	th := Threat{Norm: Linf, Eps: 0.2}
+	blind := function(func(x *tensor.Tensor) *tensor.Tensor {
+		require.Zero(t, x.Tape().Len(), "the model is asked for answers only")
+		return m.Logits(x)
+	})
+	rep, err := Evaluate(ctx, blind, x, y, &Transfer{Surrogate: nn.Classifier{Net: net}, Attack: &MIFGSM{Threat: th}}, &Noise{Threat: th, Repeats: 1})
+	require.NoError(t, err)
+	require.Less(t, rep.Attacks[0].Accuracy.Value, rep.Attacks[1].Accuracy.Value-0.1)
+	require.Equal(t, 2*len(y), rep.Attacks[0].Queries)
+	require.Equal(t, "transfer MI-FGSM", rep.Attacks[0].Name)
+	_, err = (&Transfer{}).Run(ctx, m, x, y)
+	require.ErrorContains(t, err, "without a surrogate")
+}
+
+// One perturbation fitted on some images fools the network on others, more than
+// noise of the same size does.
+func TestUniversalPerturbationFoolsUnseenInputs(t *testing.T) {
+	m, x, y := trained(t)
+	_, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	unseen, labels := test.Slice(100, 400).All()
+	u := &Universal{Threat: Threat{Norm: Linf, Eps: 0.25}, BatchSize: 50, Epochs: 30}
+	delta, err := u.Fit(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, x.Shape()[1:], delta.Shape())
+	require.LessOrEqual(t, tensor.MaxAbs(delta), u.Threat.Eps)
+	accuracy := func(x *tensor.Tensor) float64 {
+		answers, err := Predict(ctx, m, x)
+		require.NoError(t, err)
+		right := 0
+		for i, a := range answers {
+			if a == labels[i] {
+				right++
+			}
+		}
+		return float64(right) / float64(len(labels))
+	}
+	noise := tensor.MulScalar(tensor.Sign(tensor.Normal(rand.New(rand.NewPCG(1, 1)), tensor.Float32, 0, 1, delta.Shape()...)), 0.25)
+	require.Less(t, accuracy(u.Apply(unseen, delta)), accuracy(u.Apply(unseen, noise))-0.2)
+	_, err = (&Universal{Threat: Threat{Norm: L0, Eps: 1}}).Fit(ctx, m, x, y)
+	require.ErrorContains(t, err, "under l0")
 }
 
 // Targeted attacks reach their class, and count only that.

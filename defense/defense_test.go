@@ -56,7 +56,7 @@ func TestHardenedWeightsAreTheSameForAnyNumberOfThreads(t *testing.T) {
 		defer tensor.SetThreads(0)
 		set, _, err := dataset.MNISTMini()
 		require.NoError(t, err)
-		net := nn.NewMNISTNet(rand.New(rand.NewPCG(1, 1)))
+		net := nn.NewLeNet5(rand.New(rand.NewPCG(1, 1)), 28, 1, 10, nn.ReLU)
 		at := &defense.AdversarialTraining{Attack: attack.PGD{Threat: threat, Steps: 3}, RampSteps: 5}
 		require.NoError(t, (&nn.Trainer{Net: net, Data: set.Take(500), Epochs: 1, BatchSize: 50, Loss: at.Loss}).Run(ctx))
 		for _, w := range nn.Params(net) {

@@ -1,0 +1,71 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+var _ Attack = (*Transfer)(nil)
+
+// Transfer attacks a model through another one: what an attack finds on the
+// surrogate is shown to the model, which is asked for answers only.
+//
+// Papernot, McDaniel and Goodfellow, arXiv:1605.07277.
+type Transfer struct {
+	Surrogate Model
+	Attack    Attack // with gradients of the surrogate
+}
+
+// Name returns the attack's name with "transfer" before it.
+func (t *Transfer) Name() string {
+	if t.Attack == nil {
+		return "transfer"
+	}
+	return "transfer " + t.Attack.Name()
+}
+
+// Run attacks inputs x [N, ...] with labels y. Each input takes two queries of the
+// model, and those of the surrogate are not counted. Inputs that the model gets
+// wrong by itself are returned as they are.
+func (t *Transfer) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	switch {
+	case t.Surrogate == nil:
+		return Result{}, errors.New("attack: transfer without a surrogate")
+	case t.Attack == nil:
+		return Result{}, errors.New("attack: transfer without an attack")
+	}
+	if err := checkBatch(m, x); err != nil {
+		return Result{}, err
+	}
+	if err := checkLabels(x, y); err != nil {
+		return Result{}, err
+	}
+	clean, err := Predict(ctx, m, x)
+	if err != nil {
+		return Result{}, err
+	}
+	found, err := t.Attack.Run(ctx, t.Surrogate, x, y)
+	if err != nil {
+		return found, fmt.Errorf("on the surrogate: %w", err)
+	}
+	answers, err := Predict(ctx, m, found.X)
+	if err != nil {
+		return Result{}, err
+	}
+	res := newResult(x)
+	res.Distance = make([]float64, len(y))
+	for i := range y {
+		res.Queries[i], res.Label[i] = 2, clean[i]
+		switch {
+		case clean[i] != y[i]:
+			res.Success[i] = true
+		case answers[i] != y[i]:
+			res.Success[i], res.Label[i], res.Distance[i] = true, answers[i], found.Distance[i]
+			copyRow(res.X, i, found.X, i)
+		}
+	}
+	return res, nil
+}
