@@ -87,13 +87,7 @@ func growth(c component, x, eps float64) float64 {
 	if math.IsInf(c.clip, 1) {
 		return c.tilt*x - c.tilt*c.tilt/2 - c.norm
 	}
-	// Z = l (Y-m) - l²/2 is N(mu, l²), and clip(Z, -a, a) = -a + (Z+a)+ - (Z-a)+.
-	mu, l := c.tilt*x-c.tilt*c.tilt/2, c.tilt
-	above := func(t float64) float64 { // E (Z - t)+
-		u := (t - mu) / l
-		return l*normalDensity(u) - (t-mu)*normalTail(u)
-	}
-	clipped := -c.clip + above(-c.clip) - above(c.clip)
+	clipped := clippedNormalMean(c.tilt*x-c.tilt*c.tilt/2, c.tilt, c.clip)
 	return (1-eps)*clipped - eps*c.clip - c.norm
 }
 

@@ -60,7 +60,12 @@ func (Likelihood) start(d *Design) policy {
 	if !gaussian {
 		p.sigma = d.cfg.Estimator.(Huber).Sigma
 	}
-	d.mixOnce.Do(func() { d.mix = mixture(d.bias/p.sigma, d.cfg.Eps, d.cfg.Adversary, gaussian) })
+	p.bias = d.bias
+	if gaussian {
+		// The evidence works down to the smallest possible bias.
+		p.bias = GaussianBias(p.sigma, d.cfg.Eps, d.cfg.Adversary)
+	}
+	d.mixOnce.Do(func() { d.mix = mixture(p.bias/p.sigma, d.cfg.Eps, d.cfg.Adversary, gaussian) })
 	p.mix = d.mix
 	return p
 }
@@ -71,6 +76,7 @@ type likelihood struct {
 	Owed   float64 // pulls that the leader should have had and has not
 
 	sigma float64
+	bias  float64 // arms closer than 4 bias cannot be told apart
 	mix   []component
 	arms  []evidence
 	z     []float64 // approximate Z(Leader, b); NaN where it must be found
@@ -130,7 +136,7 @@ func (p *likelihood) next(s *Search) {
 		return
 	}
 	u := p.challenger(s, leader)
-	if s.futile(leader, p.widest(s, leader)) {
+	if p.futile(s, leader, p.widest(s, leader)) {
 		s.finish(NotIdentifiable, s.contenders())
 		return
 	}
@@ -151,6 +157,12 @@ func (p *likelihood) next(s *Search) {
 	// What the search for the weakest point missed is looked for again, so that a
 	// resumed search goes the same way.
 	p.z[doubtful] = math.NaN()
+}
+
+// futile is Search.futile with the bias of the evidence.
+func (p *likelihood) futile(s *Search, l, u int) bool {
+	gap := s.arms[l].interval.CoreHi - s.arms[u].interval.CoreLo
+	return !s.d.cfg.NoFutility && 2*p.bias-gap > s.d.cfg.Tol
 }
 
 // widest returns the challenger by upper end.
