@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"sync"
 )
 
 // Mode says what the compared intervals cover.
@@ -82,8 +81,8 @@ type Design struct {
 	family  Family
 	bias    float64
 
-	mixOnce sync.Once
-	mix     []component // of Likelihood
+	mix          []component // of Likelihood
+	evidenceBias float64     // the bias down to which it works
 }
 
 // NewDesign checks a configuration. The error names the field, what was found and
@@ -132,6 +131,11 @@ func NewDesign(cfg Config) (*Design, error) {
 	}
 	lo, hi := d.family.Spread(0.5)
 	d.bias = (hi - lo) / 2
+	if r, ok := cfg.Rule.(Likelihood); ok {
+		if err := r.evidence(d); err != nil {
+			return nil, err
+		}
+	}
 	return d, nil
 }
 

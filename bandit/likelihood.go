@@ -16,12 +16,20 @@ import (
 // E+_a(m) the evidence that arm a's mean is above m and E-_b(m) that b's is below
 // (evidence.go): likelihood ratios of Huber's least favourable pairs, mixed over
 // distances, so that Z grows by KL_eps per pull. It stops at leader a when
-// Z(a, b) >= ln((K-1)/Delta) for all b.
+// Z(a, b) >= ln x for all b, where
+//
+//	1/x = Delta/(K-1)            oblivious,
+//	(1 + ln x)/x = Delta/(K-1)   prescient and malicious.
 //
 // A wrong answer a needs Z(a, b) that high for b the best arm, mu_b > mu_a + Tol. At
-// m = mu_b - Tol both factors are evidence for what is false, and their product over
-// the pulls of the search is one process with expectation at most 1: probability
-// Delta/(K-1), and there are K-1 arms to be wrong with.
+// m = mu_b - Tol both factors are evidence for what is false, and their product
+// reaches x with probability at most Delta/(K-1) (evidence.go), with K-1 arms to be
+// wrong with. Against prescient and malicious adversaries the arms' clean rewards
+// and flags must be independent between arms.
+//
+// For Gaussian arms there is evidence at every Eps that GaussianHuber takes. What is
+// provable for all sub-Gaussian laws is less: with Huber the evidence can grow up to
+// Eps = .32, or .26 against a malicious adversary, and a larger Eps is an error.
 //
 // The interval rule needs each of two intervals to shrink to a quarter of the
 // gap; here the evidence of both arms adds up, which takes half the pulls between
@@ -53,20 +61,32 @@ func (Likelihood) check(c *Config) error {
 	return fmt.Errorf("bandit: Likelihood: Estimator is %s, want GaussianHuber or Huber", c.Estimator.Name())
 }
 
-func (Likelihood) start(d *Design) policy {
-	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms)}
-	e, gaussian := d.cfg.Estimator.(GaussianHuber)
-	p.sigma = e.Sigma
-	if !gaussian {
-		p.sigma = d.cfg.Estimator.(Huber).Sigma
-	}
-	p.bias = d.bias
-	if gaussian {
+// evidence works out the mixture of a design.
+func (Likelihood) evidence(d *Design) error {
+	sigma, bias, gaussian := 1.0, d.bias, false
+	switch e := d.cfg.Estimator.(type) {
+	case GaussianHuber:
 		// The evidence works down to the smallest possible bias.
-		p.bias = GaussianBias(p.sigma, d.cfg.Eps, d.cfg.Adversary)
+		sigma, bias, gaussian = e.Sigma, GaussianBias(e.Sigma, d.cfg.Eps, d.cfg.Adversary), true
+	case Huber:
+		sigma = e.Sigma
 	}
-	d.mixOnce.Do(func() { d.mix = mixture(p.bias/p.sigma, d.cfg.Eps, d.cfg.Adversary, gaussian) })
-	p.mix = d.mix
+	d.evidenceBias, d.mix = bias, mixture(bias/sigma, d.cfg.Eps, d.cfg.Adversary, gaussian)
+	if len(d.mix) == 0 {
+		return fmt.Errorf("bandit: Likelihood: Eps is %v with Estimator %s, want at most .32, or .26 against a malicious adversary: above, no evidence outgrows the contamination", d.cfg.Eps, d.cfg.Estimator.Name())
+	}
+	return nil
+}
+
+func (Likelihood) start(d *Design) policy {
+	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms),
+		bias: d.evidenceBias, mix: d.mix}
+	switch e := d.cfg.Estimator.(type) {
+	case GaussianHuber:
+		p.sigma = e.Sigma
+	case Huber:
+		p.sigma = e.Sigma
+	}
 	return p
 }
 
@@ -130,7 +150,7 @@ func (p *likelihood) next(s *Search) {
 			p.at[b], p.z[b] = p.weakest(s, leader, b)
 		}
 	}
-	doubtful := p.disproved(s, leader, math.Log(float64(len(s.arms)-1)/s.d.cfg.Delta))
+	doubtful := p.disproved(s, leader, evidenceThreshold(s.d.cfg.Delta/float64(len(s.arms)-1), s.d.cfg.Adversary))
 	if doubtful < 0 {
 		s.finish(Identified, []int{leader})
 		return
