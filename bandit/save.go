@@ -129,8 +129,10 @@ func (d *Design) resume(saved *savedSearch) (*Search, error) {
 	}
 	for i, b := range saved.Stock {
 		_, x, err := unpackFloats(b, 0)
-		if err == nil {
-			err = d.family.NewSample().Add(x)
+		if err == nil && s.told != nil {
+			if err = s.told[i].UnmarshalBinary(saved.Arms[i].Sample); err == nil {
+				err = s.told[i].Add(x)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("unasked rewards of arm %d: %w", i, err)

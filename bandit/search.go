@@ -24,6 +24,7 @@ type Search struct {
 	set     []int
 	log     []Event
 	stock   [][]float64 // offline: rewards that were not asked for yet, by arm
+	told    []Sample    // offline: of all rewards of an arm, where an estimator may refuse some
 }
 
 // armState is what a search knows of an arm.
@@ -72,6 +73,12 @@ func (d *Design) blank() *Search {
 	}
 	if d.cfg.Offline {
 		s.stock = make([][]float64, d.cfg.Arms)
+		if _, all := s.arms[0].sample.(interface{ takesAnything() }); !all {
+			s.told = make([]Sample, d.cfg.Arms)
+			for i := range s.told {
+				s.told[i] = d.family.NewSample()
+			}
+		}
 	}
 	return s
 }
@@ -151,9 +158,12 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		s.advance()
 		return nil
 	}
-	// A fresh sample says whether the rewards are fit for the estimator.
-	if err := s.d.family.NewSample().Add(rewards); err != nil {
-		return fmt.Errorf("bandit: Observe: arm %d: %w", arm, err)
+	// A sample of all that was told says whether the rewards are fit for the estimator,
+	// before any of them changes the search.
+	if s.told != nil {
+		if err := s.told[arm].Add(rewards); err != nil {
+			return fmt.Errorf("bandit: Observe: arm %d: %w", arm, err)
+		}
 	}
 	s.stock[arm] = append(s.stock[arm], rewards...)
 	for !s.done {

@@ -165,6 +165,8 @@ func (s *trimmedSample) include(v float64) {
 	}
 }
 
+func (s *trimmedSample) takesAnything() {}
+
 func (s *trimmedSample) Len() int { return len(s.x.x) }
 
 func (s *trimmedSample) Interval(j int) Interval {
@@ -184,14 +186,18 @@ func (s *trimmedSample) Interval(j int) Interval {
 	}
 	if math.IsInf(s.sum, 0) || math.IsNaN(s.sum) {
 		// More outliers than m: the event that the radius allows for.
-		s.updates = -1
+		s.sum, s.updates = 0, -1
 		return unknown(s.x.median())
 	}
 	return symmetric(s.sum/float64(n-2*s.k), row.r, s.f.bias)
 }
 
 func (s *trimmedSample) MarshalBinary() ([]byte, error) {
-	return packFloats([]float64{float64(s.k), s.sum, float64(s.updates)}, s.x.x), nil
+	sum := s.sum
+	if s.updates < 0 {
+		sum = 0 // it is made again, and may be infinite
+	}
+	return packFloats([]float64{float64(s.k), sum, float64(s.updates)}, s.x.x), nil
 }
 
 func (s *trimmedSample) UnmarshalBinary(b []byte) error {
@@ -204,7 +210,7 @@ func (s *trimmedSample) UnmarshalBinary(b []byte) error {
 	}
 	s.k, s.sum, s.updates = int(head[0]), head[1], int(head[2])
 	if math.IsInf(s.sum, 0) {
-		s.sum, s.updates = 0, -1
+		return errors.New("saved trimmed mean has an infinite sum")
 	}
 	return s.x.restore(rest)
 }
