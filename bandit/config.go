@@ -141,6 +141,7 @@ func NewDesign(cfg Config) (*Design, error) {
 
 func (c *Config) check() error {
 	half := func(x float64) bool { return x >= 0 && x < 0.5 }
+	_, own := c.Rule.(ownBounds)
 	switch {
 	case c.Arms < 2:
 		return fmt.Errorf("bandit: Arms is %d, want at least 2", c.Arms)
@@ -162,7 +163,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("bandit: Top is %d, want 1 to %d for %d arms", c.Top, c.Arms-1, c.Arms)
 	case c.MaxPulls < 0:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at least 0", c.MaxPulls)
-	case c.MaxPulls > 0 && c.MaxPulls/c.N0 < c.Arms:
+	case c.MaxPulls > 0 && c.MaxPulls < c.Arms:
+		return fmt.Errorf("bandit: MaxPulls is %d, want at least one for each of %d arms", c.MaxPulls, c.Arms)
+	case c.MaxPulls > 0 && !own && c.MaxPulls/c.N0 < c.Arms:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at least N0 times Arms, %d x %d", c.MaxPulls, c.N0, c.Arms)
 	case c.MaxPulls > math.MaxInt/8:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at most %d", c.MaxPulls, math.MaxInt/8)

@@ -33,9 +33,6 @@ func (GapBased) start(d *Design) policy { return &gapPolicy{scoreboard: newScore
 type gapPolicy struct{ scoreboard }
 
 func (p *gapPolicy) next(s *Search) {
-	if p.begin(s) {
-		return
-	}
 	l, u, answer := p.pair(s)
 	lo, _, rl := s.ends(l)
 	_, hi, ru := s.ends(u)

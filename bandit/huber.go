@@ -105,8 +105,9 @@ func (s *huberSample) Add(rewards []float64) error {
 
 func (s *huberSample) Interval(j int) Interval {
 	row := s.f.rows.at(j)
-	if math.IsInf(row.r, 1) {
-		return unknown(s.median())
+	// With half of the rewards infinite no root is to be relied on.
+	if median := s.median(); math.IsInf(row.r, 1) || math.IsInf(median, 0) {
+		return unknown(median)
 	}
 	return symmetric(huberRoot(s.x, row.threshold), row.r, s.f.bias)
 }

@@ -46,6 +46,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"MaxPulls is -1", func(c *bandit.Config) { c.MaxPulls = -1 }},
 		{"MaxPulls is", func(c *bandit.Config) { c.MaxPulls = math.MaxInt }},
 		{"MaxPulls is 100, want at least N0 times Arms", func(c *bandit.Config) { c.MaxPulls, c.N0 = 100, math.MaxInt }},
+		{"MaxPulls is 2, want at least one for each of 3 arms", func(c *bandit.Config) { c.Rule, c.Estimator, c.MaxPulls = bandit.LUCB{}, nil, 2 }},
 		{"Top is 3", func(c *bandit.Config) { c.Top = 3 }},
 		{"Top is -1", func(c *bandit.Config) { c.Top = -1 }},
 		{"only GapBased", func(c *bandit.Config) { c.Top, c.Rule = 2, bandit.Elimination{} }},

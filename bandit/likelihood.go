@@ -92,6 +92,7 @@ func (Likelihood) start(d *Design) policy {
 
 type likelihood struct {
 	starter
+	everyArm
 	Leader int     // of the last step; -1 before the first
 	Owed   float64 // pulls that the leader should have had and has not
 
@@ -132,9 +133,6 @@ func (p *likelihood) restore(s *Search) error {
 }
 
 func (p *likelihood) next(s *Search) {
-	if p.begin(s) {
-		return
-	}
 	leader := 0
 	for i := range s.arms {
 		if s.arms[i].interval.Est > s.arms[leader].interval.Est {

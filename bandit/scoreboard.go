@@ -21,6 +21,8 @@ func (b *starter) begin(s *Search) bool {
 	return false
 }
 
+func (b *starter) onGrid() bool { return true }
+
 func (b *starter) observed(s *Search, arm int) { s.evaluate(arm) }
 
 func (b *starter) restore(s *Search) error {
@@ -39,6 +41,7 @@ func (b *starter) restore(s *Search) error {
 // so that a step costs O(log K).
 type scoreboard struct {
 	starter
+	everyArm
 	est, hi *indexedHeap
 }
 

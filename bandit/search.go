@@ -18,7 +18,7 @@ type Search struct {
 	policy  policy
 	pulls   int
 	queue   []request
-	served  int // requests of the queue that are done
+	served  int // requests of the queue that are done; the next may be done in part
 	done    bool
 	outcome Outcome
 	set     []int
@@ -108,17 +108,21 @@ func (s *Search) Run(ctx context.Context, pull Pull) (Result, error) {
 // Done says whether the search has ended.
 func (s *Search) Done() bool { return s.done }
 
-// Next returns the arm to pull and how often, until Observe has been told; (-1, 0)
-// when the search is done.
+// maxBatch is the most rewards that are asked for at once, so that a rule with
+// large batches takes little memory and can be interrupted.
+const maxBatch = 1 << 16
+
+// Next returns the arm to pull and how often, at most 65,536 times, until Observe has
+// been told; (-1, 0) when the search is done.
 func (s *Search) Next() (arm, n int) {
 	if s.done {
 		return -1, 0
 	}
 	r := s.queue[s.served]
 	if s.stock != nil {
-		return r.Arm, r.N - len(s.stock[r.Arm])
+		r.N -= len(s.stock[r.Arm])
 	}
-	return r.Arm, r.N
+	return r.Arm, min(r.N, maxBatch)
 }
 
 // Observe takes the rewards of the pulls that Next asked for, in order. With
@@ -132,10 +136,10 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		return fmt.Errorf("bandit: Observe: arm %d, want 0 to %d", arm, len(s.arms)-1)
 	}
 	if s.stock == nil {
-		if r := s.queue[s.served]; arm != r.Arm {
-			return fmt.Errorf("bandit: Observe: arm %d, want arm %d as Next asked", arm, r.Arm)
-		} else if len(rewards) != r.N {
-			return fmt.Errorf("bandit: Observe: arm %d has %d rewards, want %d as Next asked", arm, len(rewards), r.N)
+		if next, n := s.Next(); arm != next {
+			return fmt.Errorf("bandit: Observe: arm %d, want arm %d as Next asked", arm, next)
+		} else if len(rewards) != n {
+			return fmt.Errorf("bandit: Observe: arm %d has %d rewards, want %d as Next asked", arm, len(rewards), n)
 		}
 	}
 	copied := false
@@ -187,15 +191,18 @@ func (s *Search) stocked(arm int) int {
 	return len(s.stock[arm])
 }
 
-// take adds the rewards of the request at the head of the queue.
+// take adds rewards of the request at the head of the queue.
 func (s *Search) take(rewards []float64) error {
-	r := s.queue[s.served]
+	r := &s.queue[s.served]
 	a := &s.arms[r.Arm]
 	if err := a.sample.Add(rewards); err != nil {
-		return fmt.Errorf("bandit: Observe: arm %d, pulls %d to %d: %w", r.Arm, a.n+1, a.n+r.N, err)
+		return fmt.Errorf("bandit: Observe: arm %d, pulls %d to %d: %w", r.Arm, a.n+1, a.n+len(rewards), err)
 	}
-	a.n += r.N
-	s.pulls += r.N
+	a.n += len(rewards)
+	s.pulls += len(rewards)
+	if r.N -= len(rewards); r.N > 0 {
+		return nil
+	}
 	s.served++
 	s.policy.observed(s, r.Arm)
 	if !s.d.cfg.NoLog {
@@ -208,7 +215,9 @@ func (s *Search) take(rewards []float64) error {
 func (s *Search) advance() {
 	if s.served == len(s.queue) && !s.done {
 		s.queue, s.served = s.queue[:0], 0
-		s.policy.next(s)
+		if !s.policy.begin(s) {
+			s.policy.next(s)
+		}
 		if len(s.queue) == 0 && !s.done {
 			panic(fmt.Sprintf("bandit: rule %s neither asked nor stopped", s.d.cfg.Rule.Name()))
 		}
@@ -254,10 +263,9 @@ func (s *Search) contenders() []int {
 		lows[i], _, _ = s.ends(i)
 	}
 	bar := nthLargest(lows, s.d.cfg.Top)
-	dropping, drops := s.policy.(interface{ remains(arm int) bool })
 	var set []int
 	for i := range s.arms {
-		if _, hi, _ := s.ends(i); hi >= bar && (!drops || dropping.remains(i)) {
+		if _, hi, _ := s.ends(i); hi >= bar && s.policy.remains(i) {
 			set = append(set, i)
 		}
 	}

@@ -28,6 +28,8 @@ func (r TrackAndStop) check(*Config) error {
 func (r TrackAndStop) start(*Design) policy { return &trackPolicy{sigma: r.Sigma} }
 
 type trackPolicy struct {
+	everyArm
+	oneEach
 	sigma float64
 }
 
@@ -39,9 +41,6 @@ func (p *trackPolicy) observed(s *Search, arm int) {
 func (p *trackPolicy) restore(*Search) error { return nil }
 
 func (p *trackPolicy) next(s *Search) {
-	if firstUnpulled(s) {
-		return
-	}
 	t := float64(s.pulls)
 	means := make([]float64, len(s.arms))
 	best, fewest := 0, 0
