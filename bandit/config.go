@@ -184,8 +184,14 @@ func (d *Design) Config() Config { return d.cfg }
 func (d *Design) Bias() float64 { return d.bias }
 
 // Radius returns the half-width of an interval at grid index j, for estimators
-// for which it does not depend on the data; NaN for the others.
-func (d *Design) Radius(j int) float64 { return d.family.Radius(j) }
+// for which it does not depend on the data; NaN for the others. It panics unless j
+// is at least 1.
+func (d *Design) Radius(j int) float64 {
+	if j < 1 {
+		bad("Design.Radius", "j", j, "at least 1")
+	}
+	return d.family.Radius(j)
+}
 
 // Grid returns the sample sizes at which intervals are evaluated.
 func (d *Design) Grid() *Grid { return d.setting.Grid }

@@ -101,16 +101,3 @@ func gaussianThreshold(n int, l, eps float64, a Adversary) (threshold, radius fl
 	}
 	return threshold, radius
 }
-
-// GaussianBias is the bias that no estimator of the mean of a Gaussian of known
-// deviation sigma can go below, and that the median attains: two means closer
-// than twice this can show the same contaminated law.
-//
-//	sigma Φ⁻¹(1/(2(1-eps)))   oblivious and prescient,
-//	sigma Φ⁻¹(1/2 + eps)      malicious (the bias of the median).
-func GaussianBias(sigma, eps float64, a Adversary) float64 {
-	if a == Malicious {
-		return sigma * normalQuantile(0.5+eps)
-	}
-	return sigma * normalQuantile(1/(2*(1-eps)))
-}

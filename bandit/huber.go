@@ -54,8 +54,11 @@ func (e Huber) Prepare(s Setting) (Family, error) {
 	return f, nil
 }
 
-// Bias returns the limit b of the radius, 0 at Eps = 0.
+// Bias returns the limit b of the radius, 0 at eps = 0. It panics unless Sigma is
+// positive and eps in [0, 1/2).
 func (e Huber) Bias(eps float64, a Adversary) float64 {
+	wantScale("Huber.Bias", "Sigma", e.Sigma)
+	wantEps("Huber.Bias", eps)
 	if eps == 0 {
 		return 0
 	}
@@ -63,8 +66,11 @@ func (e Huber) Bias(eps float64, a Adversary) float64 {
 	return e.Sigma * b
 }
 
-// Threshold returns B, +Inf at Eps = 0.
+// Threshold returns B, +Inf at eps = 0. It panics unless Sigma is positive and eps in
+// [0, 1/2).
 func (e Huber) Threshold(eps float64, a Adversary) float64 {
+	wantScale("Huber.Threshold", "Sigma", e.Sigma)
+	wantEps("Huber.Threshold", eps)
 	if eps == 0 {
 		return math.Inf(1)
 	}

@@ -65,8 +65,15 @@ func (e TrimmedMean) Prepare(s Setting) (Family, error) {
 	return f, nil
 }
 
-// Bias returns the limit b of the radius.
+// Bias returns the limit b of the radius. It is an error unless Sigma is positive and
+// eps in [0, 1/2), or [0, 1/4) against a malicious adversary.
 func (e TrimmedMean) Bias(eps float64, a Adversary) (float64, error) {
+	if err := checkSigma("TrimmedMean", e.Sigma); err != nil {
+		return 0, err
+	}
+	if !(eps >= 0 && eps < 0.5) {
+		return 0, fmt.Errorf("bandit: TrimmedMean: Eps is %v, want a number in [0, 1/2)", eps)
+	}
 	entropy := func(x float64) float64 {
 		if x == 0 {
 			return 0
