@@ -2,6 +2,7 @@ package bandit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -86,6 +87,9 @@ func (d *Design) blank() *Search {
 // Run pulls arms until the search is done, pull fails or ctx is cancelled. Then
 // the result says how far it came, and the search can go on with another Run.
 func (s *Search) Run(ctx context.Context, pull Pull) (Result, error) {
+	if pull == nil {
+		return s.Result(), errors.New("bandit: Run: pull is nil, want a function")
+	}
 	var buf []float64
 	for !s.done {
 		if err := ctx.Err(); err != nil {

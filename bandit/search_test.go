@@ -259,6 +259,8 @@ func TestLikelihoodComesBackToAnArm(t *testing.T) {
 }
 
 func TestCancellationAndPullErrors(t *testing.T) {
+	_, err := bandit.Run(ctx, hm(env.I2()), nil)
+	require.ErrorContains(t, err, "pull is nil")
 	b := env.I1()
 	s, err := bandit.New(hm(b))
 	require.NoError(t, err)
