@@ -1,9 +1,6 @@
 package bandit
 
-import (
-	"math"
-	"sort"
-)
+import "math"
 
 // Evidence that the mean of an arm lies above a number m, from contaminated
 // rewards X of deviation 1, is a process that starts at 1. A product over pulls of
@@ -56,6 +53,8 @@ type component struct {
 // constantShare is the share of the constant 1 in the mixture: what is left of
 // the evidence when the rewards speak against it.
 const constantShare = 0.2
+
+var logConstantShare = math.Log(constantShare)
 
 // mixtureSize is the number of distances in the mixture.
 const mixtureSize = 16
@@ -168,6 +167,9 @@ type evidence struct {
 	centre  float64
 	prefix  []float64 // prefix[i] is the sum of the first i of x - centre, cut to ± reach
 	inverse float64   // 1/sigma
+	// The window of the last component, where the search for the next one begins:
+	// windows of one mixture differ little.
+	from, to int
 }
 
 // reach bounds the terms of the prefix sums, in units of sigma, so that outliers
@@ -202,8 +204,9 @@ func (e *evidence) score(c *component, m, side float64) float64 {
 	}
 	// Rewards between lo and hi are not clipped.
 	middle, half := m+side*c.tilt/2/e.inverse, c.clip/c.tilt/e.inverse
-	from := sort.SearchFloat64s(e.x, middle-half)
-	to := from + sort.SearchFloat64s(e.x[from:], middle+half)
+	e.from = searchFrom(e.x, e.from, middle-half)
+	e.to = searchFrom(e.x, e.to, middle+half)
+	from, to := e.from, e.to
 	inside := float64(to - from)
 	sum := 0.0
 	if math.Abs(middle-e.centre)+half < reach/e.inverse {
@@ -217,6 +220,33 @@ func (e *evidence) score(c *component, m, side float64) float64 {
 	return side*(c.tilt*sum+c.clip*outside) - n*c.norm
 }
 
+// searchFrom returns the first place in sorted x whose value is at least v, len(x) if
+// there is none, in steps that double from a guess.
+func searchFrom(x []float64, at int, v float64) int {
+	at = min(at, len(x))
+	var lo, hi int // the place is in [lo, hi]
+	if at < len(x) && x[at] < v {
+		lo, hi = at+1, at+1
+		for step := 1; hi < len(x) && x[hi] < v; step *= 2 {
+			lo, hi = hi+1, hi+step
+		}
+		hi = min(hi, len(x))
+	} else {
+		lo, hi = at, at
+		for step := 1; lo > 0 && x[lo-1] >= v; step *= 2 {
+			lo, hi = max(0, lo-step), lo-1
+		}
+	}
+	for lo < hi {
+		if mid := (lo + hi) / 2; x[mid] < v {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
 // log returns the logarithm of the evidence that the mean is above m (side = 1) or
 // below it (side = -1). It is at least ln constantShare.
 //
@@ -224,7 +254,7 @@ func (e *evidence) score(c *component, m, side float64) float64 {
 // that it can be, which only lowers the evidence.
 func (e *evidence) log(mix []component, m, side float64) float64 {
 	var terms [mixtureSize]float64
-	top := math.Log(constantShare)
+	top := logConstantShare
 	for k := range mix {
 		c := &mix[k]
 		if least := -float64(e.n) * (c.clip + c.norm); least > -0.1 {
@@ -234,7 +264,7 @@ func (e *evidence) log(mix []component, m, side float64) float64 {
 		}
 		top = max(top, terms[k])
 	}
-	sum := math.Exp(math.Log(constantShare) - top)
+	sum := math.Exp(logConstantShare - top)
 	for _, t := range terms[:len(mix)] {
 		if t > top-40 {
 			sum += math.Exp(t - top)

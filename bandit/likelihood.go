@@ -158,7 +158,7 @@ func (p *likelihood) next(s *Search) {
 		s.finish(NotIdentifiable, s.contenders())
 		return
 	}
-	least := math.Log(constantShare)
+	least := logConstantShare
 	mine := p.arms[leader].log(p.mix, p.at[u], 1) - least
 	other := p.arms[u].log(p.mix, p.at[u]+s.d.cfg.Tol, -1) - least
 	share := 0.5
@@ -273,7 +273,7 @@ type proof struct {
 // everywhere extends the interval until outside it one of the two suffices by itself,
 // with the other no less than ln constantShare.
 func (p *proof) everywhere(lo, hi, step float64) bool {
-	need := p.threshold - math.Log(constantShare)
+	need := p.threshold - logConstantShare
 	for s := step; p.above(lo) < need && s < 1e12*step; s *= 2 {
 		lo -= s
 	}

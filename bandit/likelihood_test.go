@@ -242,3 +242,17 @@ func TestEvidenceThreshold(t *testing.T) {
 	require.InDelta(t, .02, float64(apart)/n, 4*math.Sqrt(.02/n))
 	require.Greater(t, float64(one)/n, .06)
 }
+
+func TestSearchFromAGuess(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for range 3000 {
+		x := make([]float64, rng.IntN(40))
+		for i := range x {
+			x[i] = float64(rng.IntN(20))
+		}
+		slices.Sort(x)
+		v := float64(rng.IntN(24)-2) + float64(rng.IntN(2))/2
+		want, _ := slices.BinarySearch(x, v)
+		require.Equal(t, want, searchFrom(x, rng.IntN(50), v), "%v in %v", v, x)
+	}
+}
