@@ -37,7 +37,16 @@ func (m Mode) String() string {
 }
 
 // MarshalText writes the name in lower case.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+func (m Mode) MarshalText() ([]byte, error) { return nameOf("Mode", modeNames, int(m)) }
+
+// UnmarshalText reads what MarshalText writes.
+func (m *Mode) UnmarshalText(text []byte) error {
+	k, err := byName("Mode", modeNames, text)
+	if err == nil {
+		*m = Mode(k)
+	}
+	return err
+}
 
 // Config describes a search for the best arm.
 //

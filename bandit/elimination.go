@@ -8,7 +8,8 @@ import (
 // Elimination is the successive-elimination rule SE-CBAI: rounds in which all
 // arms that are still active go to the same grid size, after each of which every
 // arm with U_i < max L_j over active j is dropped for good. It answers when one is
-// left, or when max U_i - L_l <= Tol over the others.
+// left, or, with Tol above 0, when max U_i - L_l <= Tol over the others; with Tol = 0
+// intervals that just touch drop no arm.
 //
 // After Even-Dar, Mannor and Mansour, JMLR 2006; with robust intervals Mukherjee et
 // al., NeurIPS 2021.

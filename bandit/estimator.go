@@ -37,7 +37,16 @@ func (a Adversary) String() string {
 }
 
 // MarshalText writes the name in lower case.
-func (a Adversary) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a Adversary) MarshalText() ([]byte, error) { return nameOf("Adversary", adversaryNames, int(a)) }
+
+// UnmarshalText reads what MarshalText writes.
+func (a *Adversary) UnmarshalText(text []byte) error {
+	k, err := byName("Adversary", adversaryNames, text)
+	if err == nil {
+		*a = Adversary(k)
+	}
+	return err
+}
 
 // Setting is what an Estimator is told about an experiment.
 type Setting struct {

@@ -187,6 +187,30 @@ func TestBadSaves(t *testing.T) {
 	require.ErrorContains(t, err, "saved with")
 }
 
+// Modes, adversaries and outcomes are read back from the text that they write.
+func TestTextForms(t *testing.T) {
+	type names struct {
+		Mode      bandit.Mode
+		Adversary bandit.Adversary
+		Outcome   bandit.Outcome
+	}
+	for k := range 4 {
+		want := names{bandit.Mode(k % 2), bandit.Adversary(k % 3), bandit.Outcome(k)}
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		var got names
+		require.NoError(t, json.Unmarshal(text, &got))
+		require.Equal(t, want, got)
+	}
+	var got names
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Mode":"sure"}`), &got), `Mode is "sure", want one of: certified, assume-identifiable`)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Adversary":""}`), &got), `Adversary is "", want one of: oblivious, prescient, malicious`)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Outcome":"Running"}`), &got), `Outcome is "Running", want one of: running`)
+	require.Equal(t, names{}, got)
+	_, err := json.Marshal(names{Mode: 7})
+	require.ErrorContains(t, err, "Mode is 7, want 0 to 1")
+}
+
 // sound checks what must hold of any search.
 func sound(t *testing.T, s *bandit.Search) {
 	t.Helper()

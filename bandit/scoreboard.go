@@ -38,7 +38,7 @@ func (b *starter) restore(s *Search) error {
 }
 
 // scoreboard keeps the arms of a grid rule in order of estimate and of upper end,
-// so that a step costs O(log K).
+// so that a new interval costs O(log K).
 type scoreboard struct {
 	starter
 	everyArm

@@ -7,8 +7,10 @@ import "math"
 //
 //	Z = min over a of N_1 N_a/(N_1 + N_a) (mean_1 - mean_a)²/(2 Sigma²)
 //
-// of the leader against each other arm exceeds ln((1 + ln t)/Delta). Proportions are
-// tracked directly; an arm with fewer than sqrt(t) - K/2 of t pulls goes first.
+// of the leader against each other arm exceeds ln((1 + ln t)/Delta), the threshold of
+// practice: there is no proof that a wrong answer then has probability at most Delta,
+// only experience. Proportions are tracked directly; an arm with fewer than
+// sqrt(t) - K/2 of t pulls goes first.
 //
 // Garivier and Kaufmann, COLT 2016 (D-tracking).
 type TrackAndStop struct {

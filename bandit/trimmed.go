@@ -15,10 +15,11 @@ import (
 //
 // Off an event of probability exp(-L), at most m rewards are contaminated. Write
 // g >= n-m for the number of untouched rewards, in order Y_(1) <= ... <= Y_(g).
-// Then Y_(j-(n-g)) <= X_(j) <= Y_(j), so the trimmed mean lies between means of
-// n-2m of the untouched rewards with d = m of them dropped at one end. If A bounds
-// the deviation of the full sum and Bq the sum of any d rewards, the estimate is
-// within (A + Bq)/(n-2m) of mu:
+// Then X_(j) <= Y_(j) for j <= g and X_(j) >= Y_(j-(n-g)) for j > n-g, so the trimmed
+// mean is at most the mean of the g-m untouched rewards that are left when the d = m
+// smallest of them are dropped, and at least that when the d largest are. If A
+// bounds the deviation of the sum of all g and Bq that of any d, the estimate is
+// within (A + Bq)/(g-m) of mu, most at g = n-m:
 //
 //	A  = Sigma sqrt(2 (n-m) L)                  sub-Gaussian sum,
 //	Bq = Sigma sqrt(2 d (ln C(n, d) + L))       union over which d rewards,

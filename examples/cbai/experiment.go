@@ -51,6 +51,7 @@ type figures struct {
 type claims struct {
 	WorstZ         *float64 `json:"worst_z,omitempty"`          // largest |z| of the reference cells
 	RobustError    *float64 `json:"robust_error,omitempty"`     // largest share of wrong answers of mean-based robust cells
+	RobustKept     bool     `json:"robust_within_delta"`        // every one of them is at most its delta
 	RobustWrong    []string `json:"robust_wrong_cells"`         // those of them with a wrong answer
 	PlainFailure   *float64 `json:"plain_failure,omitempty"`    // smallest share of wrong or missing answers of plain means under A1
 	PlainWrong     *float64 `json:"plain_wrong,omitempty"`      // smallest share of wrong answers
@@ -160,9 +161,9 @@ func (e *experiment) plan() {
 func (e *experiment) glance(p *plan) int {
 	switch {
 	case p.group == groupRatio && p.instance == "I1":
-		return 300
+		return 500
 	case strings.HasPrefix(p.instance, "I"):
-		return 40
+		return 100
 	}
 	return 10
 }
@@ -274,7 +275,7 @@ func ratio(a, b *cell) *float64 {
 // claim sums up the cells.
 func (e *experiment) claim() {
 	c := &e.out.Claims
-	c.RobustWrong = []string{}
+	c.RobustKept, c.RobustWrong = true, []string{}
 	worst := func(at **float64, v float64, better func(a, b float64) float64) {
 		if *at != nil {
 			v = better(**at, v)
@@ -289,6 +290,7 @@ func (e *experiment) claim() {
 		robust := slices.Contains([]string{"TM", "HM", "HG", "KLB"}, x.Estimator) && !x.Naive && x.Rule != (bandit.SuccessiveHalving{}).Name()
 		if robust {
 			worst(&c.RobustError, x.Error, larger)
+			c.RobustKept = c.RobustKept && x.Error <= x.Delta
 			if x.Error > 0 {
 				c.RobustWrong = append(c.RobustWrong, fmt.Sprintf("%s %s %s %s %s eps %g: %.2f %% of %d", x.Instance, x.Adversary, x.Estimator, x.Rule, x.Mode, x.Eps, 100*x.Error, x.Trials))
 			}

@@ -69,7 +69,7 @@ func (e *experiment) notes() []string {
 		notes = append(notes, fmt.Sprintf("Not found in %s: %s.", e.env.Data, strings.Join(e.missing, ", ")))
 	}
 	if e.look {
-		notes = append(notes, fmt.Sprintf("%d cells with fewer runs each than -json and -out DIR give, which also have them all.", len(e.out.Cells)))
+		notes = append(notes, fmt.Sprintf("These are a few of %d cells, with fewer runs than in -json and -out DIR, which have them all.", len(e.out.Cells)))
 	}
 	say := func(format string, values ...*float64) {
 		args := make([]any, len(values))
@@ -83,7 +83,11 @@ func (e *experiment) notes() []string {
 	}
 	notes = append(notes, fmt.Sprintf("Traces without randomness that agree to the last pull: %d of %d.", e.out.Traces.Exact, e.out.Traces.Of))
 	say("Largest distance of a cell from its reference: %.1f standard deviations.", c.WorstZ)
-	say("Wrong answers of the robust mean-based rules, largest share of a cell: %.4f, where delta allows 0.1 or less.", c.RobustError)
+	within := "within its delta in every cell"
+	if !c.RobustKept {
+		within = "above its delta in some"
+	}
+	say("Wrong answers of the robust mean-based rules, largest share of a cell: %.4f; the share is "+within+".", c.RobustError)
 	for _, cell := range c.RobustWrong {
 		notes = append(notes, "  not 0: "+cell)
 	}
