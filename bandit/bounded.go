@@ -59,6 +59,8 @@ func (s *boundedSample) Add(rewards []float64) error {
 	return nil
 }
 
+func (s *boundedSample) takesAnything() {}
+
 func (s *boundedSample) Interval(j int) Interval {
 	p, level := s.mean(), s.f.level(j, 2)/s.n
 	iv := Interval{Est: p, CoreLo: klLower(p, level), CoreHi: klUpper(p, level)}

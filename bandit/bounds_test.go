@@ -1,6 +1,7 @@
 package bandit
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -123,9 +124,12 @@ func TestUpperBoundAndIdentifiability(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, got)
 		require.True(t, d.Identifiable(i1))
+		require.Panics(t, func() { d.Identifiable(i1[:9]) })
+		_, err = d.UpperBound(i1[:9])
+		require.ErrorContains(t, err, "means has 9 arms, want 10")
 		close := []float64{.6, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 		require.Equal(t, c.mode == AssumeIdentifiable || c.est == GaussianHuber{1}, d.Identifiable(close))
-		_, err = d.UpperBound([]float64{.01, 0})
+		_, err = d.UpperBound([]float64{.01, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 		require.ErrorContains(t, err, "gap")
 	}
 	d, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: .05, Estimator: BoundedKL{}})
@@ -157,4 +161,130 @@ func TestOptimalWeights(t *testing.T) {
 	w, time := OptimalWeights([]float64{1, 1}, 1)
 	require.True(t, math.IsInf(time, 1))
 	require.Equal(t, []float64{.5, .5}, w)
+}
+
+// With several best arms the bounds go by the gap between the last of them and the
+// next, whatever the gaps on either side.
+func TestBoundsOfSeveralBestArms(t *testing.T) {
+	require.Equal(t, []float64{3, 1, 1, 4}, gaps([]float64{5, 3, 2, -1}, 2))
+	require.Equal(t, []float64{2, 2, 3, 6}, gaps([]float64{5, 3, 2, -1}, 1))
+	require.Equal(t, []float64{1, 0, 1, 0}, gaps([]float64{2, 1, 0, 1}, 2))
+	d, err := NewDesign(Config{Arms: 4, Delta: .1, Eps: .05, Estimator: GaussianHuber{1}, Top: 2})
+	require.NoError(t, err)
+	require.True(t, d.Identifiable([]float64{2, 2, 0, 0}))
+	require.False(t, d.Identifiable([]float64{2, 1, 1, 0}))
+	_, err = d.UpperBound([]float64{2, 1, 1, 0})
+	require.ErrorContains(t, err, "gap 0")
+	upper, err := d.UpperBound([]float64{2, 2, 0, .5})
+	require.NoError(t, err)
+	n := func(gap float64) int {
+		j := 1
+		for d.Radius(j) >= gap/4 {
+			j++
+		}
+		return d.Grid().Size(j)
+	}
+	require.Equal(t, 3*n(1.5)+n(2), upper)
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 20 {
+		s := d.New()
+		for !s.Done() {
+			arm, n := s.Next()
+			x := make([]float64, n)
+			for i := range x {
+				if x[i] = []float64{2, 2, 0, .5}[arm] + rng.NormFloat64(); rng.Float64() < .05 {
+					x[i] = -1e3
+				}
+			}
+			require.NoError(t, s.Observe(arm, x))
+		}
+		require.Equal(t, []int{0, 1}, s.Result().Set)
+		require.LessOrEqual(t, s.Result().Pulls, upper)
+	}
+}
+
+func TestSubGaussianBias(t *testing.T) {
+	for eps, want := range map[float64]float64{0: 0, .01: .030902, .02: .057982, .05: .133780, .10: .256932, .20: .524074, 1. / 3: 1} {
+		require.InDelta(t, want, SubGaussianBias(1, eps), 1e-6)
+		require.InDelta(t, 3*want, SubGaussianBias(3, eps), 3e-6)
+	}
+	previous := 0.0
+	for eps := 1e-9; eps < .4999; eps += 1e-3 {
+		b := SubGaussianBias(1, eps)
+		require.Greater(t, b, previous)
+		require.Less(t, b, Huber{1}.Bias(eps, Oblivious))
+		require.Greater(t, b, GaussianBias(1, eps, Oblivious))
+		previous = b
+	}
+}
+
+// Arguments that mean nothing are named in a panic.
+func TestBadArguments(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	two := []float64{1, 0}
+	d, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: .05, Estimator: Huber{1}})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		want string
+		call func()
+	}{
+		{"LowerBound: means has 0 arms", func() { LowerBound(nil, 1, .05, .1) }},
+		{"LowerBound: means has 1 arms", func() { LowerBound(two[:1], 1, .05, .1) }},
+		{"LowerBound: means[1] is NaN", func() { LowerBound([]float64{0, nan}, 1, .05, .1) }},
+		{"LowerBound: means[0] is +Inf", func() { LowerBound([]float64{inf, 0}, 1, .05, .1) }},
+		{"LowerBound: sigma is 0", func() { LowerBound(two, 0, .05, .1) }},
+		{"LowerBound: sigma is -1", func() { LowerBound(two, -1, .05, .1) }},
+		{"LowerBound: sigma is NaN", func() { LowerBound(two, nan, .05, .1) }},
+		{"LowerBound: eps is NaN", func() { LowerBound(two, 1, nan, .1) }},
+		{"LowerBound: eps is -0.1", func() { LowerBound(two, 1, -.1, .1) }},
+		{"LowerBound: eps is 0.5", func() { LowerBound(two, 1, .5, .1) }},
+		{"LowerBound: delta is 2", func() { LowerBound(two, 1, .05, 2) }},
+		{"LowerBound: delta is 0", func() { LowerBound(two, 1, .05, 0) }},
+		{"LowerBound: delta is NaN", func() { LowerBound(two, 1, .05, nan) }},
+		{"KLEps: d is NaN", func() { KLEps(nan, .1) }},
+		{"KLEps: d is +Inf", func() { KLEps(inf, .1) }},
+		{"KLEps: eps is 0.6", func() { KLEps(1, .6) }},
+		{"KLEps: eps is NaN", func() { KLEps(1, nan) }},
+		{"Huber.Bias: eps is 0.6", func() { Huber{1}.Bias(.6, Oblivious) }},
+		{"Huber.Bias: Sigma is 0", func() { Huber{}.Bias(.1, Oblivious) }},
+		{"Huber.Threshold: eps is -1", func() { Huber{1}.Threshold(-1, Malicious) }},
+		{"Huber.Threshold: Sigma is NaN", func() { Huber{nan}.Threshold(.1, Malicious) }},
+		{"GaussianBias: sigma is -1", func() { GaussianBias(-1, .1, Oblivious) }},
+		{"GaussianBias: eps is 0.7", func() { GaussianBias(1, .7, Malicious) }},
+		{"SubGaussianBias: eps is 0.5", func() { SubGaussianBias(1, .5) }},
+		{"SubGaussianBias: sigma is +Inf", func() { SubGaussianBias(inf, .1) }},
+		{"Contaminated: n is -1", func() { Contaminated(-1, .1, 1) }},
+		{"Contaminated: eps is 1", func() { Contaminated(5, 1, 1) }},
+		{"Contaminated: l is NaN", func() { Contaminated(5, .1, nan) }},
+		{"Level: j is 0", func() { Level(0, 1, 2, .1) }},
+		{"Level: c is 0", func() { Level(1, 0, 2, .1) }},
+		{"Level: arms is 0", func() { Level(1, 1, 0, .1) }},
+		{"Level: delta is 1", func() { Level(1, 1, 2, 1) }},
+		{"Grid.Size: j is -1", func() { d.Grid().Size(-1) }},
+		{"Grid.Size: Eta is 0", func() { (&Grid{N0: 1}).Size(1) }},
+		{"Grid.Size: N0 is 0", func() { (&Grid{Eta: 1}).Size(1) }},
+		{"Design.Radius: j is 0", func() { d.Radius(0) }},
+		{"OptimalWeights: means has 1 arms", func() { OptimalWeights(two[:1], 1) }},
+		{"OptimalWeights: means[1] is NaN", func() { OptimalWeights([]float64{0, nan}, 1) }},
+		{"OptimalWeights: sigma is 0", func() { OptimalWeights(two, 0) }},
+		{"Identifiable: means has 3 arms, want 2", func() { d.Identifiable(make([]float64, 3)) }},
+		{"Identifiable: means[0] is NaN", func() { d.Identifiable([]float64{nan, 0}) }},
+	} {
+		func() {
+			defer func() { require.Contains(t, fmt.Sprint(recover()), "bandit: "+c.want) }()
+			c.call()
+		}()
+	}
+	for _, c := range []struct {
+		e     TrimmedMean
+		eps   float64
+		want  string
+		given Adversary
+	}{{TrimmedMean{1}, .6, "Eps is 0.6", 0}, {TrimmedMean{1}, nan, "Eps is NaN", 0}, {TrimmedMean{0}, .1, "Sigma is 0", 0}, {TrimmedMean{1}, .3, "less than 1/4", Malicious}} {
+		_, err := c.e.Bias(c.eps, c.given)
+		require.ErrorContains(t, err, c.want)
+	}
+	_, err = d.UpperBound([]float64{nan, 0})
+	require.ErrorContains(t, err, "means[0] is NaN")
+	require.Zero(t, LowerBound(two, 1, .05, .7))
 }

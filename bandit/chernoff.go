@@ -62,11 +62,14 @@ func (m moment) exponent(n int, r, b, eps float64, a Adversary) float64 {
 	return float64(n) * least
 }
 
+// largestRadius is the end of the search for a radius, as a share of the threshold.
+const largestRadius = 0.999
+
 // chernoffRadius returns the smallest r in (0, 0.999 B) with P(est >= mu + r) <=
 // exp(-L) by the bound above, or +Inf if there is none. It keeps the upper end of
 // its bisection, so rounding never makes it too small.
 func (m moment) chernoffRadius(n int, l, b, eps float64, a Adversary) float64 {
-	lo, hi := 0.0, 0.999*b
+	lo, hi := 0.0, largestRadius*b
 	if m.exponent(n, hi, b, eps, a) > -l {
 		return math.Inf(1)
 	}

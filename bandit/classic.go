@@ -35,8 +35,10 @@ func scale(sigma float64) float64 {
 	return sigma
 }
 
-// firstUnpulled asks for one pull of each arm at the beginning.
-func firstUnpulled(s *Search) bool {
+// oneEach is for rules that begin with one pull of each arm.
+type oneEach struct{}
+
+func (oneEach) begin(s *Search) bool {
 	if s.pulls > 0 {
 		return false
 	}
@@ -45,6 +47,8 @@ func firstUnpulled(s *Search) bool {
 	}
 	return true
 }
+
+func (oneEach) onGrid() bool { return false }
 
 // overlap returns the leader by estimate, the challenger by upper end, and how far
 // the challenger's interval reaches above the leader's lower end.

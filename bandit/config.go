@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"sync"
 )
 
 // Mode says what the compared intervals cover.
@@ -38,7 +37,16 @@ func (m Mode) String() string {
 }
 
 // MarshalText writes the name in lower case.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+func (m Mode) MarshalText() ([]byte, error) { return nameOf("Mode", modeNames, int(m)) }
+
+// UnmarshalText reads what MarshalText writes.
+func (m *Mode) UnmarshalText(text []byte) error {
+	k, err := byName("Mode", modeNames, text)
+	if err == nil {
+		*m = Mode(k)
+	}
+	return err
+}
 
 // Config describes a search for the best arm.
 //
@@ -82,8 +90,8 @@ type Design struct {
 	family  Family
 	bias    float64
 
-	mixOnce sync.Once
-	mix     []component // of Likelihood
+	mix          []component // of Likelihood
+	evidenceBias float64     // the bias down to which it works
 }
 
 // NewDesign checks a configuration. The error names the field, what was found and
@@ -132,11 +140,17 @@ func NewDesign(cfg Config) (*Design, error) {
 	}
 	lo, hi := d.family.Spread(0.5)
 	d.bias = (hi - lo) / 2
+	if r, ok := cfg.Rule.(Likelihood); ok {
+		if err := r.evidence(d); err != nil {
+			return nil, err
+		}
+	}
 	return d, nil
 }
 
 func (c *Config) check() error {
 	half := func(x float64) bool { return x >= 0 && x < 0.5 }
+	_, own := c.Rule.(ownBounds)
 	switch {
 	case c.Arms < 2:
 		return fmt.Errorf("bandit: Arms is %d, want at least 2", c.Arms)
@@ -158,7 +172,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("bandit: Top is %d, want 1 to %d for %d arms", c.Top, c.Arms-1, c.Arms)
 	case c.MaxPulls < 0:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at least 0", c.MaxPulls)
-	case c.MaxPulls > 0 && c.MaxPulls/c.N0 < c.Arms:
+	case c.MaxPulls > 0 && c.MaxPulls < c.Arms:
+		return fmt.Errorf("bandit: MaxPulls is %d, want at least one for each of %d arms", c.MaxPulls, c.Arms)
+	case c.MaxPulls > 0 && !own && c.MaxPulls/c.N0 < c.Arms:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at least N0 times Arms, %d x %d", c.MaxPulls, c.N0, c.Arms)
 	case c.MaxPulls > math.MaxInt/8:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at most %d", c.MaxPulls, math.MaxInt/8)
@@ -177,8 +193,14 @@ func (d *Design) Config() Config { return d.cfg }
 func (d *Design) Bias() float64 { return d.bias }
 
 // Radius returns the half-width of an interval at grid index j, for estimators
-// for which it does not depend on the data; NaN for the others.
-func (d *Design) Radius(j int) float64 { return d.family.Radius(j) }
+// for which it does not depend on the data; NaN for the others. It panics unless j
+// is at least 1.
+func (d *Design) Radius(j int) float64 {
+	if j < 1 {
+		bad("Design.Radius", "j", j, "at least 1")
+	}
+	return d.family.Radius(j)
+}
 
 // Grid returns the sample sizes at which intervals are evaluated.
 func (d *Design) Grid() *Grid { return d.setting.Grid }

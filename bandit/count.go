@@ -25,8 +25,16 @@ func binaryKL(p, q float64) float64 {
 //	n kl((m+1)/n, eps) >= L,
 //
 // by Chernoff's bound P(Bin(n, eps) >= m+1) <= exp(-n kl((m+1)/n, eps)). It is n
-// if there is none, and 0 if eps is 0.
+// if there is none, and 0 if eps is 0. It panics unless n is at least 0, eps in
+// [0, 1/2) and l at least 0.
 func Contaminated(n int, eps, l float64) int {
+	if n < 0 {
+		bad("Contaminated", "n", n, "at least 0")
+	}
+	wantEps("Contaminated", eps)
+	if !(l >= 0) {
+		bad("Contaminated", "l", l, "a number of at least 0")
+	}
 	return contaminatedFrom(0, n, eps, l)
 }
 

@@ -59,8 +59,14 @@
 // # Cost
 //
 // The robust estimators keep 8 bytes a reward, up to 10 while a slice grows, and
-// evaluate an arm O(log n) times in n pulls, O(n) each; BoundedKL and Mean keep O(1)
-// an arm, and an evaluation is O(1). The event log keeps 48 bytes a
-// batch. A step of GapBased is O(log K). Radii depend on no data; a Design works
-// each out once for all its searches.
+// Likelihood as much again. BoundedKL and Mean keep O(1) an arm, and an evaluation is
+// O(1); so does MedianElimination. Config.Offline keeps 8 bytes for each reward that
+// waits, and a second sample where an estimator may refuse rewards. The event log
+// keeps 48 bytes a batch, which NoLog saves.
+//
+// With Eta above 1 an arm is evaluated O(log n) times in n pulls, and an evaluation
+// of a robust estimator is O(n) at most. With Eta = 1 it is evaluated n times, which
+// takes O(n²), and a log entry is kept of each. A step of GapBased is O(log K), or
+// O(K log K) with Top above 1; one of Likelihood, UGapE, Elimination and the baselines
+// O(K). Radii depend on no data; a Design works each out once for all its searches.
 package bandit

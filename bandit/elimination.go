@@ -8,7 +8,8 @@ import (
 // Elimination is the successive-elimination rule SE-CBAI: rounds in which all
 // arms that are still active go to the same grid size, after each of which every
 // arm with U_i < max L_j over active j is dropped for good. It answers when one is
-// left, or when max U_i - L_l <= Tol over the others.
+// left, or, with Tol above 0, when max U_i - L_l <= Tol over the others; with Tol = 0
+// intervals that just touch drop no arm.
 //
 // After Even-Dar, Mannor and Mansour, JMLR 2006; with robust intervals Mukherjee et
 // al., NeurIPS 2021.
@@ -38,25 +39,22 @@ func (Uniform) start(d *Design) policy { return newRounds(d.cfg.Arms, false) }
 // rounds is a rule that takes its active arms along the grid together.
 type rounds struct {
 	starter
-	Active []int // in increasing order
-	drop   bool
+	survivors
+	drop bool
 }
 
 func newRounds(arms int, drop bool) *rounds {
-	return &rounds{Active: allArms(arms), drop: drop}
+	return &rounds{survivors: allArms(arms), drop: drop}
 }
 
 func (p *rounds) restore(s *Search) error {
-	if err := checkActive(p.Active, len(s.arms)); err != nil {
+	if err := p.check(len(s.arms)); err != nil {
 		return err
 	}
 	return p.starter.restore(s)
 }
 
 func (p *rounds) next(s *Search) {
-	if p.begin(s) {
-		return
-	}
 	round := 0
 	for _, i := range p.Active {
 		round = max(round, s.arms[i].j)
@@ -120,10 +118,4 @@ func (p *rounds) leaders(s *Search) (l, u int) {
 		}
 	}
 	return l, u
-}
-
-// remains says whether an arm has not been dropped.
-func (p *rounds) remains(arm int) bool {
-	_, active := slices.BinarySearch(p.Active, arm)
-	return active
 }

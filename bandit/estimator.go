@@ -37,7 +37,16 @@ func (a Adversary) String() string {
 }
 
 // MarshalText writes the name in lower case.
-func (a Adversary) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a Adversary) MarshalText() ([]byte, error) { return nameOf("Adversary", adversaryNames, int(a)) }
+
+// UnmarshalText reads what MarshalText writes.
+func (a *Adversary) UnmarshalText(text []byte) error {
+	k, err := byName("Adversary", adversaryNames, text)
+	if err == nil {
+		*a = Adversary(k)
+	}
+	return err
+}
 
 // Setting is what an Estimator is told about an experiment.
 type Setting struct {
@@ -79,6 +88,7 @@ type Family interface {
 // Sample holds one arm's rewards, as much of them as its estimator needs.
 type Sample interface {
 	// Add takes rewards that are not NaN. On an error the sample is unchanged.
+	// Whether rewards are refused does not depend on how they are split into calls.
 	Add(rewards []float64) error
 	// Len returns the number of rewards added.
 	Len() int
@@ -102,11 +112,13 @@ type Interval struct {
 	Core           float64 // half-width of [CoreLo, CoreHi]
 }
 
-// symmetric returns est ± r, and est ± (r-b) as the core.
+// symmetric returns est ± r, and est ± (r-b) as the core, est cut to the finite
+// numbers.
 func symmetric(est, r, b float64) Interval {
 	if math.IsInf(r, 1) {
 		return unknown(est)
 	}
+	est = max(-math.MaxFloat64, min(est, math.MaxFloat64))
 	s := max(r-b, 0)
 	return Interval{Est: est, Lo: est - r, Hi: est + r, CoreLo: est - s, CoreHi: est + s, Radius: r, Core: s}
 }

@@ -293,3 +293,25 @@ func TestHeavyTailedMeans(t *testing.T) {
 	require.InDelta(t, 2*math.Log(1e150)-math.Ln2, catoniPsi(1e150), 1e-9)
 	require.False(t, math.IsInf(catoniPsi(1e300), 0))
 }
+
+// With half of the rewards infinite, no estimator says anything.
+func TestMostlyInfiniteSaysNothing(t *testing.T) {
+	for _, e := range []Estimator{Huber{1}, GaussianHuber{1}, TrimmedMean{1}, Median{1}, SymmetricMedian{}} {
+		s := setting(2, .1, .05, Oblivious, 1.1)
+		f := prepare(t, e, s)
+		for _, sign := range []int{1, -1} {
+			for _, share := range []int{2, 3} { // two of three, three of four
+				sample := f.NewSample()
+				x := make([]float64, s.Grid.Size(60))
+				for i := range x {
+					if i%(share+1) > 0 {
+						x[i] = math.Inf(sign)
+					}
+				}
+				require.NoError(t, sample.Add(x))
+				iv := sample.Interval(60)
+				require.True(t, math.IsInf(iv.Lo, -1) && math.IsInf(iv.Hi, 1), "%s %+v", e.Name(), iv)
+			}
+		}
+	}
+}

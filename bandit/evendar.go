@@ -29,33 +29,13 @@ func (EvenDarElimination) Name() string { return "SE" }
 func (r EvenDarElimination) check(*Config) error { return checkScale("EvenDarElimination", r.Sigma) }
 
 func (r EvenDarElimination) start(d *Design) policy {
-	return &evenDarPolicy{sigma: scale(r.Sigma), Active: allArms(d.cfg.Arms)}
-}
-
-func allArms(arms int) []int {
-	x := make([]int, arms)
-	for i := range x {
-		x[i] = i
-	}
-	return x
-}
-
-// checkActive is the check of a saved set of active arms.
-func checkActive(active []int, arms int) error {
-	for k, i := range active {
-		if i < 0 || i >= arms || k > 0 && i <= active[k-1] {
-			return fmt.Errorf("active arms %v, want increasing numbers within 0 to %d", active, arms-1)
-		}
-	}
-	if len(active) < 2 {
-		return fmt.Errorf("%d active arms, want at least 2", len(active))
-	}
-	return nil
+	return &evenDarPolicy{sigma: scale(r.Sigma), survivors: allArms(d.cfg.Arms)}
 }
 
 type evenDarPolicy struct {
-	Active []int
-	sigma  float64
+	survivors
+	oneEach
+	sigma float64
 }
 
 func (p *evenDarPolicy) observed(s *Search, arm int) {
@@ -64,30 +44,28 @@ func (p *evenDarPolicy) observed(s *Search, arm int) {
 	s.arms[arm].interval = symmetric(s.mean(arm), alpha, 0)
 }
 
-func (p *evenDarPolicy) restore(s *Search) error { return checkActive(p.Active, len(s.arms)) }
+func (p *evenDarPolicy) restore(s *Search) error { return p.check(len(s.arms)) }
 
 func (p *evenDarPolicy) next(s *Search) {
-	if s.pulls > 0 {
-		best := p.Active[0]
-		for _, i := range p.Active {
-			if s.arms[i].interval.Est > s.arms[best].interval.Est {
-				best = i
-			}
+	best := p.Active[0]
+	for _, i := range p.Active {
+		if s.arms[i].interval.Est > s.arms[best].interval.Est {
+			best = i
 		}
-		lead := s.arms[best].interval
-		p.Active = slices.DeleteFunc(p.Active, func(i int) bool {
-			return i != best && lead.Est-s.arms[i].interval.Est >= 2*lead.Radius
-		})
-		rest := math.Inf(-1)
-		for _, i := range p.Active {
-			if i != best {
-				rest = max(rest, s.arms[i].interval.Hi)
-			}
+	}
+	lead := s.arms[best].interval
+	p.Active = slices.DeleteFunc(p.Active, func(i int) bool {
+		return i != best && lead.Est-s.arms[i].interval.Est >= 2*lead.Radius
+	})
+	rest := math.Inf(-1)
+	for _, i := range p.Active {
+		if i != best {
+			rest = max(rest, s.arms[i].interval.Hi)
 		}
-		if len(p.Active) == 1 || s.d.cfg.Tol > 0 && rest-lead.Lo <= s.d.cfg.Tol {
-			s.finish(Identified, []int{best})
-			return
-		}
+	}
+	if len(p.Active) == 1 || s.d.cfg.Tol > 0 && rest-lead.Lo <= s.d.cfg.Tol {
+		s.finish(Identified, []int{best})
+		return
 	}
 	for _, i := range p.Active {
 		s.ask(i, 1)
@@ -128,7 +106,7 @@ func (r MedianElimination) check(c *Config) error {
 }
 
 func (r MedianElimination) start(d *Design) policy {
-	return &medianElimination{Active: allArms(d.cfg.Arms), Tol: d.cfg.Tol / 4, Delta: d.cfg.Delta / 2,
+	return &medianElimination{survivors: allArms(d.cfg.Arms), Tol: d.cfg.Tol / 4, Delta: d.cfg.Delta / 2,
 		Sums: make([]float64, d.cfg.Arms), sigma: scale(r.Sigma)}
 }
 
@@ -137,7 +115,8 @@ func phasePulls(sigma, e, d float64) float64 {
 }
 
 type medianElimination struct {
-	Active     []int
+	survivors
+	phases
 	Tol, Delta float64   // of the present phase
 	Sums       []float64 // of each arm's rewards before the phase
 	sigma      float64
@@ -155,7 +134,7 @@ func (p *medianElimination) restore(s *Search) error {
 	if len(p.Sums) != len(s.arms) || !(p.Tol > 0 && p.Delta > 0) || !(phasePulls(p.sigma, p.Tol, p.Delta) < 1<<40) {
 		return fmt.Errorf("phase of %d arms with tolerance %v and delta %v, want %d arms", len(p.Sums), p.Tol, p.Delta, len(s.arms))
 	}
-	return checkActive(p.Active, len(s.arms))
+	return p.check(len(s.arms))
 }
 
 func (p *medianElimination) next(s *Search) {

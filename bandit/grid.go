@@ -27,8 +27,18 @@ type Grid struct {
 	size []int // size[j-1] is n_j
 }
 
-// Size returns n_j, for j of at least 1; n_0 is 0.
+// Size returns n_j, for j of at least 1; n_0 is 0. It panics unless j is at least 0,
+// Eta in [1, 4] and N0 at least 1.
 func (g *Grid) Size(j int) int {
+	if j < 0 {
+		bad("Grid.Size", "j", j, "at least 0")
+	}
+	if !(g.Eta >= 1 && g.Eta <= 4) {
+		bad("Grid.Size", "Eta", g.Eta, "a number in [1, 4]")
+	}
+	if g.N0 < 1 {
+		bad("Grid.Size", "N0", g.N0, "at least 1")
+	}
 	if j == 0 {
 		return 0
 	}
@@ -65,8 +75,21 @@ func (g *Grid) index(n int) int {
 	return j
 }
 
-// Level returns L_j for c failure events, K arms and error probability delta.
+// Level returns L_j for c failure events, K arms and error probability delta. It
+// panics unless j, c and arms are at least 1 and delta in (0, 1).
 func Level(j, c, arms int, delta float64) float64 {
+	if j < 1 {
+		bad("Level", "j", j, "at least 1")
+	}
+	if c < 1 {
+		bad("Level", "c", c, "at least 1")
+	}
+	if arms < 1 {
+		bad("Level", "arms", arms, "at least 1")
+	}
+	if !(delta > 0 && delta < 1) {
+		bad("Level", "delta", delta, "a number in (0, 1)")
+	}
 	return math.Log(float64(c) * float64(arms) * math.Pi * math.Pi * float64(j) * float64(j) / (6 * delta))
 }
 

@@ -29,11 +29,12 @@ func (SuccessiveHalving) check(c *Config) error {
 	return nil
 }
 
-func (SuccessiveHalving) start(d *Design) policy { return &halving{Active: allArms(d.cfg.Arms)} }
+func (SuccessiveHalving) start(d *Design) policy { return &halving{survivors: allArms(d.cfg.Arms)} }
 
 type halving struct {
-	Active []int
-	Round  int // rounds begun
+	survivors
+	phases
+	Round int // rounds begun
 }
 
 func (p *halving) observed(s *Search, arm int) {
@@ -47,7 +48,7 @@ func (p *halving) restore(s *Search) error {
 	if p.Round < 1 || p.Round > bits.Len(uint(len(s.arms)-1)) {
 		return fmt.Errorf("round %d of %d", p.Round, bits.Len(uint(len(s.arms)-1)))
 	}
-	return checkActive(p.Active, len(s.arms))
+	return p.check(len(s.arms))
 }
 
 func (p *halving) next(s *Search) {

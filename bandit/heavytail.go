@@ -5,8 +5,9 @@ import (
 	"math"
 )
 
-// MedianOfMeans is the median of the means of k = ceil(8 L) blocks of equal size,
-// for rewards of deviation at most Sigma, c = 1: it is within Sigma sqrt(32 L/n) of
+// MedianOfMeans is the median of the means of k = ceil(8 L) blocks in order of
+// arrival, of equal size, or of sizes n/k rounded down and up where k does not
+// divide n, for rewards of deviation at most Sigma, c = 1: it is within Sigma sqrt(32 L/n) of
 // mu but for a probability of exp(-L). It handles heavy tails; it survives fewer
 // than k/2 outliers, not a share of them, and ignores Eps.
 //

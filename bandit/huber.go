@@ -54,8 +54,11 @@ func (e Huber) Prepare(s Setting) (Family, error) {
 	return f, nil
 }
 
-// Bias returns the limit b of the radius, 0 at Eps = 0.
+// Bias returns the limit b of the radius, 0 at eps = 0. It panics unless Sigma is
+// positive and eps in [0, 1/2).
 func (e Huber) Bias(eps float64, a Adversary) float64 {
+	wantScale("Huber.Bias", "Sigma", e.Sigma)
+	wantEps("Huber.Bias", eps)
 	if eps == 0 {
 		return 0
 	}
@@ -63,8 +66,11 @@ func (e Huber) Bias(eps float64, a Adversary) float64 {
 	return e.Sigma * b
 }
 
-// Threshold returns B, +Inf at Eps = 0.
+// Threshold returns B, +Inf at eps = 0. It panics unless Sigma is positive and eps in
+// [0, 1/2).
 func (e Huber) Threshold(eps float64, a Adversary) float64 {
+	wantScale("Huber.Threshold", "Sigma", e.Sigma)
+	wantEps("Huber.Threshold", eps)
 	if eps == 0 {
 		return math.Inf(1)
 	}
@@ -105,8 +111,9 @@ func (s *huberSample) Add(rewards []float64) error {
 
 func (s *huberSample) Interval(j int) Interval {
 	row := s.f.rows.at(j)
-	if math.IsInf(row.r, 1) {
-		return unknown(s.median())
+	// With half of the rewards infinite no root is to be relied on.
+	if median := s.median(); math.IsInf(row.r, 1) || math.IsInf(median, 0) {
+		return unknown(median)
 	}
 	return symmetric(huberRoot(s.x, row.threshold), row.r, s.f.bias)
 }

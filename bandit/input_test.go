@@ -3,6 +3,7 @@ package bandit_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -45,6 +46,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"MaxPulls is -1", func(c *bandit.Config) { c.MaxPulls = -1 }},
 		{"MaxPulls is", func(c *bandit.Config) { c.MaxPulls = math.MaxInt }},
 		{"MaxPulls is 100, want at least N0 times Arms", func(c *bandit.Config) { c.MaxPulls, c.N0 = 100, math.MaxInt }},
+		{"MaxPulls is 2, want at least one for each of 3 arms", func(c *bandit.Config) { c.Rule, c.Estimator, c.MaxPulls = bandit.LUCB{}, nil, 2 }},
 		{"Top is 3", func(c *bandit.Config) { c.Top = 3 }},
 		{"Top is -1", func(c *bandit.Config) { c.Top = -1 }},
 		{"only GapBased", func(c *bandit.Config) { c.Top, c.Rule = 2, bandit.Elimination{} }},
@@ -185,6 +187,30 @@ func TestBadSaves(t *testing.T) {
 	require.ErrorContains(t, err, "saved with")
 }
 
+// Modes, adversaries and outcomes are read back from the text that they write.
+func TestTextForms(t *testing.T) {
+	type names struct {
+		Mode      bandit.Mode
+		Adversary bandit.Adversary
+		Outcome   bandit.Outcome
+	}
+	for k := range 4 {
+		want := names{bandit.Mode(k % 2), bandit.Adversary(k % 3), bandit.Outcome(k)}
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		var got names
+		require.NoError(t, json.Unmarshal(text, &got))
+		require.Equal(t, want, got)
+	}
+	var got names
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Mode":"sure"}`), &got), `Mode is "sure", want one of: certified, assume-identifiable`)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Adversary":""}`), &got), `Adversary is "", want one of: oblivious, prescient, malicious`)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"Outcome":"Running"}`), &got), `Outcome is "Running", want one of: running`)
+	require.Equal(t, names{}, got)
+	_, err := json.Marshal(names{Mode: 7})
+	require.ErrorContains(t, err, "Mode is 7, want 0 to 1")
+}
+
 // sound checks what must hold of any search.
 func sound(t *testing.T, s *bandit.Search) {
 	t.Helper()
@@ -295,6 +321,81 @@ func FuzzResume(f *testing.F) {
 			}
 		}
 		s.Result()
+	})
+}
+
+// Whatever a search has been told, what Save writes Resume takes, and the two go on
+// alike.
+func FuzzSaveAndResume(f *testing.F) {
+	for k := range uint8(30) {
+		f.Add(k, []byte("\x00\x01\x03\x04\x06\x07\x09\x0a0123456789"))
+		f.Add(k, []byte{3, 4, 6, 10, 7, 200, 3, 6, 1, 10, 4, 3})
+	}
+	estimators := []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.GaussianHuber{Sigma: 1}, bandit.Median{Sigma: 1},
+		bandit.BoundedKL{}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.MedianOfMeans{Sigma: 1}}
+	var designs []*bandit.Design
+	add := func(cfg bandit.Config) {
+		cfg.Arms, cfg.Delta, cfg.MaxPulls = 2, .1, 400
+		d, err := bandit.NewDesign(cfg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		designs = append(designs, d)
+	}
+	for k, e := range estimators {
+		add(bandit.Config{Eps: .1, Estimator: e, Offline: k%2 == 0})
+		add(bandit.Config{Eps: .05, Estimator: e, Rule: bandit.Elimination{}, Eta: 1, Offline: k%2 == 1})
+	}
+	for _, e := range estimators[:3:3] {
+		add(bandit.Config{Eps: .05, Estimator: e, Rule: bandit.SuccessiveHalving{}})
+	}
+	for _, r := range []bandit.Rule{bandit.LUCB{}, bandit.KLLUCB{}, bandit.LilUCB{}, bandit.EvenDarElimination{}, bandit.TrackAndStop{Sigma: 1}} {
+		add(bandit.Config{Rule: r})
+	}
+	add(bandit.Config{Rule: bandit.MedianElimination{}, Tol: 2})
+	for _, e := range []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.GaussianHuber{Sigma: 1}} {
+		add(bandit.Config{Eps: .05, Estimator: e, Rule: bandit.Likelihood{}})
+	}
+	special := []float64{0, 1, -1, math.Inf(1), math.Inf(-1), .5, 1e308, -1e308, 1e-308, math.MaxFloat64, -math.MaxFloat64}
+	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
+		d := designs[int(which)%len(designs)]
+		s := d.New()
+		var twin *bandit.Search
+		for k := 0; k < 30 && len(b) > 0 && !s.Done(); k++ {
+			arm, n := s.Next()
+			if n > 200 {
+				return
+			}
+			if d.Config().Offline && b[k%len(b)]%3 == 0 {
+				arm, n = int(b[k%len(b)]/3)%2, int(b[k%len(b)])%7
+			}
+			x := make([]float64, n)
+			for i := range x {
+				v := b[(i+k)%len(b)]
+				if x[i] = special[int(v)%len(special)]; v > 128 {
+					x[i] = float64(v) / float64(1+i)
+				}
+			}
+			err := s.Observe(arm, x)
+			if twin != nil {
+				again := twin.Observe(arm, x)
+				if fmt.Sprint(err) != fmt.Sprint(again) || fmt.Sprint(s.Result()) != fmt.Sprint(twin.Result()) {
+					t.Fatalf("%v\n%v\n%+v\n%+v", err, again, s.Result(), twin.Result())
+				}
+			}
+			var file bytes.Buffer
+			if err := s.Save(&file); err != nil {
+				t.Fatal(err)
+			}
+			text := file.String()
+			if twin, err = d.Resume(&file); err != nil {
+				t.Fatal(err)
+			}
+			file.Reset()
+			if err := twin.Save(&file); err != nil || file.String() != text {
+				t.Fatalf("%v\n%s\n%s", err, text, file.String())
+			}
+		}
 	})
 }
 

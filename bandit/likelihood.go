@@ -16,12 +16,20 @@ import (
 // E+_a(m) the evidence that arm a's mean is above m and E-_b(m) that b's is below
 // (evidence.go): likelihood ratios of Huber's least favourable pairs, mixed over
 // distances, so that Z grows by KL_eps per pull. It stops at leader a when
-// Z(a, b) >= ln((K-1)/Delta) for all b.
+// Z(a, b) >= ln x for all b, where
+//
+//	1/x = Delta/(K-1)            oblivious,
+//	(1 + ln x)/x = Delta/(K-1)   prescient and malicious.
 //
 // A wrong answer a needs Z(a, b) that high for b the best arm, mu_b > mu_a + Tol. At
-// m = mu_b - Tol both factors are evidence for what is false, and their product over
-// the pulls of the search is one process with expectation at most 1: probability
-// Delta/(K-1), and there are K-1 arms to be wrong with.
+// m = mu_b - Tol both factors are evidence for what is false, and their product
+// reaches x with probability at most Delta/(K-1) (evidence.go), with K-1 arms to be
+// wrong with. Against prescient and malicious adversaries the arms' clean rewards
+// and flags must be independent between arms.
+//
+// For Gaussian arms there is evidence at every Eps that GaussianHuber takes. What is
+// provable for all sub-Gaussian laws is less: with Huber the evidence can grow up to
+// Eps = .32, or .26 against a malicious adversary, and a larger Eps is an error.
 //
 // The interval rule needs each of two intervals to shrink to a quarter of the
 // gap; here the evidence of both arms adds up, which takes half the pulls between
@@ -53,24 +61,43 @@ func (Likelihood) check(c *Config) error {
 	return fmt.Errorf("bandit: Likelihood: Estimator is %s, want GaussianHuber or Huber", c.Estimator.Name())
 }
 
-func (Likelihood) start(d *Design) policy {
-	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms)}
-	e, gaussian := d.cfg.Estimator.(GaussianHuber)
-	p.sigma = e.Sigma
-	if !gaussian {
-		p.sigma = d.cfg.Estimator.(Huber).Sigma
+// evidence works out the mixture of a design.
+func (Likelihood) evidence(d *Design) error {
+	sigma, bias, gaussian := 1.0, d.bias, false
+	switch e := d.cfg.Estimator.(type) {
+	case GaussianHuber:
+		// The evidence works down to the smallest possible bias.
+		sigma, bias, gaussian = e.Sigma, GaussianBias(e.Sigma, d.cfg.Eps, d.cfg.Adversary), true
+	case Huber:
+		sigma = e.Sigma
 	}
-	d.mixOnce.Do(func() { d.mix = mixture(d.bias/p.sigma, d.cfg.Eps, d.cfg.Adversary, gaussian) })
-	p.mix = d.mix
+	d.evidenceBias, d.mix = bias, mixture(bias/sigma, d.cfg.Eps, d.cfg.Adversary, gaussian)
+	if len(d.mix) == 0 {
+		return fmt.Errorf("bandit: Likelihood: Eps is %v with Estimator %s, want at most .32, or .26 against a malicious adversary: above, no evidence outgrows the contamination", d.cfg.Eps, d.cfg.Estimator.Name())
+	}
+	return nil
+}
+
+func (Likelihood) start(d *Design) policy {
+	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms),
+		bias: d.evidenceBias, mix: d.mix}
+	switch e := d.cfg.Estimator.(type) {
+	case GaussianHuber:
+		p.sigma = e.Sigma
+	case Huber:
+		p.sigma = e.Sigma
+	}
 	return p
 }
 
 type likelihood struct {
 	starter
+	everyArm
 	Leader int     // of the last step; -1 before the first
 	Owed   float64 // pulls that the leader should have had and has not
 
 	sigma float64
+	bias  float64 // arms closer than 4 bias cannot be told apart
 	mix   []component
 	arms  []evidence
 	z     []float64 // approximate Z(Leader, b); NaN where it must be found
@@ -106,9 +133,6 @@ func (p *likelihood) restore(s *Search) error {
 }
 
 func (p *likelihood) next(s *Search) {
-	if p.begin(s) {
-		return
-	}
 	leader := 0
 	for i := range s.arms {
 		if s.arms[i].interval.Est > s.arms[leader].interval.Est {
@@ -124,17 +148,17 @@ func (p *likelihood) next(s *Search) {
 			p.at[b], p.z[b] = p.weakest(s, leader, b)
 		}
 	}
-	doubtful := p.disproved(s, leader, math.Log(float64(len(s.arms)-1)/s.d.cfg.Delta))
+	doubtful := p.disproved(s, leader, evidenceThreshold(s.d.cfg.Delta/float64(len(s.arms)-1), s.d.cfg.Adversary))
 	if doubtful < 0 {
 		s.finish(Identified, []int{leader})
 		return
 	}
 	u := p.challenger(s, leader)
-	if s.futile(leader, p.widest(s, leader)) {
+	if p.futile(s, leader, p.widest(s, leader)) {
 		s.finish(NotIdentifiable, s.contenders())
 		return
 	}
-	least := math.Log(constantShare)
+	least := logConstantShare
 	mine := p.arms[leader].log(p.mix, p.at[u], 1) - least
 	other := p.arms[u].log(p.mix, p.at[u]+s.d.cfg.Tol, -1) - least
 	share := 0.5
@@ -151,6 +175,12 @@ func (p *likelihood) next(s *Search) {
 	// What the search for the weakest point missed is looked for again, so that a
 	// resumed search goes the same way.
 	p.z[doubtful] = math.NaN()
+}
+
+// futile is Search.futile with the bias of the evidence.
+func (p *likelihood) futile(s *Search, l, u int) bool {
+	gap := s.arms[l].interval.CoreHi - s.arms[u].interval.CoreLo
+	return !s.d.cfg.NoFutility && 2*p.bias-gap > s.d.cfg.Tol
 }
 
 // widest returns the challenger by upper end.
@@ -243,7 +273,7 @@ type proof struct {
 // everywhere extends the interval until outside it one of the two suffices by itself,
 // with the other no less than ln constantShare.
 func (p *proof) everywhere(lo, hi, step float64) bool {
-	need := p.threshold - math.Log(constantShare)
+	need := p.threshold - logConstantShare
 	for s := step; p.above(lo) < need && s < 1e12*step; s *= 2 {
 		lo -= s
 	}

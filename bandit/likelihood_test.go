@@ -1,6 +1,7 @@
 package bandit
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -175,4 +176,83 @@ func TestProofAgainstAGrid(t *testing.T) {
 	}
 	require.Greater(t, yes, 50)
 	require.Greater(t, no, 50)
+}
+
+// Every component keeps to the condition of its norm, grows, and grows no slower
+// than what a finer grid finds; the evidence lasts to the documented eps and ends in
+// an error of NewDesign.
+func TestMixtureReachesItsCeiling(t *testing.T) {
+	for _, a := range []Adversary{Oblivious, Malicious} {
+		for _, eps := range []float64{.001, .05, .1, .2, .24, .26, .28, .31} {
+			for _, c := range mixture(Huber{1}.Bias(eps, a), eps, a, false) {
+				require.GreaterOrEqual(t, c.clip, c.tilt*c.tilt/2)
+			}
+			if a == Malicious && eps > .25 {
+				continue
+			}
+			x := 2*Huber{1}.Bias(eps, a) + .5
+			l, u := subGaussianTilt(x, eps, a)
+			got := growth(component{tilt: l, clip: u, norm: subGaussianNorm(l, u, eps, a)}, x, eps)
+			require.Positive(t, got, "%v %v", a, eps)
+			for l := .01; l < 2*x+1; l *= 1.07 {
+				for u := l * l / 2; u < l*l/2+6*l; u += .05 * l {
+					require.LessOrEqual(t, growth(component{tilt: l, clip: u, norm: subGaussianNorm(l, u, eps, a)}, x, eps), got+1e-7)
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		a        Adversary
+		last, no float64
+	}{{Oblivious, .32, .33}, {Prescient, .32, .33}, {Malicious, .26, .27}} {
+		cfg := Config{Arms: 2, Delta: .1, Eps: c.last, Adversary: c.a, Estimator: Huber{1}, Rule: Likelihood{}}
+		_, err := NewDesign(cfg)
+		require.NoError(t, err)
+		cfg.Eps = c.no
+		_, err = NewDesign(cfg)
+		require.ErrorContains(t, err, fmt.Sprintf("Likelihood: Eps is %v with Estimator HM, want at most .32, or .26", c.no))
+		cfg.Eps, cfg.Estimator = .45, GaussianHuber{1}
+		_, err = NewDesign(cfg)
+		require.NoError(t, err)
+	}
+}
+
+// The product of two independent variables with P(>= x) = 1/x passes the threshold
+// as often as promised; the threshold of one process would be passed far more often.
+func TestEvidenceThreshold(t *testing.T) {
+	require.InDelta(t, math.Log(90), evidenceThreshold(.1/9, Oblivious), 1e-12)
+	rng := rand.New(rand.NewPCG(3, 5))
+	for _, alpha := range []float64{.9, .1, 1e-3, 1e-12} {
+		for _, a := range []Adversary{Prescient, Malicious} {
+			l := evidenceThreshold(alpha, a)
+			require.InEpsilon(t, alpha, (1+l)*math.Exp(-l), 1e-9)
+		}
+	}
+	const n = 100000
+	apart, one := 0, 0
+	for range n {
+		z := rng.ExpFloat64() + rng.ExpFloat64()
+		if z >= evidenceThreshold(.02, Prescient) {
+			apart++
+		}
+		if z >= evidenceThreshold(.02, Oblivious) {
+			one++
+		}
+	}
+	require.InDelta(t, .02, float64(apart)/n, 4*math.Sqrt(.02/n))
+	require.Greater(t, float64(one)/n, .06)
+}
+
+func TestSearchFromAGuess(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for range 3000 {
+		x := make([]float64, rng.IntN(40))
+		for i := range x {
+			x[i] = float64(rng.IntN(20))
+		}
+		slices.Sort(x)
+		v := float64(rng.IntN(24)-2) + float64(rng.IntN(2))/2
+		want, _ := slices.BinarySearch(x, v)
+		require.Equal(t, want, searchFrom(x, rng.IntN(50), v), "%v in %v", v, x)
+	}
 }

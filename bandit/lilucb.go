@@ -43,6 +43,8 @@ func (r LilUCB) start(d *Design) policy {
 }
 
 type lilPolicy struct {
+	everyArm
+	oneEach
 	rule  LilUCB
 	index *indexedHeap
 	last  int // the arm last pulled; only it can have come to dominate
@@ -67,9 +69,6 @@ func (p *lilPolicy) restore(s *Search) error {
 }
 
 func (p *lilPolicy) next(s *Search) {
-	if firstUnpulled(s) {
-		return
-	}
 	if n := s.arms[p.last].n; float64(n) >= 1+p.rule.Lambda*float64(s.pulls-n) {
 		s.finish(Identified, []int{p.last})
 		return

@@ -71,11 +71,15 @@ func (r KLLUCB) start(d *Design) policy {
 
 // lucbPolicy pulls leader and challenger in every round.
 type lucbPolicy struct {
+	everyArm
+	oneEach
 	Round  int
 	bounds func(s *Search, arm, round int) Interval
 }
 
-func (p *lucbPolicy) observed(*Search, int) {}
+func (p *lucbPolicy) observed(s *Search, arm int) {
+	s.arms[arm].interval = p.bounds(s, arm, max(1, p.Round))
+}
 
 func (p *lucbPolicy) restore(*Search) error {
 	if p.Round < 0 {
@@ -85,9 +89,6 @@ func (p *lucbPolicy) restore(*Search) error {
 }
 
 func (p *lucbPolicy) next(s *Search) {
-	if firstUnpulled(s) {
-		return
-	}
 	p.Round++
 	for i := range s.arms {
 		s.arms[i].interval = p.bounds(s, i, p.Round)

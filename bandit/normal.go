@@ -22,6 +22,15 @@ func normalQuantile(p float64) float64 {
 	return -math.Sqrt2 * math.Erfcinv(2*p)
 }
 
+// clippedNormalMean is E clip(Z, -a, a) for Z ~ N(mu, sd²).
+func clippedNormalMean(mu, sd, a float64) float64 {
+	excess := func(t float64) float64 { // E (Z - t)+
+		u := (t - mu) / sd
+		return sd*normalDensity(u) - (t-mu)*normalTail(u)
+	}
+	return -a + excess(-a) - excess(a)
+}
+
 // goldenMin returns the place of the smallest value that f takes in a
 // golden-section search of [a, b], and that value; f should be unimodal.
 func goldenMin(f func(float64) float64, a, b float64, steps int) (float64, float64) {

@@ -83,6 +83,9 @@ func unpackFloats(b []byte, head int) (scalars, rest []float64, err error) {
 	return x[:head:head], x[head:], nil
 }
 
+// takesAnything says that Add returns no error.
+func (o *ordered) takesAnything() {}
+
 // Len implements Sample.
 func (o *ordered) Len() int { return len(o.x) }
 

@@ -68,7 +68,12 @@ func clipLevel(d, eps float64, a Adversary) float64 {
 // It is d²/2 with c = +Inf at eps = 0, and 0 with c = 1 for d of at most
 // 2 GaussianBias(1, eps, Oblivious). It is the rate at which the best test between
 // them gains evidence per pull.
+// It panics unless d is finite and eps in [0, 1/2).
 func KLEps(d, eps float64) (kl, c float64) {
+	if math.IsNaN(d) || math.IsInf(d, 0) {
+		bad("KLEps", "d", d, "a finite number")
+	}
+	wantEps("KLEps", eps)
 	d = math.Abs(d)
 	if eps == 0 {
 		return d * d / 2, math.Inf(1)

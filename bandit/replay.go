@@ -29,8 +29,9 @@ func Record(w io.Writer, pull Pull) Pull {
 }
 
 // Replay runs the search again on what Record wrote, and reports the first line
-// that is malformed or is not what the search asks for. At the end of the record
-// the result says how far it came. The search may differ from the recorded one in
+// that is malformed, is not what the search asks for, does not end in a newline (as
+// when the record was cut off within a number) or follows the end of the search. At
+// the end of the record the result says how far it came. The search may differ from the recorded one in
 // whatever does not change its questions up to there.
 func Replay(cfg Config, r io.Reader) (Result, error) {
 	s, err := New(cfg)
@@ -38,23 +39,28 @@ func Replay(cfg Config, r io.Reader) (Result, error) {
 		return Result{}, err
 	}
 	lines := bufio.NewReader(r)
-	for number := 1; !s.Done(); number++ {
+	for number := 1; ; number++ {
 		text, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) && text == "" {
-			break
+			return s.Result(), nil
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return s.Result(), fmt.Errorf("bandit: Replay: line %d: %w", number, err)
-		}
-		arm, rewards, err := parseBatch(strings.TrimSpace(text))
-		if err == nil {
-			err = s.Observe(arm, rewards)
+		var arm int
+		var rewards []float64
+		switch {
+		case errors.Is(err, io.EOF):
+			err = errors.New("the line has no newline at its end, want a whole line")
+		case err != nil:
+		case s.Done():
+			err = errDone
+		default:
+			if arm, rewards, err = parseBatch(strings.TrimSpace(text)); err == nil {
+				err = s.Observe(arm, rewards)
+			}
 		}
 		if err != nil {
 			return s.Result(), fmt.Errorf("bandit: Replay: line %d: %w", number, err)
 		}
 	}
-	return s.Result(), nil
 }
 
 func parseBatch(text string) (arm int, rewards []float64, err error) {

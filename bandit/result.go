@@ -30,7 +30,16 @@ func (o Outcome) String() string {
 }
 
 // MarshalText writes the name in lower case.
-func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (o Outcome) MarshalText() ([]byte, error) { return nameOf("Outcome", outcomeNames, int(o)) }
+
+// UnmarshalText reads what MarshalText writes.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	k, err := byName("Outcome", outcomeNames, text)
+	if err == nil {
+		*o = Outcome(k)
+	}
+	return err
+}
 
 // Event is one batch of pulls.
 type Event struct {

@@ -129,8 +129,10 @@ func (d *Design) resume(saved *savedSearch) (*Search, error) {
 	}
 	for i, b := range saved.Stock {
 		_, x, err := unpackFloats(b, 0)
-		if err == nil {
-			err = d.family.NewSample().Add(x)
+		if err == nil && s.told != nil {
+			if err = s.told[i].UnmarshalBinary(saved.Arms[i].Sample); err == nil {
+				err = s.told[i].Add(x)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("unasked rewards of arm %d: %w", i, err)
@@ -152,8 +154,8 @@ func (s *Search) restoreArm(i int, from *savedArm) error {
 	if a.sample.Len() != from.N {
 		return fmt.Errorf("%d rewards, want %d", a.sample.Len(), from.N)
 	}
-	if from.J != 0 && (from.N < 1 || from.J != s.d.setting.Grid.index(from.N) || s.d.setting.Grid.Size(from.J) != from.N) {
-		return fmt.Errorf("%d rewards at grid index %d, want its size", from.N, from.J)
+	if grid := s.d.setting.Grid; from.J != 0 && (from.N < grid.N0 || from.J < 1 || from.J > grid.index(from.N) || grid.Size(from.J) > from.N) {
+		return fmt.Errorf("%d rewards at grid index %d, want its size or more", from.N, from.J)
 	}
 	a.n, a.j = from.N, from.J
 	a.interval = Interval{x[0], x[1], x[2], x[3], x[4], x[5], x[6]}
@@ -166,6 +168,11 @@ func (s *Search) restoreArm(i int, from *savedArm) error {
 
 // restoreStanding takes up the open requests, or the answer.
 func (s *Search) restoreStanding(saved *savedSearch) error {
+	for i := range s.arms {
+		if err := s.checkPlace(i, saved); err != nil {
+			return fmt.Errorf("arm %d: %w", i, err)
+		}
+	}
 	if saved.Done {
 		if o := Outcome(saved.Outcome); o < Identified || o > BudgetExhausted {
 			return fmt.Errorf("outcome %d of a search that is done, want 1 to 3", saved.Outcome)
@@ -184,13 +191,12 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 	if err := s.policy.restore(s); err != nil {
 		return fmt.Errorf("rule: %w", err)
 	}
-	_, onGrid := s.policy.(interface{ begin(*Search) bool })
 	pulls := s.pulls
 	for _, q := range saved.Queue {
 		if q.Arm < 0 || q.Arm >= len(s.arms) || q.N < 1 || q.N > math.MaxInt/8-pulls {
 			return fmt.Errorf("open request for %d pulls of arm %d", q.N, q.Arm)
 		}
-		if a := s.arms[q.Arm]; onGrid && a.n+q.N != s.d.setting.Grid.Size(a.j+1) {
+		if a := s.arms[q.Arm]; s.policy.onGrid() && a.n+q.N != s.d.setting.Grid.Size(a.j+1) {
 			return fmt.Errorf("open request for %d pulls of arm %d with %d, want %d", q.N, q.Arm, a.n, s.d.setting.Grid.Size(a.j+1)-a.n)
 		}
 		pulls += q.N
@@ -198,6 +204,19 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 	s.queue = saved.Queue
 	if limit := s.d.cfg.MaxPulls; limit > 0 && s.queue[0].N > limit-s.pulls {
 		return fmt.Errorf("open request for %d pulls past the limit of %d", s.queue[0].N, limit)
+	}
+	return nil
+}
+
+// checkPlace checks that an arm has the rewards of its grid index, and more only if
+// the request at the head of the queue is for the rest.
+func (s *Search) checkPlace(i int, saved *savedSearch) error {
+	a := &s.arms[i]
+	if a.n == s.d.setting.Grid.Size(a.j) || a.j == 0 && !s.policy.onGrid() {
+		return nil
+	}
+	if saved.Done || len(saved.Queue) == 0 || saved.Queue[0].Arm != i {
+		return fmt.Errorf("%d rewards at grid index %d, want its size", a.n, a.j)
 	}
 	return nil
 }

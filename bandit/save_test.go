@@ -3,6 +3,7 @@ package bandit_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -80,6 +81,10 @@ func TestRecordAndReplay(t *testing.T) {
 		{lines[0] + lines[1] + lines[2] + "0,1\n", "line 4: bandit: Observe: arm"},
 		{"0,1\n", "line 1: bandit: Observe: arm 0 has 1 rewards, want 10"},
 		{"0,NaN,1,1,1,1,1,1,1,1,1\n", "line 1: bandit: Observe: reward NaN at pull 1 of arm 0"},
+		{text[:len(text)-1], "no newline at its end"},
+		{text[:len(text)-3], "no newline at its end"},
+		{text + "0,1\n", fmt.Sprintf("line %d: bandit: the search is over", len(lines))},
+		{text + "0", fmt.Sprintf("line %d: the line has no newline", len(lines))},
 	} {
 		_, err := bandit.Replay(cfg, strings.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
@@ -113,4 +118,49 @@ func TestOffline(t *testing.T) {
 	}
 	require.Equal(t, want, s.Result())
 	require.Error(t, s.Observe(0, []float64{1}))
+}
+
+// A batch that the estimator cannot hold leaves an offline search as it was, even
+// when only what was stocked before makes it too much.
+func TestOfflineRefusalChangesNothing(t *testing.T) {
+	cfg := bandit.Config{Arms: 2, Delta: .1, Estimator: bandit.Mean{Sigma: 1}, Offline: true}
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	big := []float64{1e308, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	require.NoError(t, s.Observe(1, big))
+	saved := func() string {
+		var file bytes.Buffer
+		require.NoError(t, s.Save(&file))
+		return file.String()
+	}
+	for range 2 {
+		before := saved()
+		require.ErrorContains(t, s.Observe(1, big), "passes the largest")
+		require.Equal(t, before, saved())
+		s, err = bandit.Resume(cfg, strings.NewReader(saved()))
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Observe(0, make([]float64, 10)))
+	require.Equal(t, 20, s.Result().Pulls)
+}
+
+// Rewards of both infinities among those kept leave a search that can be saved.
+func TestSaveAfterInfinities(t *testing.T) {
+	for _, eta := range []float64{1, 1.1} {
+		cfg := bandit.Config{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.TrimmedMean{Sigma: 1}, Eta: eta}
+		s, err := bandit.New(cfg)
+		require.NoError(t, err)
+		for range 100 {
+			arm, n := s.Next()
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = math.Inf(1 - 2*((i+s.Result().Pulls)%2))
+			}
+			require.NoError(t, s.Observe(arm, x))
+			var file bytes.Buffer
+			require.NoError(t, s.Save(&file))
+			s, err = bandit.Resume(cfg, &file)
+			require.NoError(t, err)
+		}
+	}
 }

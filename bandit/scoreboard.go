@@ -21,6 +21,8 @@ func (b *starter) begin(s *Search) bool {
 	return false
 }
 
+func (b *starter) onGrid() bool { return true }
+
 func (b *starter) observed(s *Search, arm int) { s.evaluate(arm) }
 
 func (b *starter) restore(s *Search) error {
@@ -36,9 +38,10 @@ func (b *starter) restore(s *Search) error {
 }
 
 // scoreboard keeps the arms of a grid rule in order of estimate and of upper end,
-// so that a step costs O(log K).
+// so that a new interval costs O(log K).
 type scoreboard struct {
 	starter
+	everyArm
 	est, hi *indexedHeap
 }
 

@@ -2,6 +2,7 @@ package bandit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -18,12 +19,13 @@ type Search struct {
 	policy  policy
 	pulls   int
 	queue   []request
-	served  int // requests of the queue that are done
+	served  int // requests of the queue that are done; the next may be done in part
 	done    bool
 	outcome Outcome
 	set     []int
 	log     []Event
 	stock   [][]float64 // offline: rewards that were not asked for yet, by arm
+	told    []Sample    // offline: of all rewards of an arm, where an estimator may refuse some
 }
 
 // armState is what a search knows of an arm.
@@ -72,6 +74,12 @@ func (d *Design) blank() *Search {
 	}
 	if d.cfg.Offline {
 		s.stock = make([][]float64, d.cfg.Arms)
+		if _, all := s.arms[0].sample.(interface{ takesAnything() }); !all {
+			s.told = make([]Sample, d.cfg.Arms)
+			for i := range s.told {
+				s.told[i] = d.family.NewSample()
+			}
+		}
 	}
 	return s
 }
@@ -79,6 +87,9 @@ func (d *Design) blank() *Search {
 // Run pulls arms until the search is done, pull fails or ctx is cancelled. Then
 // the result says how far it came, and the search can go on with another Run.
 func (s *Search) Run(ctx context.Context, pull Pull) (Result, error) {
+	if pull == nil {
+		return s.Result(), errors.New("bandit: Run: pull is nil, want a function")
+	}
 	var buf []float64
 	for !s.done {
 		if err := ctx.Err(); err != nil {
@@ -101,17 +112,21 @@ func (s *Search) Run(ctx context.Context, pull Pull) (Result, error) {
 // Done says whether the search has ended.
 func (s *Search) Done() bool { return s.done }
 
-// Next returns the arm to pull and how often, until Observe has been told; (-1, 0)
-// when the search is done.
+// maxBatch is the most rewards that are asked for at once, so that a rule with
+// large batches takes little memory and can be interrupted.
+const maxBatch = 1 << 16
+
+// Next returns the arm to pull and how often, at most 65,536 times, until Observe has
+// been told; (-1, 0) when the search is done.
 func (s *Search) Next() (arm, n int) {
 	if s.done {
 		return -1, 0
 	}
 	r := s.queue[s.served]
 	if s.stock != nil {
-		return r.Arm, r.N - len(s.stock[r.Arm])
+		r.N -= len(s.stock[r.Arm])
 	}
-	return r.Arm, r.N
+	return r.Arm, min(r.N, maxBatch)
 }
 
 // Observe takes the rewards of the pulls that Next asked for, in order. With
@@ -125,10 +140,10 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		return fmt.Errorf("bandit: Observe: arm %d, want 0 to %d", arm, len(s.arms)-1)
 	}
 	if s.stock == nil {
-		if r := s.queue[s.served]; arm != r.Arm {
-			return fmt.Errorf("bandit: Observe: arm %d, want arm %d as Next asked", arm, r.Arm)
-		} else if len(rewards) != r.N {
-			return fmt.Errorf("bandit: Observe: arm %d has %d rewards, want %d as Next asked", arm, len(rewards), r.N)
+		if next, n := s.Next(); arm != next {
+			return fmt.Errorf("bandit: Observe: arm %d, want arm %d as Next asked", arm, next)
+		} else if len(rewards) != n {
+			return fmt.Errorf("bandit: Observe: arm %d has %d rewards, want %d as Next asked", arm, len(rewards), n)
 		}
 	}
 	copied := false
@@ -151,9 +166,12 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		s.advance()
 		return nil
 	}
-	// A fresh sample says whether the rewards are fit for the estimator.
-	if err := s.d.family.NewSample().Add(rewards); err != nil {
-		return fmt.Errorf("bandit: Observe: arm %d: %w", arm, err)
+	// A sample of all that was told says whether the rewards are fit for the estimator,
+	// before any of them changes the search.
+	if s.told != nil {
+		if err := s.told[arm].Add(rewards); err != nil {
+			return fmt.Errorf("bandit: Observe: arm %d: %w", arm, err)
+		}
 	}
 	s.stock[arm] = append(s.stock[arm], rewards...)
 	for !s.done {
@@ -177,15 +195,18 @@ func (s *Search) stocked(arm int) int {
 	return len(s.stock[arm])
 }
 
-// take adds the rewards of the request at the head of the queue.
+// take adds rewards of the request at the head of the queue.
 func (s *Search) take(rewards []float64) error {
-	r := s.queue[s.served]
+	r := &s.queue[s.served]
 	a := &s.arms[r.Arm]
 	if err := a.sample.Add(rewards); err != nil {
-		return fmt.Errorf("bandit: Observe: arm %d, pulls %d to %d: %w", r.Arm, a.n+1, a.n+r.N, err)
+		return fmt.Errorf("bandit: Observe: arm %d, pulls %d to %d: %w", r.Arm, a.n+1, a.n+len(rewards), err)
 	}
-	a.n += r.N
-	s.pulls += r.N
+	a.n += len(rewards)
+	s.pulls += len(rewards)
+	if r.N -= len(rewards); r.N > 0 {
+		return nil
+	}
 	s.served++
 	s.policy.observed(s, r.Arm)
 	if !s.d.cfg.NoLog {
@@ -198,7 +219,9 @@ func (s *Search) take(rewards []float64) error {
 func (s *Search) advance() {
 	if s.served == len(s.queue) && !s.done {
 		s.queue, s.served = s.queue[:0], 0
-		s.policy.next(s)
+		if !s.policy.begin(s) {
+			s.policy.next(s)
+		}
 		if len(s.queue) == 0 && !s.done {
 			panic(fmt.Sprintf("bandit: rule %s neither asked nor stopped", s.d.cfg.Rule.Name()))
 		}
@@ -244,10 +267,9 @@ func (s *Search) contenders() []int {
 		lows[i], _, _ = s.ends(i)
 	}
 	bar := nthLargest(lows, s.d.cfg.Top)
-	dropping, drops := s.policy.(interface{ remains(arm int) bool })
 	var set []int
 	for i := range s.arms {
-		if _, hi, _ := s.ends(i); hi >= bar && (!drops || dropping.remains(i)) {
+		if _, hi, _ := s.ends(i); hi >= bar && s.policy.remains(i) {
 			set = append(set, i)
 		}
 	}

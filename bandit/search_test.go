@@ -1,9 +1,11 @@
 package bandit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -257,6 +259,8 @@ func TestLikelihoodComesBackToAnArm(t *testing.T) {
 }
 
 func TestCancellationAndPullErrors(t *testing.T) {
+	_, err := bandit.Run(ctx, hm(env.I2()), nil)
+	require.ErrorContains(t, err, "pull is nil")
 	b := env.I1()
 	s, err := bandit.New(hm(b))
 	require.NoError(t, err)
@@ -298,5 +302,118 @@ func TestDesignIsShared(t *testing.T) {
 	first := <-results
 	for range 3 {
 		require.Equal(t, first, <-results)
+	}
+}
+
+// No request is for more than 65,536 pulls; a search can be cancelled, saved and
+// resumed between the parts of a batch and ends as it would have.
+func TestLargeBatchesComeInParts(t *testing.T) {
+	const most = 1 << 16
+	for _, cfg := range []bandit.Config{
+		{Arms: 2, Delta: .1, Tol: .02, Rule: bandit.MedianElimination{}},
+		{Arms: 2, Delta: .1, Estimator: bandit.BoundedKL{}, Eta: 4, MaxPulls: 1 << 20},
+		{Arms: 2, Delta: .1, Estimator: bandit.BoundedKL{}, Rule: bandit.Elimination{}, N0: 100000, MaxPulls: 1 << 20},
+		{Arms: 2, Delta: .1, Estimator: bandit.BoundedKL{}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 1 << 20},
+	} {
+		pull := func(_ context.Context, arm int, x []float64) error {
+			require.LessOrEqual(t, len(x), most)
+			for i := range x {
+				x[i] = .5
+			}
+			return nil
+		}
+		want, err := bandit.Run(ctx, cfg, pull)
+		require.NoError(t, err)
+		require.Greater(t, want.Pulls, 4*most)
+		s, err := bandit.New(cfg)
+		require.NoError(t, err)
+		cancelled, parts := 0, 0
+		for !s.Done() {
+			ctx, cancel := context.WithCancel(ctx)
+			before := s.Result().Pulls
+			_, err := s.Run(ctx, func(ctx context.Context, arm int, x []float64) error {
+				cancel()
+				return pull(ctx, arm, x)
+			})
+			if !s.Done() {
+				require.ErrorIs(t, err, context.Canceled)
+				cancelled++
+				require.LessOrEqual(t, s.Result().Pulls-before, most)
+			}
+			if s.Result().Pulls-before == most {
+				parts++
+			}
+			var file bytes.Buffer
+			require.NoError(t, s.Save(&file))
+			s, err = bandit.Resume(cfg, &file)
+			require.NoError(t, err)
+		}
+		require.Greater(t, parts, 1)
+		require.Greater(t, cancelled, 2)
+		require.Equal(t, fmt.Sprint(want), fmt.Sprint(s.Result()))
+	}
+	res, err := bandit.Run(ctx, bandit.Config{Arms: 2, Delta: .1, Tol: .02, Rule: bandit.MedianElimination{}}, func(context.Context, int, []float64) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, []int{655096, 655096}, res.ArmPulls)
+}
+
+// Arms that a rule has dropped are not among those it has not ruled out.
+func TestSetLeavesOutDroppedArms(t *testing.T) {
+	for _, cfg := range []bandit.Config{
+		{Rule: bandit.EvenDarElimination{Sigma: 1}}, {Rule: bandit.MedianElimination{Sigma: 1}, Tol: 2.5},
+		{Rule: bandit.SuccessiveHalving{}, Estimator: bandit.Mean{Sigma: 1}, MaxPulls: 600},
+		{Rule: bandit.Elimination{}, Estimator: bandit.Mean{Sigma: 1}},
+	} {
+		cfg.Arms, cfg.Delta = 5, .1
+		in := env.Instance{}
+		for i := range cfg.Arms {
+			mu := float64(i)
+			switch cfg.Rule.(type) {
+			case bandit.MedianElimination, bandit.SuccessiveHalving:
+				mu /= 100 // so close that intervals alone rule nothing out
+			}
+			in.Arms = append(in.Arms, env.Gaussian{Mu: mu, Sigma: 1})
+		}
+		w := world(t, in, env.None{}, 0, 2)
+		s, err := bandit.New(cfg)
+		require.NoError(t, err)
+		var asked []int
+		var sets [][]int
+		for !s.Done() {
+			arm, n := s.Next()
+			asked, sets = append(asked, arm), append(sets, s.Result().Set)
+			x := make([]float64, n)
+			require.NoError(t, w.Pull(ctx, arm, x))
+			require.NoError(t, s.Observe(arm, x))
+		}
+		last := asked[len(asked)-2:]
+		for _, arm := range sets[len(sets)-1] {
+			require.Contains(t, last, arm, "%s", cfg.Rule.Name())
+		}
+		require.Len(t, sets[0], 5)
+	}
+}
+
+// The log of the rules that pull two arms a round has each arm's interval as it is
+// with the rewards just told.
+func TestLogOfLUCBIsFresh(t *testing.T) {
+	for _, r := range []bandit.Rule{bandit.LUCB{}, bandit.KLLUCB{}, bandit.KLLUCB{Union: true}} {
+		s, err := bandit.New(bandit.Config{Arms: 3, Delta: .1, Rule: r})
+		require.NoError(t, err)
+		sums, counts := make([]float64, 3), make([]float64, 3)
+		for k := 0; k < 60 && !s.Done(); k++ {
+			arm, n := s.Next()
+			require.Equal(t, 1, n)
+			x := float64((k*7+arm)%5) / 4
+			sums[arm] += x
+			counts[arm]++
+			require.NoError(t, s.Observe(arm, []float64{x}))
+			log := s.Result().Log
+			e := log[len(log)-1]
+			require.InDelta(t, sums[arm]/counts[arm], e.Est, 1e-12)
+			require.GreaterOrEqual(t, e.Est, e.Lo)
+			require.LessOrEqual(t, e.Hi-e.Lo, 2*math.Sqrt(math.Log(75*60*60*60*60)/(2*counts[arm])))
+			require.Greater(t, e.Hi, e.Lo)
+		}
 	}
 }

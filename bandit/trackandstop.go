@@ -7,8 +7,10 @@ import "math"
 //
 //	Z = min over a of N_1 N_a/(N_1 + N_a) (mean_1 - mean_a)²/(2 Sigma²)
 //
-// of the leader against each other arm exceeds ln((1 + ln t)/Delta). Proportions are
-// tracked directly; an arm with fewer than sqrt(t) - K/2 of t pulls goes first.
+// of the leader against each other arm exceeds ln((1 + ln t)/Delta), the threshold of
+// practice: there is no proof that a wrong answer then has probability at most Delta,
+// only experience. Proportions are tracked directly; an arm with fewer than
+// sqrt(t) - K/2 of t pulls goes first.
 //
 // Garivier and Kaufmann, COLT 2016 (D-tracking).
 type TrackAndStop struct {
@@ -28,6 +30,8 @@ func (r TrackAndStop) check(*Config) error {
 func (r TrackAndStop) start(*Design) policy { return &trackPolicy{sigma: r.Sigma} }
 
 type trackPolicy struct {
+	everyArm
+	oneEach
 	sigma float64
 }
 
@@ -39,9 +43,6 @@ func (p *trackPolicy) observed(s *Search, arm int) {
 func (p *trackPolicy) restore(*Search) error { return nil }
 
 func (p *trackPolicy) next(s *Search) {
-	if firstUnpulled(s) {
-		return
-	}
 	t := float64(s.pulls)
 	means := make([]float64, len(s.arms))
 	best, fewest := 0, 0
@@ -70,7 +71,7 @@ func (p *trackPolicy) next(s *Search) {
 		s.ask(fewest, 1)
 		return
 	}
-	w, _ := OptimalWeights(means, p.sigma)
+	w, _ := optimalWeights(means, p.sigma)
 	pull, behind := 0, math.Inf(-1)
 	for i := range w {
 		if d := t*w[i] - float64(s.arms[i].n); d > behind {
@@ -86,13 +87,20 @@ func (p *trackPolicy) next(s *Search) {
 //
 // for Gaussian arms of at least two means, and the inverse T of that maximum: clean
 // arms take T ln(1/delta) pulls as delta tends to 0. If two means share the top, T is
-// +Inf and w uniform.
+// +Inf and w uniform. It panics unless there are at least two means, all finite, and
+// sigma is positive.
 //
 // With y = the maximum over w_1 and x_a = w_a/w_1, the terms are equal when
 // x_a = (2y/D_a²)/(1 - 2y/D_a²), D_a = (mu_1 - mu_a)/sigma, and the optimum has
 // sum x_a² = 1 (Garivier and Kaufmann, COLT 2016, Theorem 5 for Gaussians). The sum
 // increases in y on (0, min D_a²/2).
 func OptimalWeights(means []float64, sigma float64) (w []float64, t float64) {
+	wantMeans("OptimalWeights", means)
+	wantScale("OptimalWeights", "sigma", sigma)
+	return optimalWeights(means, sigma)
+}
+
+func optimalWeights(means []float64, sigma float64) (w []float64, t float64) {
 	best := 0
 	for i, mu := range means {
 		if mu > means[best] {

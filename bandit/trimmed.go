@@ -15,10 +15,11 @@ import (
 //
 // Off an event of probability exp(-L), at most m rewards are contaminated. Write
 // g >= n-m for the number of untouched rewards, in order Y_(1) <= ... <= Y_(g).
-// Then Y_(j-(n-g)) <= X_(j) <= Y_(j), so the trimmed mean lies between means of
-// n-2m of the untouched rewards with d = m of them dropped at one end. If A bounds
-// the deviation of the full sum and Bq the sum of any d rewards, the estimate is
-// within (A + Bq)/(n-2m) of mu:
+// Then X_(j) <= Y_(j) for j <= g and X_(j) >= Y_(j-(n-g)) for j > n-g, so the trimmed
+// mean is at most the mean of the g-m untouched rewards that are left when the d = m
+// smallest of them are dropped, and at least that when the d largest are. If A
+// bounds the deviation of the sum of all g and Bq that of any d, the estimate is
+// within (A + Bq)/(g-m) of mu, most at g = n-m:
 //
 //	A  = Sigma sqrt(2 (n-m) L)                  sub-Gaussian sum,
 //	Bq = Sigma sqrt(2 d (ln C(n, d) + L))       union over which d rewards,
@@ -65,8 +66,15 @@ func (e TrimmedMean) Prepare(s Setting) (Family, error) {
 	return f, nil
 }
 
-// Bias returns the limit b of the radius.
+// Bias returns the limit b of the radius. It is an error unless Sigma is positive and
+// eps in [0, 1/2), or [0, 1/4) against a malicious adversary.
 func (e TrimmedMean) Bias(eps float64, a Adversary) (float64, error) {
+	if err := checkSigma("TrimmedMean", e.Sigma); err != nil {
+		return 0, err
+	}
+	if !(eps >= 0 && eps < 0.5) {
+		return 0, fmt.Errorf("bandit: TrimmedMean: Eps is %v, want a number in [0, 1/2)", eps)
+	}
 	entropy := func(x float64) float64 {
 		if x == 0 {
 			return 0
@@ -165,6 +173,8 @@ func (s *trimmedSample) include(v float64) {
 	}
 }
 
+func (s *trimmedSample) takesAnything() {}
+
 func (s *trimmedSample) Len() int { return len(s.x.x) }
 
 func (s *trimmedSample) Interval(j int) Interval {
@@ -184,14 +194,18 @@ func (s *trimmedSample) Interval(j int) Interval {
 	}
 	if math.IsInf(s.sum, 0) || math.IsNaN(s.sum) {
 		// More outliers than m: the event that the radius allows for.
-		s.updates = -1
+		s.sum, s.updates = 0, -1
 		return unknown(s.x.median())
 	}
 	return symmetric(s.sum/float64(n-2*s.k), row.r, s.f.bias)
 }
 
 func (s *trimmedSample) MarshalBinary() ([]byte, error) {
-	return packFloats([]float64{float64(s.k), s.sum, float64(s.updates)}, s.x.x), nil
+	sum := s.sum
+	if s.updates < 0 {
+		sum = 0 // it is made again, and may be infinite
+	}
+	return packFloats([]float64{float64(s.k), sum, float64(s.updates)}, s.x.x), nil
 }
 
 func (s *trimmedSample) UnmarshalBinary(b []byte) error {
@@ -204,7 +218,7 @@ func (s *trimmedSample) UnmarshalBinary(b []byte) error {
 	}
 	s.k, s.sum, s.updates = int(head[0]), head[1], int(head[2])
 	if math.IsInf(s.sum, 0) {
-		s.sum, s.updates = 0, -1
+		return errors.New("saved trimmed mean has an infinite sum")
 	}
 	return s.x.restore(rest)
 }

@@ -18,9 +18,6 @@ func (UGapE) start(d *Design) policy { return &ugapePolicy{newScoreboard(d.cfg.A
 type ugapePolicy struct{ scoreboard }
 
 func (p *ugapePolicy) next(s *Search) {
-	if p.begin(s) {
-		return
-	}
 	top := p.hi.top()
 	high, next := second(s.ends(top)), second(s.ends(p.hi.except(top)))
 	leader, loss := -1, 0.0

@@ -120,7 +120,7 @@ func (c TailShift) Show(s *Stack) float64 {
 	if s.Best {
 		rank = 1 - rank
 	}
-	if rank > s.Eps {
+	if !(rank <= s.Eps) { // also where a law has no rank for y
 		return y
 	}
 	return shifted(s, c.Offset)

@@ -287,3 +287,83 @@ func FuzzReadPKIS2(f *testing.F) {
 		}
 	})
 }
+
+func TestBadWorlds(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	good := Gaussian{0, 1}
+	for _, c := range []struct {
+		law  Law
+		want string
+	}{
+		{nil, "no law"},
+		{Gaussian{0, 0}, "Gaussian has Mu 0 and Sigma 0"},
+		{Gaussian{0, -1}, "Sigma -1"},
+		{Gaussian{0, nan}, "Sigma NaN"},
+		{Gaussian{inf, 1}, "Mu +Inf"},
+		{Bernoulli{3}, "Bernoulli has P 3"},
+		{Bernoulli{nan}, "Bernoulli has P NaN"},
+		{TwoPoint{1, 1, .5}, "TwoPoint has Lo 1, Hi 1"},
+		{TwoPoint{0, 1, -1}, "P -1"},
+		{Mixture{}, "Mixture has 0 parts"},
+		{Mixture{[]float64{1}, []Law{good, good}}, "2 parts and 1 weights"},
+		{Mixture{[]float64{.5, .6}, []Law{good, good}}, "add up to 1.1"},
+		{Mixture{[]float64{2, -1}, []Law{good, good}}, "weight -1 at place 1"},
+		{Mixture{[]float64{.5, .5}, []Law{good, nil}}, "part 1 of Mixture: no law"},
+		{Mixture{[]float64{.5, .5}, []Law{Gaussian{}, good}}, "part 0 of Mixture: Gaussian"},
+		{(*Table)(nil), "Table is empty"},
+		{&Table{}, "Table is empty"},
+	} {
+		_, err := New(Instance{Name: "bad", Arms: []Law{good, c.law}}, None{}, 0, 1)
+		require.ErrorContains(t, err, "env: arm 1 of instance bad: ")
+		require.ErrorContains(t, err, c.want)
+	}
+	for _, c := range []struct {
+		c    Contamination
+		want string
+	}{
+		{nil, "no contamination"}, {Shift{nan}, "Shift has Offset NaN"}, {TailShift{nan}, "TailShift has Offset NaN"},
+		{Replace{0, nan}, "Replace has Other NaN"}, {Noise{-1}, "Noise has Sigma -1"}, {Noise{nan}, "Noise has Sigma NaN"},
+		{Oblivious{}, "has no Value"}, {Prescient{}, "has no Value"}, {Malicious{Value: func(*Stack) float64 { return 0 }}, "lacks Value or Picks"},
+	} {
+		_, err := New(Instance{Arms: []Law{good}}, c.c, 0, 1)
+		require.ErrorContains(t, err, "env: ")
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+// noRank is a law from outside that gives no ranks.
+type noRank struct{ Gaussian }
+
+func (noRank) Rank(float64, float64) float64 { return math.NaN() }
+
+// Ranks are those of the distribution function off the atoms as well, so the tails of
+// mixtures with atoms are exact, and a malicious adversary keeps to its share.
+func TestRanksOffTheAtoms(t *testing.T) {
+	table, err := NewTable([]float64{0, 1}, []int{3, 1})
+	require.NoError(t, err)
+	for _, l := range []Law{TwoPoint{0, 1, .25}, Bernoulli{.25}, table} {
+		for y, want := range map[float64]float64{-1: 0, .5: .75, 2: 1} {
+			require.Equal(t, want, l.Rank(y, .9), "%v at %v", l, y)
+		}
+	}
+	atoms := Mixture{[]float64{.5, .5}, []Law{TwoPoint{-5, 5, .5}, Gaussian{0, 1}}}
+	constant := TwoPoint{0, 1, 1}
+	for _, l := range []Law{atoms, constant, noRank{Gaussian{0, 1}}, Mixture{[]float64{.7, .3}, []Law{table, TwoPoint{-1, 4, .01}}}} {
+		const eps, n = .1, 20000
+		w, err := New(Instance{Arms: []Law{l}}, TailShift{Offset: 1e6}, eps, 4)
+		require.NoError(t, err)
+		x := make([]float64, n)
+		require.NoError(t, w.Pull(context.Background(), 0, x))
+		bad := 0
+		for _, v := range x {
+			if math.Abs(v) > 1e5 {
+				bad++
+			}
+		}
+		want := eps
+		if _, none := l.(noRank); none {
+			want = 0
+		}
+		require.InDelta(t, want, float64(bad)/n, 4*math.Sqrt(eps/n), "%v", l)
+	}
+}

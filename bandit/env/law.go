@@ -11,7 +11,7 @@ import (
 type Law interface {
 	Mean() float64
 	Draw(rng *rand.Rand) float64
-	// Rank returns F(y-) + v (F(y) - F(y-)) for the distribution function F: uniform
+	// Rank returns, for every number y, F(y-) + v (F(y) - F(y-)) for the distribution function F: uniform
 	// on [0, 1] if y follows the law and v is uniform, so that "the lowest eps-tail"
 	// is exact for laws with atoms too.
 	Rank(y, v float64) float64
@@ -47,10 +47,17 @@ func (l TwoPoint) Draw(rng *rand.Rand) float64 {
 
 // Rank implements Law.
 func (l TwoPoint) Rank(y, v float64) float64 {
-	if y < l.Hi {
+	switch {
+	case y < l.Lo:
+		return 0
+	case y == l.Lo:
 		return v * (1 - l.P)
+	case y < l.Hi:
+		return 1 - l.P
+	case y == l.Hi:
+		return 1 - l.P + v*l.P
 	}
-	return 1 - l.P + v*l.P
+	return 1
 }
 
 // Centred returns the two-point law of mean 0 with spread x: x(1-p) with
@@ -165,6 +172,9 @@ func (t *Table) Rank(y, v float64) float64 {
 	below := 0.0
 	if k > 0 {
 		below = t.upTo[k-1]
+	}
+	if y != t.values[k] {
+		return below
 	}
 	return below + v*(t.upTo[k]-below)
 }

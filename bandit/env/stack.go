@@ -43,13 +43,22 @@ type World struct {
 	c      Contamination
 }
 
-// New returns a world whose rewards depend on the seed alone, eps in [0, 1/2).
+// New returns a world whose rewards depend on the seed alone, eps in [0, 1/2). It is
+// an error if a law or the adversary is missing or has parameters out of range.
 func New(in Instance, c Contamination, eps float64, seed uint64) (*World, error) {
 	if !(eps >= 0 && eps < 0.5) {
 		return nil, fmt.Errorf("env: eps is %v, want a number in [0, 1/2)", eps)
 	}
 	if len(in.Arms) == 0 || in.Streams != nil && len(in.Streams) != len(in.Arms) {
 		return nil, fmt.Errorf("env: instance %s has %d arms and %d streams, want arms and as many streams, or none", in.Name, len(in.Arms), len(in.Streams))
+	}
+	for i, l := range in.Arms {
+		if err := checkLaw(l); err != nil {
+			return nil, fmt.Errorf("env: arm %d of instance %s: %w", i, in.Name, err)
+		}
+	}
+	if err := checkContamination(c); err != nil {
+		return nil, fmt.Errorf("env: %w", err)
 	}
 	w := &World{stacks: make([]Stack, len(in.Arms)), c: c}
 	best := in.Best()

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,4 +114,73 @@ func TestInterruptedExperimentKeepsItsCells(t *testing.T) {
 	require.Equal(t, 130, program().Execute(ctx, []string{"-json", "-data="}, &out, &errs))
 	require.True(t, json.Valid(out.Bytes()))
 	require.Contains(t, errs.String(), "interrupted")
+}
+
+// The terminal gets one short table no wider than 100 columns.
+func TestHeadlineIsShort(t *testing.T) {
+	e := short(t, "", 2, func(p *plan) bool { return p.instance == "I1" || p.instance == "I2" || p.instance == "I4" })
+	require.True(t, e.look)
+	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool { return p.delta != .1 || p.eta != 1.1 || p.group == groupClassical })
+	for k := range e.plans {
+		c, err := e.plans[k].run(context.Background(), e.instances[e.plans[k].instance], e.seed(e.plans[k].instance))
+		require.NoError(t, err)
+		e.out.Cells = append(e.out.Cells, c)
+	}
+	tables := e.result().Tables
+	require.Len(t, tables, 1)
+	require.Equal(t, 12, tables[0].Len())
+	for line := range strings.Lines(tables[0].Text()) {
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 100, line)
+	}
+	for _, c := range e.out.Cells {
+		if c.Mode != "certified" || c.Naive && c.Eps > 0 || c.Unfinished > 0 {
+			require.Nil(t, c.LowerBound, "%+v", c)
+		}
+	}
+}
+
+func TestFullCountsForFiguresAndPage(t *testing.T) {
+	for _, e := range []*example.Env{{Seed: 3, Scale: example.Small, JSON: true}, {Seed: 3, Scale: example.Small, Out: "x"}} {
+		x, err := newExperiment(e)
+		require.NoError(t, err)
+		for _, p := range x.plans {
+			switch {
+			case p.group == groupRatio && p.instance == "I1":
+				require.Equal(t, 3000, p.trials)
+			case p.ref != nil:
+				require.Equal(t, p.ref.runs, p.trials)
+			}
+		}
+	}
+}
+
+// Seeds that differ in any bit give different rewards.
+func TestEveryBitOfTheSeedCounts(t *testing.T) {
+	seen := map[uint64]bool{}
+	for bit := range 64 {
+		x, err := newExperiment(&example.Env{Seed: 1 << bit, Scale: example.Small})
+		require.NoError(t, err)
+		for _, name := range []string{"I1", "I2"} {
+			require.False(t, seen[x.seed(name)])
+			seen[x.seed(name)] = true
+		}
+	}
+}
+
+// What a folder of data lacks is named.
+func TestMissingDataIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	x, err := newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(x.notes(), "\n"), "Not found in "+dir+": pkis2/pkis2_percent_inhibition.csv, newyorker/contest509r2_roundrobin.csv, newyorker/contest650_klucb.csv.")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "newyorker"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "newyorker", "contest509r2_roundrobin.csv"), []byte("arm,unfunny,somewhat_funny,funny,count\n1,1,0,0,1\n2,0,0,1,1\n"), 0o644))
+	x, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	require.NoError(t, err)
+	require.Equal(t, "synthetic, New Yorker", x.out.Data)
+	require.Contains(t, x.instances, "NY509")
+	require.Contains(t, strings.Join(x.notes(), "\n"), ": pkis2/pkis2_percent_inhibition.csv, newyorker/contest650_klucb.csv.")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "newyorker", "contest650_klucb.csv"), []byte("x\n"), 0o644))
+	_, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	require.ErrorContains(t, err, "contest650_klucb.csv: captions: line 1")
 }

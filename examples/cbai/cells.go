@@ -47,9 +47,9 @@ type cell struct {
 	Trials     int      `json:"trials"`
 	MeanPulls  float64  `json:"mean_pulls"`
 	SD         float64  `json:"sd"`
-	Error      float64  `json:"error"`      // share of wrong answers
-	Unfinished float64  `json:"unfinished"` // share of runs without an answer
-	LowerBound *float64 `json:"lower_bound"`
+	Error      float64  `json:"error"`       // share of wrong answers
+	Unfinished float64  `json:"unfinished"`  // share of runs without an answer
+	LowerBound *float64 `json:"lower_bound"` // null where it does not apply
 	Seconds    float64  `json:"seconds"`
 
 	ReferencePulls *float64 `json:"reference_pulls,omitempty"`
@@ -138,7 +138,7 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 	if p.trials > 1 {
 		c.SD = stat.StdDev(pulls, nil)
 	}
-	if in.gaussian {
+	if p.bounded(in) && unfinished == 0 {
 		if low := bandit.LowerBound(in.Means(), in.Sigma, p.eps, p.delta); !math.IsInf(low, 1) {
 			c.LowerBound = &low
 		}
@@ -148,6 +148,14 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 	}
 	c.Seconds = time.Since(start).Seconds()
 	return c, nil
+}
+
+// bounded says whether the lower bound speaks of the plan: of the very best of
+// Gaussian arms, whatever their gaps, by a rule with a confidence that knows of the
+// contamination.
+func (p *plan) bounded(in instance) bool {
+	_, budget := p.rule.(bandit.SuccessiveHalving)
+	return in.gaussian && p.mode == cert && p.tol == 0 && !budget && (!p.naive || p.eps == 0)
 }
 
 // compare sets the cell beside its reference. Where the reference has no

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -30,6 +31,8 @@ type experiment struct {
 	env       *example.Env
 	instances map[string]instance
 	plans     []plan
+	look      bool     // fewer trials, for the terminal
+	missing   []string // data files that were not found
 	out       figures
 }
 
@@ -48,7 +51,11 @@ type figures struct {
 type claims struct {
 	WorstZ         *float64 `json:"worst_z,omitempty"`          // largest |z| of the reference cells
 	RobustError    *float64 `json:"robust_error,omitempty"`     // largest share of wrong answers of mean-based robust cells
+	RobustKept     bool     `json:"robust_within_delta"`        // every one of them is at most its delta
+	RobustWrong    []string `json:"robust_wrong_cells"`         // those of them with a wrong answer
 	PlainFailure   *float64 `json:"plain_failure,omitempty"`    // smallest share of wrong or missing answers of plain means under A1
+	PlainWrong     *float64 `json:"plain_wrong,omitempty"`      // smallest share of wrong answers
+	PlainMissing   *float64 `json:"plain_unfinished,omitempty"` // largest share of runs without an answer
 	SavingCert     *float64 `json:"saving_i1_certified"`        // pulls of median elimination over those of HM with the gap rule
 	SavingAssume   *float64 `json:"saving_i1_assume"`           //
 	SavingPKIS2    *float64 `json:"saving_pkis2,omitempty"`     // smallest over the kinases
@@ -64,11 +71,11 @@ type claims struct {
 }
 
 func newExperiment(e *example.Env) (*experiment, error) {
-	all, data, err := instances(e.Data)
+	all, data, missing, err := instances(e.Data)
 	if err != nil {
 		return nil, err
 	}
-	x := &experiment{env: e, instances: all, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
+	x := &experiment{env: e, instances: all, missing: missing, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
 	x.plan()
 	return x, nil
 }
@@ -79,6 +86,9 @@ func (e *experiment) plan() {
 	if e.env.Scale == example.Full {
 		more = 10
 	}
+	// The table on the terminal is for a look; every figure in full takes -json, -out or
+	// -scale full.
+	e.look = e.env.Scale == example.Small && !e.env.JSON && e.env.Out == ""
 	add := func(p plan) {
 		if _, ok := e.instances[p.instance]; !ok {
 			return
@@ -90,6 +100,9 @@ func (e *experiment) plan() {
 			p.delta = 0.1
 		}
 		p.trials *= more
+		if e.look {
+			p.trials = min(p.trials, e.glance(&p))
+		}
 		e.plans = append(e.plans, p)
 	}
 	rules := map[string]bandit.Rule{"G": bandit.GapBased{}, "SE": bandit.Elimination{}, "uniform": bandit.Uniform{}}
@@ -144,10 +157,19 @@ func (e *experiment) plan() {
 	}
 }
 
-// seed gives each instance rewards of its own.
-func (e *experiment) seed(instance string) uint64 {
-	return e.env.Seed<<40 ^ e.env.Stream(instance)<<20>>20
+// glance is the number of trials for a look.
+func (e *experiment) glance(p *plan) int {
+	switch {
+	case p.group == groupRatio && p.instance == "I1":
+		return 500
+	case strings.HasPrefix(p.instance, "I"):
+		return 100
+	}
+	return 10
 }
+
+// seed gives each instance rewards of its own, whatever the seed.
+func (e *experiment) seed(instance string) uint64 { return e.env.Rand(instance).Uint64() }
 
 func (e *experiment) run(ctx context.Context) error {
 	start := time.Now()
@@ -253,6 +275,7 @@ func ratio(a, b *cell) *float64 {
 // claim sums up the cells.
 func (e *experiment) claim() {
 	c := &e.out.Claims
+	c.RobustKept, c.RobustWrong = true, []string{}
 	worst := func(at **float64, v float64, better func(a, b float64) float64) {
 		if *at != nil {
 			v = better(**at, v)
@@ -267,9 +290,15 @@ func (e *experiment) claim() {
 		robust := slices.Contains([]string{"TM", "HM", "HG", "KLB"}, x.Estimator) && !x.Naive && x.Rule != (bandit.SuccessiveHalving{}).Name()
 		if robust {
 			worst(&c.RobustError, x.Error, larger)
+			c.RobustKept = c.RobustKept && x.Error <= x.Delta
+			if x.Error > 0 {
+				c.RobustWrong = append(c.RobustWrong, fmt.Sprintf("%s %s %s %s %s eps %g: %.2f %% of %d", x.Instance, x.Adversary, x.Estimator, x.Rule, x.Mode, x.Eps, 100*x.Error, x.Trials))
+			}
 		}
 		if x.group == groupNaive && x.Estimator == "mean" {
 			worst(&c.PlainFailure, x.Error+x.Unfinished, smaller)
+			worst(&c.PlainWrong, x.Error, smaller)
+			worst(&c.PlainMissing, x.Unfinished, larger)
 		}
 		if x.group == groupRatio && x.Rule == (bandit.Likelihood{}).Name() {
 			worst(&c.RatioError, x.Error, larger)

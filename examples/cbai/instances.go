@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/bandit"
@@ -50,27 +52,35 @@ func shifted(b env.Benchmark, gaussian bool) instance {
 	}}
 }
 
-// instances returns all instances for which there is data, and names the data.
-func instances(data string) (map[string]instance, string, error) {
-	all := map[string]instance{
+// instances returns all instances for which there is data, names the data, and the
+// files that a folder of data lacks.
+func instances(data string) (all map[string]instance, found string, missing []string, err error) {
+	all = map[string]instance{
 		"I1": shifted(env.I1(), true), "I2": shifted(env.I2(), true), "I3": shifted(env.I3(), true),
 		"I4": shifted(env.I4(), false), "I5": shifted(env.I5(), true),
 	}
 	if data == "" {
-		return all, "synthetic only; -data adds PKIS2 and New Yorker", nil
+		return all, "synthetic only; -data adds PKIS2 and New Yorker", nil, nil
 	}
-	found := []string{"synthetic"}
-	if err := addPKIS2(all, filepath.Join(data, "pkis2", "pkis2_percent_inhibition.csv")); err == nil {
-		found = append(found, "PKIS2")
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
+	names := []string{"synthetic"}
+	add := func(name, folder, file string, load func(path string) error) {
+		switch e := load(filepath.Join(data, folder, file)); {
+		case errors.Is(e, fs.ErrNotExist):
+			missing = append(missing, folder+"/"+file)
+		case e != nil:
+			err = errors.Join(err, e)
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
 	}
-	if err := addCaptions(all, filepath.Join(data, "newyorker")); err == nil {
-		found = append(found, "New Yorker")
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
-	}
-	return all, strings.Join(found, ", "), nil
+	add("PKIS2", "pkis2", "pkis2_percent_inhibition.csv", func(path string) error { return addPKIS2(all, path) })
+	add("New Yorker", "newyorker", "contest509r2_roundrobin.csv", func(path string) error {
+		return addCaptions(all, path, captionSet{"NY509", math.MaxInt, .01})
+	})
+	add("New Yorker", "newyorker", "contest650_klucb.csv", func(path string) error {
+		return addCaptions(all, path, captionSet{"NY650-100", 100, .02}, captionSet{"NY650", math.MaxInt, .02})
+	})
+	return all, strings.Join(names, ", "), missing, err
 }
 
 func addPKIS2(all map[string]instance, path string) error {
@@ -90,20 +100,19 @@ func addPKIS2(all map[string]instance, path string) error {
 	return nil
 }
 
-func addCaptions(all map[string]instance, dir string) error {
-	for _, c := range []struct {
-		name, file string
-		top        int
-		eps        float64
-	}{
-		{"NY509", "contest509r2_roundrobin.csv", 1 << 30, .01},
-		{"NY650-100", "contest650_klucb.csv", 100, .02},
-		{"NY650", "contest650_klucb.csv", 1 << 30, .02},
-	} {
-		captions, err := env.LoadCaptions(filepath.Join(dir, c.file))
-		if err != nil {
-			return err
-		}
+// captionSet is an instance of the best captions of a contest.
+type captionSet struct {
+	name string
+	top  int
+	eps  float64
+}
+
+func addCaptions(all map[string]instance, path string, sets ...captionSet) error {
+	captions, err := env.LoadCaptions(path)
+	if err != nil {
+		return err
+	}
+	for _, c := range sets {
 		in, err := env.CaptionInstance(c.name, env.TopCaptions(captions, c.top))
 		if err != nil {
 			return err

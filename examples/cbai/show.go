@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
@@ -23,7 +24,7 @@ var groups = []struct{ name, title string }{
 }
 
 func (e *experiment) result() example.Result {
-	return example.Result{Figures: e.out, Tables: e.tables(), Notes: e.notes()}
+	return example.Result{Figures: e.out, Tables: []*report.Table{e.headline()}, Notes: e.notes()}
 }
 
 func (e *experiment) tables() []*report.Table {
@@ -64,6 +65,12 @@ func optional(format string, v *float64) string {
 func (e *experiment) notes() []string {
 	c := &e.out.Claims
 	notes := []string{fmt.Sprintf("Data: %s; seed %d.", e.out.Data, e.out.Seed)}
+	if len(e.missing) > 0 {
+		notes = append(notes, fmt.Sprintf("Not found in %s: %s.", e.env.Data, strings.Join(e.missing, ", ")))
+	}
+	if e.look {
+		notes = append(notes, fmt.Sprintf("These are a few of %d cells, with fewer runs than in -json and -out DIR, which have them all.", len(e.out.Cells)))
+	}
 	say := func(format string, values ...*float64) {
 		args := make([]any, len(values))
 		for i, v := range values {
@@ -76,7 +83,15 @@ func (e *experiment) notes() []string {
 	}
 	notes = append(notes, fmt.Sprintf("Traces without randomness that agree to the last pull: %d of %d.", e.out.Traces.Exact, e.out.Traces.Of))
 	say("Largest distance of a cell from its reference: %.1f standard deviations.", c.WorstZ)
-	say("Wrong answers of the robust mean-based rules, largest share: %.4f. Plain means under attack, smallest share wrong or unfinished: %.2f.", c.RobustError, c.PlainFailure)
+	within := "within its delta in every cell"
+	if !c.RobustKept {
+		within = "above its delta in some"
+	}
+	say("Wrong answers of the robust mean-based rules, largest share of a cell: %.4f; the share is "+within+".", c.RobustError)
+	for _, cell := range c.RobustWrong {
+		notes = append(notes, "  not 0: "+cell)
+	}
+	say("The plain mean under attack is wrong in at least %.2f of the runs of a cell and without an answer in at most %.2f; in one or the other at least %.2f.", c.PlainWrong, c.PlainMissing, c.PlainFailure)
 	say("HM with the gap rule needs this many times fewer pulls than median elimination on I1: %.2f certified, %.2f assuming that arms can be told apart.", c.SavingCert, c.SavingAssume)
 	say("And on PKIS2, at least %.2f.", c.SavingPKIS2)
 	say("HM on I1 takes %.0f more pulls for each power of ten in delta, a straight line with R² = %.4f.", c.PerDecade, c.DecadeR2)
