@@ -1,6 +1,10 @@
 package weightpert
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/floats"
+)
 
 // bounds enclose the values of a layer under every weight of the box.
 type bounds struct{ lo, hi []float64 }
@@ -12,7 +16,6 @@ type reach struct {
 	pre, act []bounds    // act[0] is the example itself, act[i+1] the output of layer i
 	size     [][]float64 // for each row of layer i, the sum of the largest moduli of its products
 	finite   bool        // no bound has overflowed
-	nonzero  []int32     // scratch
 }
 
 func (p *prepared) newReach() *reach {
@@ -54,97 +57,119 @@ func (p *prepared) activate(r *reach, i int) {
 func (p *prepared) interval(r *reach, i int) {
 	l := &p.layers[i]
 	in, out, size := r.act[i], r.pre[i], r.size[i]
+	switch {
+	case l.cols != nil && i == 0:
+		l.pointProduct(out, size, in.lo)
+	case l.cols != nil:
+		l.positiveProduct(out, size, in)
+	default:
+		l.cornerProduct(out, size, in)
+	}
 	g := gamma(l.longest + 1)
-	if i == 0 {
-		r.nonzero = r.nonzero[:0]
-		for k, v := range in.lo {
-			if v != 0 {
-				r.nonzero = append(r.nonzero, int32(k))
-			}
-		}
-	}
 	for row := range out.lo {
-		from, to := l.Weight.span(row)
-		var lo, hi, mag float64
-		switch {
-		case i == 0 && l.Weight.Col == nil:
-			lo, hi, mag = pointProduct(l.lo[from:to], l.hi[from:to], in.lo, r.nonzero)
-		case l.Weight.Col != nil:
-			lo, hi, mag = sparseProduct(l.lo[from:to], l.hi[from:to], in.lo, in.hi, l.Weight.Col[from:to])
-		case p.nonNegative(i):
-			lo, hi, mag = positiveProduct(l.lo[from:to], l.hi[from:to], in.lo, in.hi)
-		default:
-			lo, hi, mag = cornerProduct(l.lo[from:to], l.hi[from:to], in.lo, in.hi)
-		}
 		if l.biasLo != nil {
-			lo += l.biasLo[row]
-			hi += l.biasHi[row]
-			mag += max(math.Abs(l.biasLo[row]), math.Abs(l.biasHi[row]))
+			out.lo[row] += l.biasLo[row]
+			out.hi[row] += l.biasHi[row]
+			size[row] += max(math.Abs(l.biasLo[row]), math.Abs(l.biasHi[row]))
 		}
-		size[row] = mag
-		out.lo[row], out.hi[row] = lo-g*mag-tiny, hi+g*mag+tiny
+		out.lo[row] -= g*size[row] + tiny
+		out.hi[row] += g*size[row] + tiny
 	}
 }
 
-// pointProduct bounds a row's product with a known vector.
-func pointProduct(wlo, whi, x []float64, nonzero []int32) (lo, hi, mag float64) {
-	for _, k := range nonzero {
-		v := x[k]
-		a, b := wlo[k]*v, whi[k]*v
+// columns holds the ends of a dense layer's intervals column by column: products
+// with the inputs then run over whole columns, and inputs that are 0 cost nothing.
+type columns struct {
+	lo, hi       []float64 // for known inputs the ends, otherwise their positive parts
+	loNeg, hiNeg []float64 // the negative parts of the ends, nil for known inputs
+	size         []float64 // the larger modulus of each interval's ends
+}
+
+// byColumn lays the layer out by columns.
+func (l *boxedLayer) byColumn(known bool) *columns {
+	rows, cols := l.Weight.Rows, l.Weight.Cols
+	n := rows * cols
+	c := &columns{lo: make([]float64, n), hi: make([]float64, n), size: make([]float64, n)}
+	if !known {
+		c.loNeg, c.hiNeg = make([]float64, n), make([]float64, n)
+	}
+	for r := range rows {
+		for k := range cols {
+			from, to := r*cols+k, k*rows+r
+			lo, hi := l.lo[from], l.hi[from]
+			c.size[to] = max(-lo, hi)
+			if known {
+				c.lo[to], c.hi[to] = lo, hi
+				continue
+			}
+			c.lo[to], c.loNeg[to] = max(lo, 0), min(lo, 0)
+			c.hi[to], c.hiNeg[to] = max(hi, 0), min(hi, 0)
+		}
+	}
+	return c
+}
+
+// pointProduct bounds the product with a known vector.
+func (l *boxedLayer) pointProduct(out bounds, size, x []float64) {
+	clear(out.lo)
+	clear(out.hi)
+	clear(size)
+	rows, c := len(size), l.cols
+	for k, v := range x {
+		if v == 0 {
+			continue
+		}
+		from, to := k*rows, (k+1)*rows
+		lo, hi := c.lo[from:to], c.hi[from:to]
 		if v < 0 {
-			a, b = b, a
+			lo, hi = hi, lo
 		}
-		lo += a
-		hi += b
-		mag += max(-a, b)
+		floats.AddScaled(out.lo, v, lo)
+		if l.moves {
+			floats.AddScaled(out.hi, v, hi)
+		}
+		floats.AddScaled(size, math.Abs(v), c.size[from:to])
 	}
-	return lo, hi, mag
+	if !l.moves {
+		copy(out.hi, out.lo)
+	}
 }
 
-// positiveProduct bounds a row's product with a vector in [zlo, zhi], zlo >= 0.
-func positiveProduct(wlo, whi, zlo, zhi []float64) (lo, hi, mag float64) {
-	whi, zlo, zhi = whi[:len(wlo)], zlo[:len(wlo)], zhi[:len(wlo)]
-	for k, a := range wlo {
-		b := whi[k]
-		u := zhi[k]
+// positiveProduct bounds the product with a vector in [in.lo, in.hi], in.lo >= 0.
+func (l *boxedLayer) positiveProduct(out bounds, size []float64, in bounds) {
+	clear(out.lo)
+	clear(out.hi)
+	clear(size)
+	rows, c := len(size), l.cols
+	for k, u := range in.hi {
 		if u == 0 {
 			continue
 		}
-		mag += max(-a, b) * u
-		if a >= 0 {
-			lo += a * zlo[k]
-		} else {
-			lo += a * u
-		}
-		if b >= 0 {
-			hi += b * u
-		} else {
-			hi += b * zlo[k]
+		from, to := k*rows, (k+1)*rows
+		floats.AddScaled(out.lo, u, c.loNeg[from:to])
+		floats.AddScaled(out.hi, u, c.hi[from:to])
+		floats.AddScaled(size, u, c.size[from:to])
+		if v := in.lo[k]; v != 0 {
+			floats.AddScaled(out.lo, v, c.lo[from:to])
+			floats.AddScaled(out.hi, v, c.hiNeg[from:to])
 		}
 	}
-	return lo, hi, mag
 }
 
-// cornerProduct bounds a row's product with a vector in [zlo, zhi] of any sign.
-func cornerProduct(wlo, whi, zlo, zhi []float64) (lo, hi, mag float64) {
-	for k, a := range wlo {
-		l, h := corners(a, whi[k], zlo[k], zhi[k])
-		lo += l
-		hi += h
-		mag += max(math.Abs(a), math.Abs(whi[k])) * max(math.Abs(zlo[k]), math.Abs(zhi[k]))
+// cornerProduct bounds the product with a vector in [in.lo, in.hi] of any sign.
+func (l *boxedLayer) cornerProduct(out bounds, size []float64, in bounds) {
+	for row := range size {
+		from, to := l.Weight.span(row)
+		var lo, hi, mag float64
+		for k := from; k < to; k++ {
+			c := l.Weight.column(k, from)
+			a, b := corners(l.lo[k], l.hi[k], in.lo[c], in.hi[c])
+			lo += a
+			hi += b
+			mag += max(math.Abs(l.lo[k]), math.Abs(l.hi[k])) * max(math.Abs(in.lo[c]), math.Abs(in.hi[c]))
+		}
+		out.lo[row], out.hi[row], size[row] = lo, hi, mag
 	}
-	return lo, hi, mag
-}
-
-func sparseProduct(wlo, whi, zlo, zhi []float64, col []int32) (lo, hi, mag float64) {
-	for k, a := range wlo {
-		c := col[k]
-		l, h := corners(a, whi[k], zlo[c], zhi[c])
-		lo += l
-		hi += h
-		mag += max(math.Abs(a), math.Abs(whi[k])) * max(math.Abs(zlo[c]), math.Abs(zhi[c]))
-	}
-	return lo, hi, mag
 }
 
 // corners bounds the product of two intervals.

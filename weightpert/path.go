@@ -1,6 +1,10 @@
 package weightpert
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/floats"
+)
 
 // Path is the bound that follows each path through the network instead of
 // multiplying norms: with s_{L-1} = |W_i - W_j|, s_{m-1} = |W_m|ᵀ s_m, the radii
@@ -56,8 +60,8 @@ func (Path) prepare(n *Network, b *Box) (bounder, error) {
 				eta := radius[y] + radius[j]
 				for i, t := range paths[y*len(out)+j] {
 					eta += t.bias
-					for k, v := range t.weight {
-						eta += v * mod[i][k]
+					if t.weight != nil {
+						eta += floats.Dot(t.weight, mod[i])
 					}
 				}
 				out[j] = orMinusInf(out[j] - eta*up)

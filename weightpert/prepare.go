@@ -23,6 +23,7 @@ type boxedLayer struct {
 	biasRadius     []float64 // the same for biases
 	even           float64   // the common radius of all weights; negative if there is none
 	nonNegativeOut bool
+	cols           *columns // of a dense layer whose inputs are known or not negative
 }
 
 // prepare checks that the box belongs to the network.
@@ -51,6 +52,9 @@ func prepare(n *Network, b *Box) (*prepared, error) {
 			if l.Bias != nil {
 				bl.biasRadius, _ = radii(l.Bias, bl.biasLo, bl.biasHi)
 			}
+		}
+		if bl.Weight.Col == nil && i < len(n.layers)-1 && (i == 0 || p.layers[i-1].nonNegativeOut) {
+			bl.cols = bl.byColumn(i == 0)
 		}
 		p.layers = append(p.layers, bl)
 	}
