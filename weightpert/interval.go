@@ -65,7 +65,16 @@ func (p *prepared) interval(r *reach, i int) {
 	default:
 		l.cornerProduct(out, size, in)
 	}
-	g := gamma(l.longest + 1)
+	terms := l.longest
+	if i == 0 {
+		terms = 0
+		for _, v := range in.lo {
+			if v != 0 {
+				terms++
+			}
+		}
+	}
+	g := gamma(terms + 1)
 	for row := range out.lo {
 		if l.biasLo != nil {
 			out.lo[row] += l.biasLo[row]

@@ -13,8 +13,9 @@ const (
 )
 
 // gamma bounds the relative error of a sum of n products against the sum of
-// their magnitudes, itself computed so.
-func gamma(n int) float64 { return float64(2*n+16) * unit }
+// their magnitudes, itself computed so: n unit / (1 - n unit) for the one and the
+// same again of it for the other, with room for some operations more.
+func gamma(n int) float64 { return float64(n+12) * unit * (1 + 1e-9*float64(n)) }
 
 // orMinusInf makes what is no number the useless lower bound.
 func orMinusInf(v float64) float64 {
