@@ -157,7 +157,10 @@ func TestHeldOutBounds(t *testing.T) {
 		func() error { _, err := Generalization(n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1); return err },
 		func() error { _, err := Generalization(n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1); return err },
 		func() error { _, err := Generalization(n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1); return err },
-		func() error { _, err := LinearDrop(mlp(t, Softplus, rows([]float64{1}), rows([]float64{1}, []float64{1})), .1); return err },
+		func() error {
+			_, err := LinearDrop(mlp(t, Softplus, rows([]float64{1}), rows([]float64{1}, []float64{1})), .1)
+			return err
+		},
 	} {
 		require.Error(t, bad())
 	}
