@@ -22,6 +22,7 @@ type plan struct {
 	steps         int // of the attack
 	attackImages  int // for the first seed
 	laterImages   int // for the others
+	ensemble      int // images for the attack with all objectives
 	certify       int // images for the fast bounds
 	crown         int // images for CROWN
 	radius        int // images for certified radii
@@ -33,12 +34,12 @@ type plan struct {
 var (
 	fullPlan = plan{
 		widths: []int{128, 64, 32, 10}, epochs: 8, batch: 128, steps: 20,
-		attackImages: 3000, laterImages: 2000, certify: 1000, crown: 100, radius: 30, bound: 5000,
+		attackImages: 3000, laterImages: 2000, ensemble: 1000, certify: 1000, crown: 100, radius: 15, bound: 5000,
 		chips: 5, flips: 40, search: 128,
 	}
 	miniPlan = plan{
 		widths: []int{32, 16, 10}, epochs: 10, batch: 50, steps: 10,
-		attackImages: 300, laterImages: 300, certify: 200, crown: 30, radius: 4, bound: 500,
+		attackImages: 300, laterImages: 300, ensemble: 100, certify: 200, crown: 30, radius: 4, bound: 500,
 		chips: 2, flips: 10, search: 64,
 	}
 )
