@@ -81,11 +81,11 @@ func (t *TheoryLoss) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batc
 func (t *TheoryLoss) check() error {
 	switch {
 	case !(t.Lambda >= 0 && t.Lambda <= math.MaxFloat32):
-		return fmt.Errorf("Lambda is %v, want a finite number of 0 or more", t.Lambda)
+		return fmt.Errorf("factor Lambda is %v, want a finite number of 0 or more", t.Lambda)
 	case !(t.Mu >= 0 && t.Mu <= math.MaxFloat32):
-		return fmt.Errorf("Mu is %v, want a finite number of 0 or more", t.Mu)
+		return fmt.Errorf("factor Mu is %v, want a finite number of 0 or more", t.Mu)
 	case !(t.Eps >= 0 && t.Eps <= math.MaxFloat32):
-		return fmt.Errorf("Eps is %v, want a finite number of 0 or more", t.Eps)
+		return fmt.Errorf("change Eps is %v, want a finite number of 0 or more", t.Eps)
 	case t.Eta > EtaT2:
 		return fmt.Errorf("unknown bound %d", t.Eta)
 	case t.RampSteps < 0:

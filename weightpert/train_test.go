@@ -54,7 +54,7 @@ func TestGoldenTrainingLosses(t *testing.T) {
 }
 
 // The losses' bounds are those of the certificates.
-func TestTrainingMarginsAreThoseOfIBP(t *testing.T) {
+func TestTrainingMarginsAreThoseOfTheCertificates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 6))
 	for _, widths := range [][]int{{3}, {5, 3}, {6, 5, 4}} {
 		net := nn.NewMLP(rng, 2, 2, 1, widths...)
@@ -66,11 +66,15 @@ func TestTrainingMarginsAreThoseOfIBP(t *testing.T) {
 		layers, err := denseLayers(net)
 		require.NoError(t, err)
 		low := intervalMargins(&nn.Pass{}, layers, tensor.Flatten(x), y, .05)
+		linear := linearMargins(&nn.Pass{}, layers, tensor.Flatten(x), y, .05)
 		for i, v := range Examples(x) {
 			want, err := Margins(IBP{}, n, grown(t, n, Absolute(), .05), v, y[i])
 			require.NoError(t, err)
 			k := n.Classes()
 			require.InDeltaSlice(t, want, low.Values()[i*k:(i+1)*k], 1e-9)
+			if want, err = Margins(CROWN{Intervals: true, Pure: true}, n, grown(t, n, Absolute(), .05), v, y[i]); err == nil {
+				require.InDeltaSlice(t, want, linear.Values()[i*k:(i+1)*k], 1e-9)
+			}
 		}
 	}
 }
@@ -87,6 +91,8 @@ func TestGradientsOfTrainingLosses(t *testing.T) {
 		"T1":          (&TheoryLoss{Lambda: .7, Eta: EtaT1, Eps: .02}).Loss,
 		"T2":          (&TheoryLoss{Lambda: .7, Mu: .1, Eta: EtaT2, Eps: .02}).Loss,
 		"IBP":         (&IBPTraining{Eps: .03}).Loss,
+		"CROWN-IBP":   (&IBPTraining{Eps: .03, Linear: true}).Loss,
+		"clustering":  (&Clustering{Coefficient: .1}).Loss,
 	} {
 		params := nn.Params(net)
 		tape := tensor.NewTape()
@@ -258,6 +264,7 @@ func TestBadTrainingIsAnError(t *testing.T) {
 		{(&IBPTraining{Kappa: 2}).Loss, net, "Kappa"},
 		{(&IBPTraining{From: 3, To: 1}).Loss, net, "3 to 1"},
 		{(&AWP{Gamma: -1}).Loss, net, "Gamma"},
+		{(&Clustering{Coefficient: -1}).Loss, net, "Coefficient"},
 		{(&SAM{Rho: -1}).Loss, net, "Rho"},
 		{(&SignStep{Eps: math.Inf(1)}).Loss, net, "Eps"},
 		{(&WeightNoise{Alpha: -1}).Loss, net, "Alpha"},
