@@ -60,8 +60,11 @@
 //
 //	CE + λ max_{j≠y} η_yj(x) + μ Σ_m (‖W_m‖∞ + ‖W_m‖₁).
 //
-// AWP, SignStep and WeightNoise train at changed weights, IBPTraining on certified
-// margins, RandBET under random bit errors. Each is a loss for nn.Trainer.
+// AWP, SAM, SignStep and WeightNoise train at changed weights, IBPTraining on
+// certified margins, RandBET under random bit errors, QuantAware at rounded weights,
+// and Clustering against single bits that matter. Each is a loss for nn.Trainer.
+// Training with bounds helps against changes of every weight and against rounding; it
+// does not make a network resist bit flips, of which one can be worth many eps.
 //
 //	net, _ := weightpert.FromNN(mlp, 28, 28, 1)
 //	box, _ := weightpert.Absolute()(net, 0.001)

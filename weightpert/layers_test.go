@@ -16,7 +16,7 @@ func TestMethodsLayerByLayer(t *testing.T) {
 	n, err := FromNN(net, 28, 28, 1)
 	require.NoError(t, err)
 	ctx := context.Background()
-	rows, y := Examples(x)[:60], y[:60]
+	rows, y := Examples(x)[:30], y[:30]
 	for layer, sizes := range [][]float64{{.002, .005, .01}, {.01, .03, .1}, {.01, .03, .1}} {
 		for _, f := range sizes {
 			b := grown(t, n, PerRange(layer), f)

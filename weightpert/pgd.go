@@ -317,7 +317,10 @@ func (u *ascent) step(i int) {
 // project pulls a tensor back into its L2 budget.
 func (u *ascent) project(i int) {
 	v, w, radius := u.at[i].Float32s(), u.params[i].Float32s(), u.limits[i].radius
-	for shrink := 1.0; ; shrink *= 1 - 1e-7 {
+	u.at[i].Touch()
+	// Rounding to float32 can leave the result just outside; then it goes in
+	// further, and in the end back to the weights.
+	for margin := 1e-8; margin <= 1; margin *= 10 {
 		sq := 0.0
 		for k := range v {
 			d := float64(v[k]) - float64(w[k])
@@ -325,16 +328,13 @@ func (u *ascent) project(i int) {
 		}
 		size := math.Sqrt(sq)
 		if size <= radius {
-			break
+			return
 		}
 		for k := range v {
-			v[k] = float32(float64(w[k]) + (float64(v[k])-float64(w[k]))*(radius/size)*shrink)
-		}
-		if radius == 0 {
-			break
+			v[k] = float32(float64(w[k]) + (float64(v[k])-float64(w[k]))*(radius/size)*(1-margin))
 		}
 	}
-	u.at[i].Touch()
+	copy(v, w)
 }
 
 // Ensemble runs the attack with every objective, Push with every class, and returns

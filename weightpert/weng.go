@@ -65,7 +65,9 @@ func norm(v []float64, q float64) float64 {
 // Eps ‖z‖_q, later layers are bounded backwards with the same slope u/(u-l) for the
 // lower and the upper line of each unstable ReLU. Unless merge is set the logits
 // are bounded apart, as in the original, which loses much; otherwise the rows of
-// label and rival are joined first. The result for y itself is 0.
+// label and rival are joined first. Bounds of inner layers are intersected with one
+// step of interval propagation, which the original does without. The result for y
+// itself is 0.
 //
 // Weng et al., "Towards Certificated Model Robustness Against Weight
 // Perturbations", AAAI 2020.

@@ -61,8 +61,8 @@ type figures struct {
 	CEGap   float64 `json:"ce_gap"`  // cross-entropy on test less that on training images
 	Largest float64 `json:"largest"` // largest modulus of a weight
 	// Attacked is the accuracy under the universal attack with cross-entropy and
-	// true gradients, by eps; Ensemble that under all objectives with a leak, and
-	// Relative that for changes of a tenth of each weight.
+	// true gradients, by eps; Ensemble that under all objectives with a leak, on
+	// fewer images, and Relative that for changes of a tenth of each weight.
 	Attacked map[string]float64 `json:"attacked"`
 	Ensemble map[string]float64 `json:"ensemble,omitempty"`
 	Relative *float64           `json:"relative_0.1,omitempty"`
@@ -73,6 +73,8 @@ type figures struct {
 	AtLeast float64 `json:"certified_at_least"`
 	// Radius is the median certified radius by method.
 	Radius map[string]float64 `json:"radius,omitempty"`
+	// Ratio is how many times as far CROWN certifies as the product of norms.
+	Ratio float64 `json:"crown_over_product,omitempty"`
 	// Bound is the generalisation bound at eps 0.001.
 	Bound   *weightpert.GeneralizationBound `json:"bound,omitempty"`
 	Vacuous bool                            `json:"vacuous"`

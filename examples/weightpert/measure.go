@@ -121,6 +121,9 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 		slices.Sort(all)
 		f.Radius[strings.ToLower(m.Name())] = all[len(all)/2]
 	}
+	if p := f.Radius["product"]; p > 0 {
+		f.Ratio = f.Radius["crown"] / p
+	}
 	return nil
 }
 

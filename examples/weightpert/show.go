@@ -11,13 +11,19 @@ import (
 
 // result shows what was reached.
 func (e *experiment) result() example.Result {
+	notes := []string{
+		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
+		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
+	}
+	for _, f := range e.out.Regimes {
+		if f.Ratio > 0 {
+			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
+		}
+	}
 	return example.Result{
 		Figures: e.out,
 		Tables:  []*report.Table{e.regimeTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable()},
-		Notes: []string{
-			"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
-			"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
-		},
+		Notes:   notes,
 	}
 }
 
