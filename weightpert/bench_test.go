@@ -40,3 +40,18 @@ func BenchmarkMargins(b *testing.B) {
 		})
 	}
 }
+
+// A universal attack of 20 steps on 1,000 images.
+func BenchmarkPGD(b *testing.B) {
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 2)), 28, 28, 1, 128, 64, 32, 10)
+	_, test, err := dataset.MNISTMini()
+	if err != nil {
+		b.Fatal(err)
+	}
+	x, y := test.All()
+	for b.Loop() {
+		if _, err := (PGD{Eps: .005}).Run(b.Context(), net, x, y); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

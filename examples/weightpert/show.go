@@ -43,18 +43,18 @@ func (e *experiment) regimeTable() *report.Table {
 	for _, eps := range attackEps {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
-	cols = append(cols, report.Right("all objectives 0.01"), report.Right("10 % of |w|"))
-	t := report.NewTable("Accuracy under universal attacks on all weights", cols...)
+	cols = append(cols, report.Right("10 % of |w|"))
+	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of the objectives", cols...)
 	for _, f := range e.out.Regimes {
 		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
 		for _, eps := range attackEps {
-			cells = append(cells, at(f.Attacked, eps))
+			cells = append(cells, at(f.CrossEntropy, eps)+" / "+at(f.Attacked, eps))
 		}
 		relative := "–"
 		if f.Relative != nil {
 			relative = percent(*f.Relative)
 		}
-		t.AddRow(append(cells, at(f.Ensemble, 0.01), relative)...)
+		t.AddRow(append(cells, relative)...)
 	}
 	return t
 }

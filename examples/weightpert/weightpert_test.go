@@ -22,7 +22,7 @@ func tiny(t *testing.T, names string) *experiment {
 	list, err := choose(names)
 	require.NoError(t, err)
 	p := miniPlan
-	p.widths, p.epochs, p.steps, p.attackImages, p.laterImages, p.ensemble, p.certify, p.crown, p.radius, p.chips, p.flips = []int{12, 10}, 3, 3, 60, 60, 60, 40, 10, 2, 1, 3
+	p.widths, p.epochs, p.steps, p.attackImages, p.certify, p.crown, p.radius, p.chips, p.flips = []int{12, 10}, 3, 3, 60, 40, 10, 2, 1, 3
 	return &experiment{env: &example.Env{Seed: 4, Scale: example.Small}, plan: p, regimes: list, seeds: 2, train: train.Take(600), test: test.Take(100)}
 }
 
@@ -41,6 +41,9 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	require.Len(t, e.out.Sensitivity, 2*core)
 	for _, f := range e.out.Regimes {
 		require.Len(t, f.Attacked, len(attackEps))
+		for k, v := range f.Attacked {
+			require.LessOrEqual(t, v, f.CrossEntropy[k])
+		}
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			require.Len(t, f.Certified[m], len(certifyEps))
 		}
