@@ -98,3 +98,25 @@ func TestSensitivitiesAreOfOneLayerEach(t *testing.T) {
 	}
 	require.InDelta(t, 2-.02*40, s[2].Certificate.Margin[0], 1e-9)
 }
+
+// The network of two layers is broken from eps 0.2 on, exactly.
+func TestRefuteDecidesTwoLayers(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{1, -2}, []float64{.5, 1}, []float64{-1, 1}), rows([]float64{1, -1, .5}, []float64{0, 2, -1}))
+	x := []float64{1, -.5}
+	for eps, broken := range map[float64]bool{.1: false, .199: false, .201: true, .3: true} {
+		b := grown(t, n, Absolute(), eps)
+		w, got, err := Refute(n, b, SamplePGD{}, x, 0)
+		require.NoError(t, err)
+		require.Equal(t, broken, got, "eps %v: %v", eps, w.Margin)
+		require.True(t, b.Contains(w.Network))
+		f := w.Network.Logits(x)
+		require.InDelta(t, w.Margin, f[0]-f[w.Rival], 1e-12)
+	}
+	g, gx := g3(t)
+	w, broken, err := Refute(g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
+	require.NoError(t, err)
+	require.True(t, broken)
+	require.Equal(t, 0, w.Rival)
+	_, _, err = Refute(g, grown(t, g, Absolute(), .2), SamplePGD{Rivals: -1}, gx, 1)
+	require.ErrorContains(t, err, "rivals")
+}

@@ -14,7 +14,8 @@ import (
 //
 // Units of ReLU that are off pass no gradient, and with true gradients the descent
 // misses weights that would switch them on; so the backward pass gives them a
-// slope.
+// slope. The entries of a convolution that is laid out move apart, as they do for the
+// bounds: the weights found need not be a convolution's.
 type SamplePGD struct {
 	// Steps is the number of steps for each rival and start; 0 means 20.
 	Steps int

@@ -155,6 +155,9 @@ type faults struct {
 	// and of each weight.
 	BitErrors   map[string]float64 `json:"bit_errors"`
 	StuckAtZero map[string]float64 `json:"stuck_at_zero"`
+	// Gaussian is the mean accuracy of the unrounded network under normal noise, by
+	// its size in standard deviations of each matrix.
+	Gaussian map[string]float64 `json:"gaussian"`
 	// Random is the mean accuracy after 100 random flips, and Searched that after
 	// the flips of the progressive bit search.
 	Random   float64 `json:"random_flips"`
@@ -208,7 +211,7 @@ func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) er
 	if err != nil {
 		return err
 	}
-	f := faults{Name: r.name, BitErrors: map[string]float64{}, StuckAtZero: map[string]float64{}}
+	f := faults{Name: r.name, BitErrors: map[string]float64{}, StuckAtZero: map[string]float64{}, Gaussian: map[string]float64{}}
 	mean := func(draw func(chip uint64) (nn.Layer, error)) (float64, error) {
 		sum := 0.0
 		for chip := range e.chips {
@@ -237,6 +240,11 @@ func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) er
 	}
 	for _, p := range []float64{0.05, 0.2} {
 		if f.StuckAtZero[key(p)], err = mean(func(chip uint64) (nn.Layer, error) { return weightpert.StuckWeights(net, p, 0, chip) }); err != nil {
+			return err
+		}
+	}
+	for _, alpha := range []float64{0.1, 0.2} {
+		if f.Gaussian[key(alpha)], err = mean(func(chip uint64) (nn.Layer, error) { return weightpert.GaussianNoise(net, alpha, chip) }); err != nil {
 			return err
 		}
 	}

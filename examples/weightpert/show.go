@@ -111,10 +111,10 @@ func (e *experiment) quantisedTable() *report.Table {
 
 func (e *experiment) faultTable() *report.Table {
 	t := report.NewTable("Accuracy in % with memory faults in 8-bit weights",
-		report.Left("training"), report.Right("bit errors 0.1 %"), report.Right("0.5 %"), report.Right("1 %"), report.Right("stuck at 0: 5 %"), report.Right("20 %"),
+		report.Left("training"), report.Right("bit errors 0.1 %"), report.Right("0.5 %"), report.Right("1 %"), report.Right("stuck at 0: 5 %"), report.Right("20 %"), report.Right("noise 0.1 σ"), report.Right("0.2 σ"),
 		report.Right("100 random flips"), report.Right("best flip"), report.Right("searched"), report.Right("flips"))
 	for _, f := range e.out.Faults {
-		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2),
+		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2), at(f.Gaussian, 0.1), at(f.Gaussian, 0.2),
 			percent(f.Random), percent(f.First), percent(f.Searched), strconv.Itoa(f.Flips))
 	}
 	return t
