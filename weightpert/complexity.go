@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -47,7 +48,7 @@ func (g GeneralizationBound) String() string {
 // contraction and peeling of layers give the rest. On images it is vacuous; it is
 // the order of networks that it gets right. A bound that says something is
 // CertifiedShare, from examples that training has not seen.
-func Generalization(n *Network, eps float64, x [][]float64, y []int, scale, delta float64) (GeneralizationBound, error) {
+func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64, y []int, scale, delta float64) (GeneralizationBound, error) {
 	fail := func(err error) (GeneralizationBound, error) {
 		return GeneralizationBound{}, fmt.Errorf("weightpert: Generalization: %w", err)
 	}
@@ -67,6 +68,9 @@ func Generalization(n *Network, eps float64, x [][]float64, y []int, scale, delt
 	g := GeneralizationBound{Eps: eps, Scale: scale}
 	norms := make([]float64, n.Inputs())
 	for i, v := range x {
+		if err := ctx.Err(); err != nil {
+			return fail(fmt.Errorf("stopped: %w", err))
+		}
 		f := n.Logits(v)
 		drop := 0.0
 		for k, a := range v {

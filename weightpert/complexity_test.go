@@ -26,7 +26,7 @@ func TestGoldenTermsOfGeneralization(t *testing.T) {
 		norms += w.rowSum(w.Val) + w.columnSum(w.Val)
 	}
 	require.InDelta(t, 15.5, norms, 1e-12)
-	g, err := Generalization(n, .01, [][]float64{x}, []int{1}, 2, .01)
+	g, err := Generalization(context.Background(), n, .01, [][]float64{x}, []int{1}, 2, .01)
 	require.NoError(t, err)
 	require.InDelta(t, .288162/2, g.Empirical, 1e-9)
 	h := 4 * 15 * 1 * math.Sqrt(2*math.Log(4))
@@ -153,10 +153,10 @@ func TestHeldOutBounds(t *testing.T) {
 		func() error { _, err := PACBayes(.2, 1, 100, 0); return err },
 		func() error { _, err := GaussianDivergence(n, nil, .1); return err },
 		func() error { _, err := GaussianDivergence(n, n, 0); return err },
-		func() error { _, err := Generalization(n, .1, nil, nil, 1, .1); return err },
-		func() error { _, err := Generalization(n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1); return err },
-		func() error { _, err := Generalization(n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1); return err },
-		func() error { _, err := Generalization(n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, nil, nil, 1, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1); return err },
 		func() error {
 			_, err := LinearDrop(mlp(t, Softplus, rows([]float64{1}), rows([]float64{1}, []float64{1})), .1)
 			return err

@@ -153,7 +153,7 @@ func Sensitivities(ctx context.Context, m Method, n *Network, budget func(layers
 			return out, err
 		}
 		s := Sensitivity{Layer: i, Certificate: c}
-		s.Norm, err = meanRadius(n, i, x, y)
+		s.Norm, err = meanRadius(ctx, n, i, x, y)
 		if err != nil {
 			return out, err
 		}
@@ -162,13 +162,16 @@ func Sensitivities(ctx context.Context, m Method, n *Network, budget func(layers
 	return out, nil
 }
 
-func meanRadius(n *Network, layer int, x [][]float64, y []int) (float64, error) {
+func meanRadius(ctx context.Context, n *Network, layer int, x [][]float64, y []int) (float64, error) {
+	radii, errs := make([]float64, len(x)), make([]error, len(x))
+	err := overSamples(ctx, len(x), func() func(int) {
+		return func(k int) { radii[k], errs[k] = SingleLayerRadius(n, layer, x[k], y[k]) }
+	})
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return 0, err
+	}
 	sum := 0.0
-	for k := range x {
-		r, err := SingleLayerRadius(n, layer, x[k], y[k])
-		if err != nil {
-			return 0, err
-		}
+	for _, r := range radii {
 		sum += r
 	}
 	return sum / float64(len(x)), nil

@@ -101,7 +101,7 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 		return err
 	}
 	tx, ty := e.train.Take(e.bound).All()
-	g, err := weightpert.Generalization(n, 1e-3, weightpert.Examples(tx), ty, 1, 0.01)
+	g, err := weightpert.Generalization(ctx, n, 1e-3, weightpert.Examples(tx), ty, 1, 0.01)
 	if err != nil {
 		return err
 	}
