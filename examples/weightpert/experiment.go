@@ -22,7 +22,7 @@ type plan struct {
 	steps         int // of the attack
 	attackImages  int
 	certify       int // images for the fast bounds
-	crown         int // images for CROWN
+	crown         int // images for CROWN, and to attack one by one
 	radius        int // images for certified radii
 	bound         int // training images for the generalisation bound
 	chips         int // draws of each random fault
@@ -67,6 +67,9 @@ type figures struct {
 	Relative     *float64           `json:"relative_0.1,omitempty"`
 	// Certified is the certified accuracy by method and eps.
 	Certified map[string]map[string]float64 `json:"certified"`
+	// PerImage is the accuracy, by eps, when each image is attacked with weights of
+	// its own: what certificates are to be compared with.
+	PerImage map[string]float64 `json:"per_image,omitempty"`
 	// AtLeast bounds the certified accuracy of IBP at eps 0.001 on unseen images
 	// from below, with 99 % confidence.
 	AtLeast float64 `json:"certified_at_least"`

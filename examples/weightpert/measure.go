@@ -100,6 +100,9 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 	if err := e.radii(ctx, n, f, rows, y); err != nil {
 		return err
 	}
+	if err := e.perImage(ctx, n, f, rows, y); err != nil {
+		return err
+	}
 	tx, ty := e.train.Take(e.bound).All()
 	g, err := weightpert.Generalization(ctx, n, 1e-3, weightpert.Examples(tx), ty, 1, 0.01)
 	if err != nil {
@@ -134,6 +137,34 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 	}
 	if p := f.Radius["product"]; p > 0 {
 		f.Ratio = f.Radius["crown"] / p
+	}
+	return nil
+}
+
+// perImage attacks images one by one where certificates get thin.
+func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int) error {
+	f.PerImage = map[string]float64{}
+	k := min(e.crown, len(x))
+	e.env.Stage("attacking images of "+f.Name, -1)
+	for _, eps := range certifyEps {
+		if eps < 1e-3 {
+			continue
+		}
+		b, err := weightpert.Absolute()(n, eps)
+		if err != nil {
+			return err
+		}
+		low, err := weightpert.SamplePGD{Rivals: 2, Steps: e.steps}.Margins(ctx, n, b, x[:k], y[:k])
+		if err != nil {
+			return err
+		}
+		resisted := 0
+		for _, m := range low {
+			if m > 0 {
+				resisted++
+			}
+		}
+		f.PerImage[key(eps)] = float64(resisted) / float64(k)
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			require.Len(t, f.Certified[m], len(certifyEps))
 		}
+		for k, v := range f.PerImage {
+			require.LessOrEqual(t, f.Certified["crown"][k], v, "certified images resist every attack")
+		}
 		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
 		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
 	}
