@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/weightpert"
+)
+
+// testImages returns the first n test images.
+func (e *experiment) testImages(n int) (*tensor.Tensor, []int) { return e.test.Take(n).All() }
+
+// objectives are what the attacks of every size climb; those of core regimes are
+// pushed to each class too, at one size.
+var objectives = []weightpert.Objective{{Kind: weightpert.StillCorrect}, {Kind: weightpert.Hinge}}
+
+// ensembleEps is the size at which all objectives attack core regimes.
+const ensembleEps = 0.01
+
+// attack measures the accuracy under universal attacks.
+func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figures) error {
+	x, y := e.testImages(e.attackImages)
+	f.Attacked, f.CrossEntropy = map[string]float64{}, map[string]float64{}
+	stage := e.env.Stage("attacking "+f.Name, len(attackEps))
+	for i, eps := range attackEps {
+		out, err := weightpert.PGD{Eps: eps, Steps: e.steps, Leak: -1}.Run(ctx, net, x, y)
+		if err != nil {
+			return err
+		}
+		f.CrossEntropy[key(eps)] = out.Accuracy
+		worst := out.Accuracy
+		others := objectives
+		if r.core && eps == ensembleEps {
+			for c := range e.test.Classes {
+				others = append(slices.Clip(others), weightpert.Objective{Kind: weightpert.Push, Class: c})
+			}
+		}
+		for _, o := range others {
+			out, err := weightpert.PGD{Eps: eps, Steps: e.steps, Objective: o}.Run(ctx, net, x, y)
+			if err != nil {
+				return err
+			}
+			worst = min(worst, out.Accuracy)
+		}
+		f.Attacked[key(eps)] = worst
+		stage.Done(i + 1)
+	}
+	relative, err := weightpert.PGD{Eps: 0.1, Ball: weightpert.RelativeLinf, Steps: e.steps, Leak: -1}.Run(ctx, net, x, y)
+	if err != nil {
+		return err
+	}
+	f.Relative = &relative.Accuracy
+	return nil
+}
+
+// methods are the certificates of the table, loose to tight.
+var methods = []weightpert.Method{weightpert.Product{}, weightpert.Path{}, weightpert.IBP{}, weightpert.CROWN{}}
+
+// certify measures certified accuracy, and on the first seed radii and the
+// generalisation bound.
+func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regime, f *figures, first bool) error {
+	x, y := e.testImages(e.certified())
+	rows := weightpert.Examples(x)
+	f.Certified = map[string]map[string]float64{}
+	stage := e.env.Stage("certifying "+f.Name, len(methods)*len(certifyEps))
+	done := 0
+	for _, m := range methods {
+		rows, y := rows, y
+		if _, ok := m.(weightpert.CROWN); ok {
+			rows, y = rows[:min(e.crown, len(rows))], y[:min(e.crown, len(y))]
+		}
+		by := map[string]float64{}
+		f.Certified[strings.ToLower(m.Name())] = by
+		for _, eps := range certifyEps {
+			b, err := weightpert.Absolute()(n, eps)
+			if err != nil {
+				return err
+			}
+			c, err := weightpert.Certify(ctx, m, n, b, rows, y)
+			if err != nil {
+				return err
+			}
+			by[key(eps)] = c.Share()
+			if _, ok := m.(weightpert.IBP); ok && eps == 1e-3 {
+				if f.AtLeast, err = weightpert.CertifiedShare(c.Count, c.Total, 0.01); err != nil {
+					return err
+				}
+			}
+			done++
+			stage.Done(done)
+		}
+	}
+	if !first || !r.core {
+		return nil
+	}
+	if err := e.radii(ctx, n, f, rows, y); err != nil {
+		return err
+	}
+	if err := e.perImage(ctx, n, f, rows, y); err != nil {
+		return err
+	}
+	tx, ty := e.train.Take(e.bound).All()
+	g, err := weightpert.Generalization(ctx, n, 1e-3, weightpert.Examples(tx), ty, 1, 0.01)
+	if err != nil {
+		return err
+	}
+	f.Bound, f.Vacuous = &g, g.Vacuous()
+	return nil
+}
+
+func (e *experiment) certified() int { return min(e.plan.certify, e.test.Len()) }
+
+// radii measures the median certified radius of each method.
+func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int) error {
+	f.Radius = map[string]float64{}
+	k := min(e.radius, len(x))
+	stage := e.env.Stage("radii of "+f.Name, len(methods)*k)
+	for i, m := range methods {
+		var all []float64
+		for j := range k {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			v, err := weightpert.CertifiedRadius(n, m, weightpert.Absolute(), x[j], y[j], weightpert.RadiusOptions{Start: 1e-4, Halvings: 10})
+			if err != nil {
+				return err
+			}
+			all = append(all, v)
+			stage.Done(i*k + j + 1)
+		}
+		slices.Sort(all)
+		f.Radius[strings.ToLower(m.Name())] = all[len(all)/2]
+	}
+	if p := f.Radius["product"]; p > 0 {
+		f.Ratio = f.Radius["crown"] / p
+	}
+	return nil
+}
+
+// perImage attacks images one by one where certificates get thin.
+func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int) error {
+	f.PerImage = map[string]float64{}
+	k := min(e.crown, len(x))
+	e.env.Stage("attacking images of "+f.Name, -1)
+	for _, eps := range certifyEps {
+		if eps < 1e-3 {
+			continue
+		}
+		b, err := weightpert.Absolute()(n, eps)
+		if err != nil {
+			return err
+		}
+		low, err := weightpert.SamplePGD{Rivals: 2, Steps: e.steps}.Margins(ctx, n, b, x[:k], y[:k])
+		if err != nil {
+			return err
+		}
+		resisted := 0
+		for _, m := range low {
+			if m > 0 {
+				resisted++
+			}
+		}
+		f.PerImage[key(eps)] = float64(resisted) / float64(k)
+	}
+	return nil
+}
+
+// quantised says what rounding costs a network.
+type quantised struct {
+	Name string `json:"name"`
+	// Accuracy is by the number of bits.
+	Accuracy map[string]float64 `json:"accuracy"`
+	// Certified is the share of test images whose prediction every rounding to 8
+	// bits keeps.
+	Certified map[string]float64 `json:"certified"`
+}
+
+// faults says what memory faults cost a network with 8-bit weights.
+type faults struct {
+	Name string `json:"name"`
+	// BitErrors and StuckAtZero are mean accuracies by probability, of each bit
+	// and of each weight.
+	BitErrors   map[string]float64 `json:"bit_errors"`
+	StuckAtZero map[string]float64 `json:"stuck_at_zero"`
+	// Gaussian is the mean accuracy of the unrounded network under normal noise, by
+	// its size in standard deviations of each matrix.
+	Gaussian map[string]float64 `json:"gaussian"`
+	// Random is the mean accuracy after 100 random flips, and Searched that after
+	// the flips of the progressive bit search.
+	Random   float64 `json:"random_flips"`
+	Searched float64 `json:"searched"`
+	Flips    int     `json:"flips"` // of the search
+	First    float64 `json:"first_flip"`
+}
+
+// quantise rounds a network and breaks its memory.
+func (e *experiment) quantise(ctx context.Context, net nn.Layer, n *weightpert.Network, r regime) error {
+	e.env.Stage("quantisation and faults of "+r.name, -1)
+	x, y := e.test.All()
+	q := quantised{Name: r.name, Accuracy: map[string]float64{}, Certified: map[string]float64{}}
+	for _, bits := range []int{8, 4, 3} {
+		z, err := weightpert.Quantiser{Bits: bits}.Quantise(net)
+		if err != nil {
+			return err
+		}
+		if q.Accuracy[fmt.Sprint(bits)], err = weightpert.Accuracy(ctx, z.Network(), x, y); err != nil {
+			return err
+		}
+	}
+	if r.core {
+		cx, cy := e.testImages(e.certified())
+		rows := weightpert.Examples(cx)
+		for _, c := range []struct {
+			name   string
+			m      weightpert.Method
+			perRow bool
+			images int
+		}{{"ibp", weightpert.IBP{}, false, len(rows)}, {"crown", weightpert.CROWN{}, false, e.crown}, {"crown per row", weightpert.CROWN{}, true, e.crown}} {
+			b, err := weightpert.Quantiser{PerRow: c.perRow}.Rounding(n)
+			if err != nil {
+				return err
+			}
+			k := min(c.images, len(rows))
+			cert, err := weightpert.Certify(ctx, c.m, n, b, rows[:k], cy[:k])
+			if err != nil {
+				return err
+			}
+			q.Certified[c.name] = cert.Share()
+		}
+	}
+	e.out.Quantised = append(e.out.Quantised, q)
+	return e.breakMemory(ctx, net, r)
+}
+
+func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) error {
+	x, y := e.test.All()
+	z, err := weightpert.Quantiser{}.Quantise(net)
+	if err != nil {
+		return err
+	}
+	f := faults{Name: r.name, BitErrors: map[string]float64{}, StuckAtZero: map[string]float64{}, Gaussian: map[string]float64{}}
+	mean := func(draw func(chip uint64) (nn.Layer, error)) (float64, error) {
+		sum := 0.0
+		for chip := range e.chips {
+			broken, err := draw(e.env.Seed + uint64(chip))
+			if err != nil {
+				return 0, err
+			}
+			a, err := weightpert.Accuracy(ctx, broken, x, y)
+			if err != nil {
+				return 0, err
+			}
+			sum += a / float64(e.chips)
+		}
+		return sum, nil
+	}
+	for _, p := range []float64{0.001, 0.005, 0.01} {
+		if f.BitErrors[key(p)], err = mean(func(chip uint64) (nn.Layer, error) {
+			b, err := z.RandomBitErrors(p, chip)
+			if err != nil {
+				return nil, err
+			}
+			return b.Network(), nil
+		}); err != nil {
+			return err
+		}
+	}
+	for _, p := range []float64{0.05, 0.2} {
+		if f.StuckAtZero[key(p)], err = mean(func(chip uint64) (nn.Layer, error) { return weightpert.StuckWeights(net, p, 0, chip) }); err != nil {
+			return err
+		}
+	}
+	for _, alpha := range []float64{0.1, 0.2} {
+		if f.Gaussian[key(alpha)], err = mean(func(chip uint64) (nn.Layer, error) { return weightpert.GaussianNoise(net, alpha, chip) }); err != nil {
+			return err
+		}
+	}
+	if f.Random, err = mean(func(chip uint64) (nn.Layer, error) {
+		b, err := z.RandomFlips(100, chip)
+		if err != nil {
+			return nil, err
+		}
+		return b.Network(), nil
+	}); err != nil {
+		return err
+	}
+	sx, _ := e.train.Take(e.search).All()
+	found, err := weightpert.BitSearch{Flips: e.flips, TopWeights: 40, MaxBits: 1}.Run(ctx, z, sx)
+	if err != nil {
+		return err
+	}
+	f.Flips = len(found.Flips)
+	if f.Searched, err = weightpert.Accuracy(ctx, found.Network.Network(), x, y); err != nil {
+		return err
+	}
+	one := z.Clone()
+	if len(found.Flips) > 0 {
+		one.Flip(found.Flips[0].Layer, found.Flips[0].Index, found.Flips[0].Bit)
+	}
+	if f.First, err = weightpert.Accuracy(ctx, one.Network(), x, y); err != nil {
+		return err
+	}
+	e.out.Faults = append(e.out.Faults, f)
+	return nil
+}
+
+// sensitivity says how much one layer of a network matters.
+type sensitivity struct {
+	Name      string  `json:"name"`
+	Layer     int     `json:"layer"`
+	Attacked  float64 `json:"attacked_0.005"`  // accuracy when only this layer is attacked
+	Certified float64 `json:"certified_0.005"` // by CROWN when only this layer moves
+	Radius    float64 `json:"norm_radius"`     // mean closed-form radius
+}
+
+// layers attacks and certifies one layer at a time.
+func (e *experiment) layers(ctx context.Context, net nn.Layer, n *weightpert.Network, r regime) error {
+	const eps = 0.005
+	x, y := e.testImages(e.attackImages)
+	stage := e.env.Stage("layers of "+r.name, n.Depth())
+	k := min(e.crown, len(y))
+	rows := weightpert.Examples(tensor.Slice(x, 0, 0, k))
+	certs, err := weightpert.Sensitivities(ctx, weightpert.CROWN{}, n, weightpert.Absolute, eps, rows, y[:k])
+	if err != nil {
+		return err
+	}
+	for i := range n.Depth() {
+		out, err := weightpert.PGD{Eps: eps, Steps: e.steps, Layers: []int{i}}.Run(ctx, net, x, y)
+		if err != nil {
+			return err
+		}
+		e.out.Sensitivity = append(e.out.Sensitivity, sensitivity{r.name, i, out.Accuracy, certs[i].Certificate.Share(), certs[i].Norm})
+		stage.Done(i + 1)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/internal/report"
+)
+
+// result shows what was reached.
+func (e *experiment) result() example.Result {
+	notes := []string{
+		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
+		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
+	}
+	for _, f := range e.out.Regimes {
+		if f.Ratio > 0 {
+			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
+		}
+	}
+	return example.Result{
+		Figures: e.out,
+		Tables:  []*report.Table{e.regimeTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable()},
+		Notes:   notes,
+	}
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
+
+// at is percent of a value that may be missing.
+func at(m map[string]float64, eps float64) string {
+	if v, ok := m[key(eps)]; ok {
+		return percent(v)
+	}
+	return "–"
+}
+
+// regimeTable sets accuracy under attack beside that without.
+func (e *experiment) regimeTable() *report.Table {
+	cols := []report.Column{report.Left("training"), report.Right("seed"), report.Right("train %"), report.Right("test %"), report.Right("CE gap"), report.Right("max |w|")}
+	for _, eps := range attackEps {
+		cols = append(cols, report.Right("eps "+key(eps)))
+	}
+	cols = append(cols, report.Right("10 % of |w|"))
+	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of the objectives", cols...)
+	for _, f := range e.out.Regimes {
+		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
+		for _, eps := range attackEps {
+			cells = append(cells, at(f.CrossEntropy, eps)+" / "+at(f.Attacked, eps))
+		}
+		relative := "–"
+		if f.Relative != nil {
+			relative = percent(*f.Relative)
+		}
+		t.AddRow(append(cells, relative)...)
+	}
+	return t
+}
+
+func (e *experiment) certifiedTable() *report.Table {
+	cols := []report.Column{report.Left("training"), report.Right("seed"), report.Left("bound")}
+	for _, eps := range certifyEps {
+		cols = append(cols, report.Right("eps "+key(eps)))
+	}
+	t := report.NewTable("Certified accuracy in %, all weights may move by eps", append(cols, report.Right("median radius"))...)
+	for _, f := range e.out.Regimes {
+		for _, m := range []string{"product", "path", "ibp", "crown"} {
+			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), m}
+			for _, eps := range certifyEps {
+				cells = append(cells, at(f.Certified[m], eps))
+			}
+			radius := "–"
+			if v, ok := f.Radius[m]; ok {
+				radius = fmt.Sprintf("%.3g", v)
+			}
+			t.AddRow(append(cells, radius)...)
+		}
+		if f.PerImage != nil {
+			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), "attack, per image"}
+			for _, eps := range certifyEps {
+				cells = append(cells, at(f.PerImage, eps))
+			}
+			t.AddRow(append(cells, "–")...)
+		}
+	}
+	return t
+}
+
+func (e *experiment) boundTable() *report.Table {
+	t := report.NewTable("Generalisation at eps 0.001: bound on the error, with its terms, and certified accuracy on unseen images with 99 % confidence",
+		report.Left("training"), report.Right("seed"), report.Left("bound = empirical + network + perturbation + confidence"), report.Right("certified at least %"))
+	for _, f := range e.out.Regimes {
+		bound := "–"
+		if f.Bound != nil {
+			bound = f.Bound.String()
+		}
+		t.AddRow(f.Name, strconv.FormatUint(f.Seed, 10), bound, percent(f.AtLeast))
+	}
+	return t
+}
+
+func (e *experiment) quantisedTable() *report.Table {
+	t := report.NewTable("Accuracy in % after rounding, and images that any 8-bit rounding keeps",
+		report.Left("training"), report.Right("8 bits"), report.Right("4 bits"), report.Right("3 bits"), report.Right("IBP"), report.Right("CROWN"), report.Right("CROWN, scale per row"))
+	for _, q := range e.out.Quantised {
+		cert := func(name string) string {
+			if v, ok := q.Certified[name]; ok {
+				return percent(v)
+			}
+			return "–"
+		}
+		t.AddRow(q.Name, percent(q.Accuracy["8"]), percent(q.Accuracy["4"]), percent(q.Accuracy["3"]), cert("ibp"), cert("crown"), cert("crown per row"))
+	}
+	return t
+}
+
+func (e *experiment) faultTable() *report.Table {
+	t := report.NewTable("Accuracy in % with memory faults in 8-bit weights",
+		report.Left("training"), report.Right("bit errors 0.1 %"), report.Right("0.5 %"), report.Right("1 %"), report.Right("stuck at 0: 5 %"), report.Right("20 %"), report.Right("noise 0.1 σ"), report.Right("0.2 σ"),
+		report.Right("100 random flips"), report.Right("best flip"), report.Right("searched"), report.Right("flips"))
+	for _, f := range e.out.Faults {
+		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2), at(f.Gaussian, 0.1), at(f.Gaussian, 0.2),
+			percent(f.Random), percent(f.First), percent(f.Searched), strconv.Itoa(f.Flips))
+	}
+	return t
+}
+
+func (e *experiment) layerTable() *report.Table {
+	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("mean radius by norms"))
+	for _, s := range e.out.Sensitivity {
+		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), percent(s.Attacked), percent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
+	}
+	return t
+}
+
+// page draws the curves.
+func (e *experiment) page() (*report.Page, error) {
+	p := report.NewPage("A classifier whose weights are changed")
+	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
+	for _, t := range e.result().Tables {
+		p.Table(t)
+	}
+	attacked := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
+	for _, f := range e.out.Regimes {
+		if f.Seed == e.env.Seed {
+			attacked.Series = append(attacked.Series, series(f.Name, f.Attacked, attackEps))
+		}
+	}
+	if err := addChart(p, attacked, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+		return nil, err
+	}
+	for _, f := range e.out.Regimes {
+		if f.Seed != e.env.Seed || f.Radius == nil {
+			continue
+		}
+		c := plot.LineChart{Title: f.Name, X: "largest change of a weight (eps)", Y: "certified accuracy", Percent: true, LogX: true}
+		for _, m := range []string{"product", "path", "ibp", "crown"} {
+			c.Series = append(c.Series, series(m, f.Certified[m], certifyEps))
+		}
+		for _, a := range []plot.Series{series("attack, per image", f.PerImage, certifyEps), series("attack, all images", f.Attacked, attackEps)} {
+			a.Dashed = true
+			c.Series = append(c.Series, a)
+		}
+		if err := addChart(p, c, "What each bound certifies for "+f.Name+", what an attack with weights for each image leaves, and what one for all images at once leaves. CROWN and the attack with weights for each image are measured on the same images, fewer than the others."); err != nil {
+			return nil, err
+		}
+	}
+	layers := plot.LineChart{X: "layer", Y: "accuracy, this layer alone attacked", Percent: true}
+	for _, s := range e.out.Sensitivity {
+		if k := len(layers.Series); k == 0 || layers.Series[k-1].Name != s.Name {
+			layers.Series = append(layers.Series, plot.Series{Name: s.Name, Points: true})
+		}
+		last := &layers.Series[len(layers.Series)-1]
+		last.X, last.Y = append(last.X, float64(s.Layer+1)), append(last.Y, s.Attacked)
+	}
+	if len(layers.Series) > 0 {
+		if err := addChart(p, layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func series(name string, m map[string]float64, eps []float64) plot.Series {
+	s := plot.Series{Name: name, Points: true}
+	for _, v := range eps {
+		if a, ok := m[key(v)]; ok {
+			s.X, s.Y = append(s.X, v), append(s.Y, a)
+		}
+	}
+	return s
+}
+
+func addChart(p *report.Page, c plot.LineChart, caption string) error {
+	svg, err := c.SVG()
+	if err != nil {
+		return err
+	}
+	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
+	return nil
+}

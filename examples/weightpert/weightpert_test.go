@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// tiny returns an experiment that takes a second or two.
+func tiny(t *testing.T, names string) *experiment {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	list, err := choose(names)
+	require.NoError(t, err)
+	p := miniPlan
+	p.widths, p.epochs, p.steps, p.attackImages, p.certify, p.crown, p.radius, p.chips, p.flips = []int{12, 10}, 3, 3, 60, 40, 10, 2, 1, 3
+	return &experiment{env: &example.Env{Seed: 4, Scale: example.Small}, plan: p, regimes: list, seeds: 2, train: train.Take(600), test: test.Take(100)}
+}
+
+func TestExperimentFillsEveryTable(t *testing.T) {
+	e := tiny(t, "")
+	require.NoError(t, e.run(context.Background()))
+	core := 0
+	for _, r := range allRegimes {
+		if r.core {
+			core++
+		}
+	}
+	require.Len(t, e.out.Regimes, len(allRegimes)+core)
+	require.Len(t, e.out.Quantised, len(allRegimes))
+	require.Len(t, e.out.Faults, len(allRegimes))
+	require.Len(t, e.out.Sensitivity, 2*core)
+	for _, f := range e.out.Regimes {
+		require.Len(t, f.Attacked, len(attackEps))
+		for k, v := range f.Attacked {
+			require.LessOrEqual(t, v, f.CrossEntropy[k])
+		}
+		for _, m := range []string{"product", "path", "ibp", "crown"} {
+			require.Len(t, f.Certified[m], len(certifyEps))
+		}
+		for k, v := range f.PerImage {
+			require.LessOrEqual(t, f.Certified["crown"][k], v, "certified images resist every attack")
+		}
+		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
+		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
+	}
+	for _, table := range e.result().Tables {
+		require.Positive(t, table.Len())
+	}
+	page, err := e.page()
+	require.NoError(t, err)
+	html, err := page.HTML()
+	require.NoError(t, err)
+	require.Equal(t, 2+core, bytes.Count(html, []byte("image/svg")))
+}
+
+func TestSameSeedGivesTheSameFigures(t *testing.T) {
+	var got [2]string
+	for i := range got {
+		e := tiny(t, "standard,lambda-0.01")
+		require.NoError(t, e.run(context.Background()))
+		e.out.Seconds = 0
+		for _, f := range e.out.Regimes {
+			f.Seconds = 0
+		}
+		text, err := json.Marshal(e.out)
+		require.NoError(t, err)
+		got[i] = string(text)
+	}
+	require.Equal(t, got[0], got[1])
+}
+
+func TestInterruptedRunShowsWhatItReached(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	var out, errs bytes.Buffer
+	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
+	var got outcome
+	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
+	require.Equal(t, [2]int{2000, 1000}, got.Images)
+	require.Contains(t, errs.String(), "interrupted")
+}
+
+func TestBadArgumentsAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{[]string{"-regimes", "hope"}, `"hope"`}, {[]string{"-seeds", "0"}, "-seeds is 0"}, {[]string{"-scale", "huge"}, "huge"}} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 2, program().Execute(context.Background(), c.args, &out, &errs))
+		require.Contains(t, errs.String(), c.want)
+	}
+}
+
+func TestDamagedDataIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "mnist"), 0o700))
+	for _, name := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "mnist", name), []byte("not an idx file"), 0o600))
+	}
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
+	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
+}

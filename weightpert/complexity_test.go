@@ -1,0 +1,168 @@
+package weightpert
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestGoldenTermsOfGeneralization(t *testing.T) {
+	n, x := g3(t)
+	require.InDelta(t, .423208, psi(n, .01), 1e-9)
+	require.InDelta(t, 4.528, psi(n, .1), 1e-9)
+	q, err := LinearDrop(n, .01)
+	require.NoError(t, err)
+	require.InDeltaSlice(t, []float64{.161908, .252508}, q, 1e-9)
+	require.InDelta(t, .288162, q[0]*x[0]+q[1]*x[1], 1e-9)
+	q, err = LinearDrop(n, .1)
+	require.NoError(t, err)
+	require.InDelta(t, 3.177, q[0]*x[0]+q[1]*x[1], 1e-9)
+	norms := 0.0
+	for i := range n.layers {
+		w := &n.layers[i].Weight
+		norms += w.rowSum(w.Val) + w.columnSum(w.Val)
+	}
+	require.InDelta(t, 15.5, norms, 1e-12)
+	g, err := Generalization(context.Background(), n, .01, [][]float64{x}, []int{1}, 2, .01)
+	require.NoError(t, err)
+	require.InDelta(t, .288162/2, g.Empirical, 1e-9)
+	h := 4 * 15 * 1 * math.Sqrt(2*math.Log(4))
+	require.InDelta(t, 4*h, g.Network, 1e-9)
+	require.InDelta(t, .423208*1.5, g.Perturbation, 1e-9)
+	require.InDelta(t, 3*math.Sqrt(math.Log(200)/2), g.Confidence, 1e-12)
+	require.True(t, g.Vacuous())
+	require.Contains(t, g.String(), "vacuous")
+	require.NotContains(t, GeneralizationBound{Total: .5}.String(), "vacuous")
+}
+
+func TestGoldenRamp(t *testing.T) {
+	for m, want := range map[float64]float64{-1: 1, 0: 1, .5: .75, 1: .5, 2: 0, 3: 0} {
+		require.Equal(t, want, Ramp(m, 2))
+	}
+	n, x := g3(t)
+	for _, c := range []struct {
+		m    Method
+		want [3]float64
+	}{
+		{Product{Form: T1}, [3]float64{.096156, .5045, 1}},
+		{Product{Form: T2}, [3]float64{.086456, .462, 1}},
+		{IBP{}, [3]float64{.0595, .2875, .655}},
+	} {
+		for i, eps := range []float64{.01, .05, .1} {
+			v, err := RobustRamp(context.Background(), c.m, n, grown(t, n, Absolute(), eps), [][]float64{x}, []int{1}, 2)
+			require.NoError(t, err)
+			require.InDelta(t, c.want[i], v, 1e-9)
+		}
+	}
+}
+
+// All 16 sign vectors give the exact complexity of the small set.
+func TestGoldenRademacherComplexities(t *testing.T) {
+	x := [][]float64{{1, -.5}, {.2, 2}, {-1, .3}, {.4, .7}}
+	require.InDelta(t, 1.3803622, AbsRademacher(1.5, x), 1e-7)
+	column := 0.0
+	for k := range 2 {
+		s := 0.0
+		for _, v := range x {
+			s += v[k] * v[k]
+		}
+		column = max(column, math.Sqrt(s))
+	}
+	require.InDelta(t, 1.8297270, MaxColumnRademacher(2, column, 2, 4), 1e-7)
+	abs, ball := 0.0, 0.0
+	for signs := range 16 {
+		var a, b [2]float64
+		for i, v := range x {
+			s := float64(2*(signs>>i&1) - 1)
+			for k := range v {
+				a[k] += s * math.Abs(v[k])
+				b[k] += s * v[k]
+			}
+		}
+		abs += 1.5 * (math.Abs(a[0]) + math.Abs(a[1])) / 4 / 16
+		ball += 2 * max(math.Abs(b[0]), math.Abs(b[1])) / 4 / 16
+	}
+	require.InDelta(t, 1.2, abs, 1e-12)
+	require.InDelta(t, 1.13125, ball, 1e-12)
+}
+
+// No change of a margin exceeds the linear bound.
+func TestLinearDropDominates(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 6))
+	for range 200 {
+		n := mlp(t, ReLU, Matrix{Rows: 4, Cols: 3, Val: draws(rng, 12)}, Matrix{Rows: 3, Cols: 4, Val: draws(rng, 12)}, Matrix{Rows: 3, Cols: 3, Val: draws(rng, 9)})
+		eps := .3 * rng.Float64()
+		x := draws(rng, 3)
+		q, err := LinearDrop(n, eps)
+		require.NoError(t, err)
+		drop := 0.0
+		for k, v := range x {
+			drop += q[k] * math.Abs(v)
+		}
+		f := n.Logits(x)
+		p, err := prepare(n, grown(t, n, Absolute(), eps))
+		require.NoError(t, err)
+		d := p.newDescent(.3)
+		for range 50 {
+			d.reset(nil)
+			vertex(d, rng)
+			d.forward(x)
+			h := d.acts[3]
+			for i := range f {
+				for j := range f {
+					require.LessOrEqual(t, math.Abs(h[i]-h[j]-f[i]+f[j]), drop*(1+1e-9)+1e-9)
+				}
+			}
+		}
+		out, err := Margins(Product{}, n, grown(t, n, Absolute(), eps), x, 0)
+		require.NoError(t, err)
+		for j := range f {
+			require.GreaterOrEqual(t, f[0]-f[j]-out[j], -1e-9)
+		}
+	}
+}
+
+func TestHeldOutBounds(t *testing.T) {
+	v, err := CertifiedShare(939, 1000, .01)
+	require.NoError(t, err)
+	require.InDelta(t, .919, v, 5e-4)
+	v, err = CertifiedShare(10, 10, .05)
+	require.NoError(t, err)
+	require.InDelta(t, math.Pow(.05, .1), v, 1e-9)
+	v, err = CertifiedShare(0, 10, .05)
+	require.NoError(t, err)
+	require.Zero(t, v)
+	p, err := PACBayes(0, 0, 1000, .01)
+	require.NoError(t, err)
+	require.InDelta(t, 1-math.Exp(-math.Log(2*math.Sqrt(1000)/.01)/1000), p, 1e-9)
+	n, _ := g3(t)
+	m := n.Clone()
+	m.layers[0].Weight.Val[0] += .3
+	d, err := GaussianDivergence(m, n, .1)
+	require.NoError(t, err)
+	require.InDelta(t, 4.5, d, 1e-9)
+	for _, bad := range []func() error{
+		func() error { _, err := CertifiedShare(3, 2, .1); return err },
+		func() error { _, err := CertifiedShare(1, 2, 1); return err },
+		func() error { _, err := PACBayes(2, 1, 100, .1); return err },
+		func() error { _, err := PACBayes(.2, math.NaN(), 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 1, 1, .1); return err },
+		func() error { _, err := PACBayes(.2, 1, 100, 0); return err },
+		func() error { _, err := GaussianDivergence(n, nil, .1); return err },
+		func() error { _, err := GaussianDivergence(n, n, 0); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, nil, nil, 1, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1); return err },
+		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1); return err },
+		func() error {
+			_, err := LinearDrop(mlp(t, Softplus, rows([]float64{1}), rows([]float64{1}, []float64{1})), .1)
+			return err
+		},
+	} {
+		require.Error(t, bad())
+	}
+	require.Panics(t, func() { Ramp(1, 0) })
+}

@@ -1,0 +1,144 @@
+package weightpert
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// FromNN returns the certifiable form of a network for images of h by w by c
+// pixels, or, with h and w 1, for vectors of c values. It takes Sequentials of
+// Linear and Conv2D layers with ReLU, Sigmoid or Tanh between them, and Flatten;
+// weights are copied. A convolution is laid out as a sparse matrix whose entries
+// count as independent: bounds hold, but also cover changes that shared weights
+// cannot make. An error names the first layer of another kind.
+func FromNN(net nn.Layer, h, w, c int) (*Network, error) {
+	if h < 1 || w < 1 || c < 1 {
+		return nil, fmt.Errorf("weightpert: FromNN: images of %dx%dx%d, want at least 1x1x1", h, w, c)
+	}
+	r := &reader{h: h, w: w, c: c}
+	if err := r.read(net, ""); err != nil {
+		return nil, fmt.Errorf("weightpert: FromNN: %w", err)
+	}
+	if len(r.layers) == 0 {
+		return nil, errors.New("weightpert: FromNN: network has no dense or convolution layer, want at least 1")
+	}
+	return NewNetwork(r.layers...)
+}
+
+// reader walks through a network.
+type reader struct {
+	h, w, c   int // of what the next layer sees
+	layers    []Layer
+	activated bool // the last of layers has its activation
+}
+
+func (r *reader) read(l nn.Layer, name string) error {
+	switch l := l.(type) {
+	case *nn.Sequential:
+		for i, child := range l.Layers() {
+			if err := r.read(child, strings.TrimPrefix(fmt.Sprintf("%s.%d", name, i), ".")); err != nil {
+				return err
+			}
+		}
+		return nil
+	case *nn.Linear:
+		return r.linear(l, name)
+	case *nn.Conv2D:
+		return r.conv(l, name)
+	case nn.Plain:
+		switch l {
+		case nn.Flatten:
+			r.h, r.w, r.c = 1, 1, r.h*r.w*r.c
+			return nil
+		case nn.ReLU:
+			return r.activate(ReLU, name)
+		case nn.Sigmoid:
+			return r.activate(Sigmoid, name)
+		case nn.Tanh:
+			return r.activate(Tanh, name)
+		}
+		return fmt.Errorf("layer %s is %v, which no bound here covers, want Linear, Conv2D, ReLU, Sigmoid, Tanh or Flatten", name, l)
+	case *nn.BatchNorm:
+		return fmt.Errorf("layer %s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network; fold it into the layer before", name)
+	case nn.Function:
+		return fmt.Errorf("layer %s is a function (pooling, dropout or one of your own): nothing is known of what it does to bounds, so a certificate through it could be false", name)
+	case nil:
+		return fmt.Errorf("layer %s is nil, want a layer", name)
+	}
+	return fmt.Errorf("layer %s is a %T: how it amplifies changes is not known, so a certificate through it could be false", name, l)
+}
+
+func (r *reader) activate(a Activation, name string) error {
+	if len(r.layers) == 0 || r.activated {
+		return fmt.Errorf("layer %s is %v behind no dense or convolution layer", name, a)
+	}
+	r.layers[len(r.layers)-1].Act = a
+	r.activated = true
+	return nil
+}
+
+func (r *reader) linear(l *nn.Linear, name string) error {
+	in, out := l.Weight.Dim(0), l.Weight.Dim(1)
+	if have := r.h * r.w * r.c; have != in {
+		return fmt.Errorf("layer %s takes %d values, but gets %dx%dx%d = %d", name, in, r.h, r.w, r.c, have)
+	}
+	m := Matrix{Rows: out, Cols: in, Val: make([]float64, in*out)}
+	for i, v := range l.Weight.Values() {
+		m.Val[i%out*in+i/out] = v
+	}
+	r.add(m, l.Bias)
+	r.h, r.w, r.c = 1, 1, out
+	return nil
+}
+
+func (r *reader) add(m Matrix, bias *tensor.Tensor) {
+	l := Layer{Weight: m}
+	if bias != nil {
+		per := bias.Values()
+		for row := range m.Rows {
+			l.Bias = append(l.Bias, per[row%len(per)])
+		}
+	}
+	r.layers = append(r.layers, l)
+	r.activated = false
+}
+
+func (r *reader) conv(l *nn.Conv2D, name string) error {
+	kh, kw, in, out := l.Filter.Dim(0), l.Filter.Dim(1), l.Filter.Dim(2), l.Filter.Dim(3)
+	win := l.Window
+	win.StrideH, win.StrideW = max(win.StrideH, 1), max(win.StrideW, 1)
+	oh := (r.h+win.Top+win.Bottom-kh)/win.StrideH + 1
+	ow := (r.w+win.Left+win.Right-kw)/win.StrideW + 1
+	if in != r.c || r.h+win.Top+win.Bottom < kh || r.w+win.Left+win.Right < kw {
+		return fmt.Errorf("layer %s has filters %dx%dx%d, but gets images of %dx%dx%d", name, kh, kw, in, r.h, r.w, r.c)
+	}
+	f := l.Filter.Values()
+	m := Matrix{Rows: oh * ow * out, Cols: r.h * r.w * r.c, Start: []int{0}, Col: []int32{}}
+	for y := range oh {
+		for x := range ow {
+			for k := range out {
+				for dy := range kh {
+					iy := y*win.StrideH + dy - win.Top
+					for dx := range kw {
+						ix := x*win.StrideW + dx - win.Left
+						if iy < 0 || iy >= r.h || ix < 0 || ix >= r.w {
+							continue
+						}
+						for c := range in {
+							m.Val = append(m.Val, f[((dy*kw+dx)*in+c)*out+k])
+							m.Col = append(m.Col, int32((iy*r.w+ix)*r.c+c))
+						}
+					}
+				}
+				m.Start = append(m.Start, len(m.Val))
+			}
+		}
+	}
+	r.add(m, l.Bias)
+	r.h, r.w, r.c = oh, ow, out
+	return nil
+}

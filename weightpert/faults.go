@@ -1,0 +1,166 @@
+package weightpert
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// RandomBitErrors returns a copy in which each stored bit is flipped with
+// probability p. The seed is the chip: at a higher p the same chip has the same
+// errors and more.
+//
+// Stutz et al., MLSys 2021, section 3.
+func (q *Quantised) RandomBitErrors(p float64, seed uint64) (*Quantised, error) {
+	if !(p >= 0 && p <= 1) {
+		return nil, fmt.Errorf("weightpert: RandomBitErrors: probability is %v, want 0 to 1", p)
+	}
+	c := q.Clone()
+	rng := rand.New(rand.NewPCG(seed, 0xb17))
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		for k := range l.Code {
+			mask := uint8(0)
+			for bit := range q.Width {
+				if rng.Float64() < p {
+					mask |= 1 << bit
+				}
+			}
+			l.Code[k] = flip(l.Code[k], mask, q.Width)
+		}
+		l.dequantise()
+	}
+	return c, nil
+}
+
+// RandomFlips returns a copy with the given number of distinct bits flipped, drawn
+// without replacement.
+func (q *Quantised) RandomFlips(flips int, seed uint64) (*Quantised, error) {
+	if flips < 0 || flips > q.Bits() {
+		return nil, fmt.Errorf("weightpert: RandomFlips: %d flips, want 0 to the %d bits", flips, q.Bits())
+	}
+	c := q.Clone()
+	rng := rand.New(rand.NewPCG(seed, 0xf119))
+	for at := range distinct(rng, flips, q.Bits()) {
+		for i := range c.Layers {
+			n := q.Width * len(c.Layers[i].Code)
+			if at < n {
+				c.Flip(i, at/q.Width, at%q.Width)
+				break
+			}
+			at -= n
+		}
+	}
+	return c, nil
+}
+
+// distinct draws k different numbers below n (Floyd's method).
+func distinct(rng *rand.Rand, k, n int) map[int]bool {
+	out := make(map[int]bool, k)
+	for i := n - k; i < n; i++ {
+		if v := rng.IntN(i + 1); !out[v] {
+			out[v] = true
+		} else {
+			out[i] = true
+		}
+	}
+	return out
+}
+
+// StuckBits returns a copy in which each stored bit is stuck at 0, or at 1 if one is
+// set, with probability p; a seed is a chip, as in RandomBitErrors.
+func (q *Quantised) StuckBits(p float64, one bool, seed uint64) (*Quantised, error) {
+	if !(p >= 0 && p <= 1) {
+		return nil, fmt.Errorf("weightpert: StuckBits: probability is %v, want 0 to 1", p)
+	}
+	c := q.Clone()
+	rng := rand.New(rand.NewPCG(seed, 0x57b))
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		for k, v := range l.Code {
+			mask := uint8(0)
+			for bit := range q.Width {
+				if rng.Float64() < p && (uint8(v)>>bit&1 == 1) != one {
+					mask |= 1 << bit
+				}
+			}
+			l.Code[k] = flip(v, mask, q.Width)
+		}
+		l.dequantise()
+	}
+	return c, nil
+}
+
+// GaussianNoise returns the network with normal noise added to its weight matrices,
+// of alpha times the standard deviation of each.
+func GaussianNoise(net nn.Layer, alpha float64, seed uint64) (Perturbed, error) {
+	if !(alpha >= 0 && alpha <= math.MaxFloat32) {
+		return Perturbed{}, fmt.Errorf("weightpert: GaussianNoise: alpha is %v, want a finite number of 0 or more", alpha)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x6a))
+	return changed(net, func(w *tensor.Tensor) func(v float64, _ int) float64 {
+		s := alpha * deviation(w)
+		return func(v float64, _ int) float64 { return v + s*rng.NormFloat64() }
+	}), nil
+}
+
+// StuckWeights returns the network with each weight of its matrices stuck at value
+// with probability p; a seed is a chip, as in RandomBitErrors.
+func StuckWeights(net nn.Layer, p, value float64, seed uint64) (Perturbed, error) {
+	if !(p >= 0 && p <= 1) {
+		return Perturbed{}, fmt.Errorf("weightpert: StuckWeights: probability is %v, want 0 to 1", p)
+	}
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return Perturbed{}, fmt.Errorf("weightpert: StuckWeights: value is %v, want a finite number", value)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x57))
+	return changed(net, func(*tensor.Tensor) func(float64, int) float64 {
+		return func(v float64, _ int) float64 {
+			if rng.Float64() < p {
+				return value
+			}
+			return v
+		}
+	}), nil
+}
+
+// DeadUnits returns the network with each output unit of its weight matrices zeroed
+// with probability p, the last matrix left out; a seed is a chip, as in
+// RandomBitErrors.
+func DeadUnits(net nn.Layer, p float64, seed uint64) (Perturbed, error) {
+	if !(p >= 0 && p <= 1) {
+		return Perturbed{}, fmt.Errorf("weightpert: DeadUnits: probability is %v, want 0 to 1", p)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0xdead))
+	ws := Matrices(net)
+	return changed(net, func(w *tensor.Tensor) func(float64, int) float64 {
+		units := w.Dim(w.Rank() - 1)
+		dead := make([]bool, units)
+		for i := range dead {
+			dead[i] = rng.Float64() < p && w != ws[len(ws)-1]
+		}
+		return func(v float64, k int) float64 {
+			if dead[k%units] {
+				return 0
+			}
+			return v
+		}
+	}), nil
+}
+
+// changed returns the network with each value of its matrices replaced.
+func changed(net nn.Layer, of func(w *tensor.Tensor) func(v float64, k int) float64) Perturbed {
+	out := Perturbed{Net: net, Params: Matrices(net)}
+	for _, w := range out.Params {
+		f := of(w)
+		v := w.Values()
+		for k := range v {
+			v[k] = f(v[k], k)
+		}
+		out.Values = append(out.Values, tensor.FromFloat64(v, w.Shape()...).To(w.DType()))
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+package weightpert
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// CertifiedShare returns a lower bound, with probability 1-delta over the draw of
+// the examples, of the share of all examples that would be certified: that of
+// Clopper and Pearson for count of total examples that training has not seen.
+func CertifiedShare(count, total int, delta float64) (float64, error) {
+	if total < 1 || count < 0 || count > total {
+		return 0, fmt.Errorf("weightpert: CertifiedShare: %d of %d examples, want 0 to at least 1", count, total)
+	}
+	if !(delta > 0 && delta < 1) {
+		return 0, fmt.Errorf("weightpert: CertifiedShare: delta is %v, want between 0 and 1", delta)
+	}
+	if count == 0 {
+		return 0, nil
+	}
+	return mathext.InvRegIncBeta(float64(count), float64(total-count+1), delta), nil
+}
+
+// PACBayes returns an upper bound, with probability 1-delta over the draw of n
+// examples, of the error of a network whose weights are drawn from a normal
+// distribution around those that were learnt: the largest p with
+//
+//	kl(empirical ‖ p) <= (divergence + ln(2√n/delta)) / n,
+//
+// where empirical is the error of such draws on the examples and divergence that
+// between the distributions after and before training; see GaussianDivergence.
+// Maurer, arXiv:cs/0411099, Theorem 5.
+func PACBayes(empirical, divergence float64, n int, delta float64) (float64, error) {
+	switch {
+	case !(empirical >= 0 && empirical <= 1):
+		return 0, fmt.Errorf("weightpert: PACBayes: empirical error is %v, want 0 to 1", empirical)
+	case !(divergence >= 0):
+		return 0, fmt.Errorf("weightpert: PACBayes: divergence is %v, want 0 or more", divergence)
+	case n < 8:
+		return 0, fmt.Errorf("weightpert: PACBayes: %d examples, want at least 8", n)
+	case !(delta > 0 && delta < 1):
+		return 0, fmt.Errorf("weightpert: PACBayes: delta is %v, want between 0 and 1", delta)
+	}
+	budget := (divergence + math.Log(2*math.Sqrt(float64(n))/delta)) / float64(n)
+	lo, hi := empirical, 1.0
+	for range 100 {
+		if mid := (lo + hi) / 2; bernoulliKL(empirical, mid) > budget {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return hi, nil
+}
+
+// bernoulliKL is the divergence of coins of probabilities q and p.
+func bernoulliKL(q, p float64) float64 {
+	s := 0.0
+	if q > 0 {
+		s += q * math.Log(q/p)
+	}
+	if q < 1 {
+		s += (1 - q) * math.Log((1-q)/(1-p))
+	}
+	return s
+}
+
+// GaussianDivergence returns ‖W - W₀‖² / (2 sigma²), the divergence between normal
+// distributions of deviation sigma around the weights and biases of two networks of
+// one form.
+func GaussianDivergence(learnt, initial *Network, sigma float64) (float64, error) {
+	if learnt == nil || !sameForm(initial, learnt) {
+		return 0, fmt.Errorf("weightpert: GaussianDivergence: networks of different forms")
+	}
+	if !(sigma > 0) {
+		return 0, fmt.Errorf("weightpert: GaussianDivergence: sigma is %v, want above 0", sigma)
+	}
+	sum := 0.0
+	add := func(a, b []float64) {
+		for k := range a {
+			sum += (a[k] - b[k]) * (a[k] - b[k])
+		}
+	}
+	for i := range learnt.layers {
+		add(learnt.layers[i].Weight.Val, initial.layers[i].Weight.Val)
+		add(learnt.layers[i].Bias, initial.layers[i].Bias)
+	}
+	return sum / (2 * sigma * sigma), nil
+}

@@ -1,0 +1,122 @@
+package weightpert
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// One layer at a time on a trained network: looser methods certify no more than
+// tighter ones, nothing certifies what an attack breaks, and the exact bound of the
+// last two layers is where the attack with a leak ends.
+func TestMethodsLayerByLayer(t *testing.T) {
+	net, x, y := trained(t, nil)
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	ctx := context.Background()
+	rows, y := Examples(x)[:30], y[:30]
+	for layer, sizes := range [][]float64{{.002, .005, .01}, {.01, .03, .1}, {.01, .03, .1}} {
+		for _, f := range sizes {
+			b := grown(t, n, PerRange(layer), f)
+			count := func(m Method) int {
+				c, err := Certify(ctx, m, n, b, rows, y)
+				require.NoError(t, err)
+				return c.Count
+			}
+			low, err := SamplePGD{Steps: 15}.Margins(ctx, n, b, rows, y)
+			require.NoError(t, err)
+			robust, weng := 0, 0
+			eps := (b.layers[layer].hi[0] - b.layers[layer].lo[0]) / 2 * (1 - 1e-9)
+			for i := range rows {
+				if low[i] > 0 {
+					robust++
+				}
+				w, err := WengBound(n, RowBall{layer, eps, math.Inf(1)}, true, rows[i], y[i])
+				require.NoError(t, err)
+				if holds(least(w, y[i]), n.Logits(rows[i])) {
+					weng++
+				}
+			}
+			product, path, ibp, crown := count(Product{}), count(Path{}), count(IBP{}), count(CROWN{})
+			require.LessOrEqual(t, product, path)
+			require.LessOrEqual(t, path, ibp)
+			require.LessOrEqual(t, ibp, crown)
+			require.LessOrEqual(t, weng, crown)
+			require.LessOrEqual(t, crown, robust)
+			if layer > 0 {
+				require.LessOrEqual(t, robust-ibp, 1, "layer %d, %v", layer, f)
+			}
+			if layer == 2 {
+				require.Equal(t, product, crown)
+			}
+		}
+	}
+}
+
+func TestSafeBitsFindsTheCoarsestRounding(t *testing.T) {
+	net, x, y := trained(t, nil)
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	ctx := context.Background()
+	rows, y := Examples(x)[:60], y[:60]
+	bits, err := SafeBits(ctx, CROWN{}, n, true, .9, rows, y)
+	require.NoError(t, err)
+	clean, err := Certify(ctx, CROWN{}, n, NewBox(n), rows, y)
+	require.NoError(t, err)
+	for i, b := range bits {
+		require.True(t, b >= 2 && b <= 8, "layer %d: %d bits", i, b)
+		for _, c := range []struct {
+			bits int
+			ok   bool
+		}{{b, true}, {b - 1, false}} {
+			if c.bits < 2 {
+				continue
+			}
+			all, err := Quantiser{Bits: c.bits, PerRow: true}.Rounding(n)
+			require.NoError(t, err)
+			box := NewBox(n)
+			require.NoError(t, box.SetLayer(i, all.layers[i].lo, all.layers[i].hi))
+			got, err := Certify(ctx, CROWN{}, n, box, rows, y)
+			require.NoError(t, err)
+			require.Equal(t, c.ok, float64(got.Count) >= .9*float64(clean.Count))
+		}
+	}
+	_, err = SafeBits(ctx, IBP{}, n, true, 0, rows, y)
+	require.ErrorContains(t, err, "share")
+}
+
+func TestSensitivitiesAreOfOneLayerEach(t *testing.T) {
+	n, x := g3(t)
+	s, err := Sensitivities(context.Background(), IBP{}, n, Absolute, .4, [][]float64{x}, []int{1})
+	require.NoError(t, err)
+	require.Len(t, s, 3)
+	for i, want := range []float64{.2222222, .3333333, 1} {
+		require.InDelta(t, want, s[i].Norm, 1e-6)
+		require.Equal(t, i, s[i].Layer)
+	}
+	require.InDelta(t, 2-.02*40, s[2].Certificate.Margin[0], 1e-9)
+}
+
+// The network of two layers is broken from eps 0.2 on, exactly.
+func TestRefuteDecidesTwoLayers(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{1, -2}, []float64{.5, 1}, []float64{-1, 1}), rows([]float64{1, -1, .5}, []float64{0, 2, -1}))
+	x := []float64{1, -.5}
+	for eps, broken := range map[float64]bool{.1: false, .199: false, .201: true, .3: true} {
+		b := grown(t, n, Absolute(), eps)
+		w, got, err := Refute(n, b, SamplePGD{}, x, 0)
+		require.NoError(t, err)
+		require.Equal(t, broken, got, "eps %v: %v", eps, w.Margin)
+		require.True(t, b.Contains(w.Network))
+		f := w.Network.Logits(x)
+		require.InDelta(t, w.Margin, f[0]-f[w.Rival], 1e-12)
+	}
+	g, gx := g3(t)
+	w, broken, err := Refute(g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
+	require.NoError(t, err)
+	require.True(t, broken)
+	require.Equal(t, 0, w.Rival)
+	_, _, err = Refute(g, grown(t, g, Absolute(), .2), SamplePGD{Rivals: -1}, gx, 1)
+	require.ErrorContains(t, err, "rivals")
+}

@@ -1,0 +1,80 @@
+package weightpert
+
+import (
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Objective is what a universal attack on weights climbs. No single one is always
+// the strongest, see Ensemble.
+type Objective struct {
+	Kind  ObjectiveKind
+	Class int // for Push
+}
+
+// ObjectiveKind selects an objective.
+type ObjectiveKind uint8
+
+// Objectives of universal attacks.
+const (
+	// CrossEntropy is the mean cross-entropy. It wastes effort on examples that
+	// are lost already.
+	CrossEntropy ObjectiveKind = iota
+	// StillCorrect is the cross-entropy of the examples with a margin above -0.5.
+	StillCorrect
+	// Hinge is the negative margin of the examples with a margin above -0.5.
+	Hinge
+	// Push is the negative cross-entropy of one class for all examples.
+	Push
+)
+
+// lost is the margin below which StillCorrect and Hinge leave an example alone.
+const lost = -0.5
+
+// String names the objective.
+func (o Objective) String() string {
+	switch o.Kind {
+	case CrossEntropy:
+		return "cross-entropy"
+	case StillCorrect:
+		return "cross-entropy of the still correct"
+	case Hinge:
+		return "margin of the still correct"
+	case Push:
+		return fmt.Sprintf("push to class %d", o.Class)
+	}
+	return fmt.Sprintf("Objective(%d)", uint8(o.Kind))
+}
+
+// sum returns the objective summed over a batch, and the number of examples that
+// take part.
+func (o Objective) sum(logits *tensor.Tensor, y []int) (*tensor.Tensor, int) {
+	switch o.Kind {
+	case CrossEntropy:
+		return tensor.Sum(tensor.CrossEntropy(logits, y)), len(y)
+	case Push:
+		to := make([]int, len(y))
+		for i := range to {
+			to[i] = o.Class
+		}
+		return tensor.Neg(tensor.Sum(tensor.CrossEntropy(logits, to))), len(y)
+	}
+	v, classes := logits.Values(), logits.Dim(1)
+	var idx, labels, rivals []int
+	for i, c := range y {
+		f := v[i*classes : (i+1)*classes]
+		rival := rivalsOf(f, c)[0]
+		if f[c]-f[rival] > lost {
+			idx, labels, rivals = append(idx, i), append(labels, c), append(rivals, rival)
+		}
+	}
+	if len(idx) == 0 {
+		return nil, 0
+	}
+	part := tensor.Gather(logits, idx)
+	if o.Kind == StillCorrect {
+		return tensor.Sum(tensor.CrossEntropy(part, labels)), len(idx)
+	}
+	return tensor.Sum(tensor.Sub(tensor.Pick(part, rivals), tensor.Pick(part, labels))), len(idx)
+}

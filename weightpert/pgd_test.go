@@ -1,0 +1,227 @@
+package weightpert
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+func TestLeakyBackwardChangesGradientsOnly(t *testing.T) {
+	tape := tensor.NewTape()
+	x := tape.Watch(tensor.FromFloat32([]float32{-2, -.3, .7, 5}))
+	y := leakyBackward(x, .3)
+	require.Equal(t, tensor.ReLU(x).Values(), y.Values())
+	g := tensor.Grad(tensor.Sum(y), x)[0]
+	require.InDeltaSlice(t, []float64{.3, .3, 1, 1}, g.Values(), 1e-7)
+	net := small(1)
+	in := tensor.Uniform(rand.New(rand.NewPCG(1, 1)), tensor.Float32, 0, 1, 3, 28, 28, 1)
+	require.Equal(t, nn.Classifier{Net: net}.Logits(in).Values(), nn.Classifier{Net: leaky(net, .3)}.Logits(in).Values())
+}
+
+// Attacked weights stay in the budget, the network stays as it is, a seed decides
+// the outcome, and more budget or a better objective never helps the network.
+func TestUniversalAttacksKeepTheirBudget(t *testing.T) {
+	net, x, y := trained(t, nil)
+	before := snapshot(net)
+	ctx := context.Background()
+	clean, err := Accuracy(ctx, net, x, y)
+	require.NoError(t, err)
+	for _, ball := range []Ball{Linf, RelativeLinf, L2} {
+		last := clean
+		for _, eps := range []float64{0, 1e-9, .003, .01, .03, .1} {
+			a := PGD{Eps: eps, Ball: ball, Steps: 8, Restarts: 2, Seed: 4, BatchSize: 128}
+			out, err := a.Run(ctx, net, x, y)
+			require.NoError(t, err)
+			require.Equal(t, clean, out.Clean)
+			require.LessOrEqual(t, out.Accuracy, last+.01, "%v %v", ball, eps)
+			last = out.Accuracy
+			for i, w := range out.Network.Params {
+				sq := 0.0
+				for k, v := range out.Network.Values[i].Values() {
+					d := math.Abs(v - float64(w.Float32s()[k]))
+					sq += d * d
+					switch ball {
+					case Linf:
+						require.LessOrEqual(t, d, eps)
+					case RelativeLinf:
+						require.LessOrEqual(t, d, eps*math.Abs(float64(w.Float32s()[k])))
+					}
+				}
+				if ball == L2 {
+					require.LessOrEqual(t, math.Sqrt(sq), eps*frobenius(w)*(1+1e-12))
+				}
+			}
+			acc, err := Accuracy(ctx, out.Network, x, y)
+			require.NoError(t, err)
+			require.InDelta(t, out.Accuracy, acc, 1e-9)
+			again, err := a.Run(ctx, net, x, y)
+			require.NoError(t, err)
+			require.Equal(t, out.Network.Values[1].Values(), again.Network.Values[1].Values())
+			if eps == 0 {
+				require.Equal(t, clean, out.Accuracy)
+			}
+		}
+		require.Less(t, last, clean-.3, ball.String())
+	}
+	none, err := PGD{Eps: .1, Steps: -1}.Run(ctx, net, x, y)
+	require.NoError(t, err)
+	require.Equal(t, clean, none.Accuracy)
+	require.Equal(t, before, snapshot(net))
+}
+
+func TestEnsembleIsTheWorstOfItsObjectives(t *testing.T) {
+	net, x, y := trained(t, nil)
+	ctx := context.Background()
+	a := PGD{Eps: .01, Steps: 5}
+	all, err := a.Ensemble(ctx, net, x, y)
+	require.NoError(t, err)
+	require.Len(t, all, 13)
+	names := map[string]bool{}
+	for _, o := range all {
+		require.LessOrEqual(t, all[0].Accuracy, o.Accuracy)
+		names[o.Objective] = true
+	}
+	require.Len(t, names, 13)
+	one, err := a.Run(ctx, net, x, y)
+	require.NoError(t, err)
+	require.LessOrEqual(t, all[0].Accuracy, one.Accuracy)
+	layer, err := PGD{Eps: .01, Steps: 5, Layers: []int{1}}.Run(ctx, net, x, y)
+	require.NoError(t, err)
+	require.Len(t, layer.Network.Params, 1)
+	require.GreaterOrEqual(t, layer.Accuracy, one.Accuracy)
+	biased, err := PGD{Eps: .01, Steps: 5, Biases: true}.Run(ctx, net, x, y)
+	require.NoError(t, err)
+	require.Len(t, biased.Network.Params, 6)
+}
+
+// No certified example is flipped, by an attack of its own or by a universal one, and
+// the exact bound of the last two layers is what its witness has.
+func TestCertifiedExamplesAreNeverFlipped(t *testing.T) {
+	net, x, y := trained(t, nil)
+	ctx := context.Background()
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	rows := Examples(x)
+	certified := 0
+	for _, eps := range []float64{3e-4, 1e-3, 3e-3} {
+		b := grown(t, n, Absolute(), eps)
+		low, err := SamplePGD{Steps: 8, Rivals: 3}.Margins(ctx, n, b, rows[:60], y[:60])
+		require.NoError(t, err)
+		var broken []*Network
+		for _, o := range []Objective{{}, {Kind: StillCorrect}, {Kind: Hinge}, {Push, 3}} {
+			out, err := PGD{Eps: eps, Steps: 8, Objective: o}.Run(ctx, net, x, y)
+			require.NoError(t, err)
+			broken = append(broken, rebuilt(t, out.Network))
+			require.True(t, b.Contains(broken[len(broken)-1]))
+		}
+		for _, m := range everyMethod {
+			c, err := Certify(ctx, m, n, b, rows, y)
+			require.NoError(t, err)
+			for i, ok := range c.Certified {
+				if !ok {
+					continue
+				}
+				certified++
+				if i < len(low) {
+					require.Positive(t, low[i])
+					require.GreaterOrEqual(t, low[i], c.Margin[i])
+				}
+				for _, net := range broken {
+					require.Equal(t, y[i], argMax(net.Logits(rows[i])), "%s at %v", m.Name(), eps)
+				}
+			}
+		}
+		two := grown(t, n, Absolute(1, 2), 10*eps)
+		for i := range 20 {
+			out, err := Margins(IBP{}, n, two, rows[i], y[i])
+			require.NoError(t, err)
+			for j := range out {
+				if j == y[i] {
+					continue
+				}
+				w, err := LastTwo(n, two, rows[i], y[i], j)
+				require.NoError(t, err)
+				require.InDelta(t, w.Margin, out[j], 2e-12*(1+math.Abs(w.Margin)))
+			}
+		}
+	}
+	require.Greater(t, certified, 500)
+}
+
+// On the last two layers the exact margin is known; with true gradients the descent
+// misses it more often than with a leak.
+func TestLeakFindsWhatDeadUnitsHide(t *testing.T) {
+	net, x, y := trained(t, nil)
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	rows := Examples(x)
+	b := grown(t, n, Absolute(1), .05)
+	leaked, dead, exact := 0.0, 0.0, 0.0
+	for i := range 40 {
+		out, err := Margins(IBP{}, n, b, rows[i], y[i])
+		require.NoError(t, err)
+		l, err := SamplePGD{}.Run(n, b, rows[i], y[i])
+		require.NoError(t, err)
+		d, err := SamplePGD{Leak: -1}.Run(n, b, rows[i], y[i])
+		require.NoError(t, err)
+		require.True(t, b.Contains(l.Network))
+		f := l.Network.Logits(rows[i])
+		require.InDelta(t, l.Margin, f[y[i]]-f[l.Rival], 1e-12)
+		require.GreaterOrEqual(t, l.Margin, least(out, y[i]))
+		exact, leaked, dead = exact+least(out, y[i]), leaked+l.Margin, dead+d.Margin
+	}
+	require.Less(t, leaked, dead)
+	require.InDelta(t, exact, leaked, .05*math.Abs(exact))
+}
+
+func TestBadAttacksAreErrors(t *testing.T) {
+	net := small(1)
+	ctx := context.Background()
+	x := tensor.Zeros(tensor.Float32, 2, 28, 28, 1)
+	y := []int{1, 2}
+	for want, a := range map[string]PGD{
+		"eps is -1":         {Eps: -1},
+		"eps is NaN":        {Eps: math.NaN()},
+		"unknown budget":    {Ball: 9},
+		"unknown objective": {Objective: Objective{Kind: 9}},
+		"step size":         {StepSize: -1},
+		"restarts":          {Restarts: -1},
+		"batch size":        {BatchSize: -1},
+		"leak":              {Leak: 2},
+		"weight matrix 3":   {Layers: []int{3}},
+		"class to push to":  {Objective: Objective{Push, 10}},
+		"biases":            {Biases: true, Layers: []int{0}},
+	} {
+		_, err := a.Run(ctx, net, x, y)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := PGD{}.Run(ctx, nil, x, y)
+	require.ErrorContains(t, err, "no network")
+	_, err = PGD{}.Run(ctx, net, nil, nil)
+	require.ErrorContains(t, err, "0 inputs")
+	_, err = PGD{}.Run(ctx, net, x, y[:1])
+	require.ErrorContains(t, err, "1 labels")
+	_, err = PGD{}.Run(ctx, net, x, []int{1, 10})
+	require.ErrorContains(t, err, "label 1 is 10")
+	_, err = PGD{}.Run(ctx, net, tensor.Zeros(tensor.Float32, 2, 3), y)
+	require.ErrorContains(t, err, "[3]")
+	x.Set(math.NaN(), 0, 0, 0, 0)
+	_, err = PGD{}.Ensemble(ctx, net, x, y)
+	require.ErrorContains(t, err, "finite")
+	x.Set(0, 0, 0, 0, 0)
+	nn.Params(net)[0].Set(math.NaN(), 0, 0)
+	_, err = Accuracy(ctx, net, x, y)
+	require.ErrorContains(t, err, "parameter 0")
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = PGD{}.Run(stopped, small(1), x, y)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = Accuracy(stopped, small(1), x, y)
+	require.ErrorIs(t, err, context.Canceled)
+}

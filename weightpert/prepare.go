@@ -1,0 +1,131 @@
+package weightpert
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// prepared is a network and a box with what all examples share.
+type prepared struct {
+	net    *Network
+	layers []boxedLayer
+	first  int // the first layer that moves, or the last layer
+	width  int // of the widest layer, inputs included
+}
+
+// boxedLayer is a layer with its box.
+type boxedLayer struct {
+	*Layer
+	layerBox
+	longest        int
+	radius         []float64 // how far each weight moves, nil if none does
+	biasRadius     []float64 // the same for biases
+	even           float64   // the common radius of all weights; negative if there is none
+	nonNegativeOut bool
+	cols           *columns // of a dense layer whose inputs are known or not negative
+}
+
+// prepare checks that the box belongs to the network.
+func prepare(n *Network, b *Box) (*prepared, error) {
+	switch {
+	case n == nil:
+		return nil, errors.New("weightpert: no network")
+	case b == nil:
+		return nil, errors.New("weightpert: no box")
+	case b.net != n && !sameForm(b.net, n):
+		return nil, errors.New("weightpert: the box is of a network of another form")
+	}
+	p := &prepared{net: n, first: len(n.layers) - 1, width: n.Inputs()}
+	for i := range n.layers {
+		l := &n.layers[i]
+		bl := boxedLayer{Layer: l, layerBox: b.layers[i], longest: l.Weight.longest(), nonNegativeOut: activations[l.Act].notNegative}
+		if b.net != n {
+			if !within(l.Weight.Val, bl.lo, bl.hi) || !within(l.Bias, bl.biasLo, bl.biasHi) {
+				return nil, fmt.Errorf("weightpert: layer %d of the network lies outside the box", i)
+			}
+		}
+		p.width = max(p.width, l.Weight.Rows)
+		if bl.moves {
+			p.first = min(p.first, i)
+			bl.radius, bl.even = radii(l.Weight.Val, bl.lo, bl.hi)
+			if l.Bias != nil {
+				bl.biasRadius, _ = radii(l.Bias, bl.biasLo, bl.biasHi)
+			}
+		}
+		if bl.Weight.Col == nil && i < len(n.layers)-1 && (i == 0 || p.layers[i-1].nonNegativeOut) {
+			bl.cols = bl.byColumn(i == 0)
+		}
+		p.layers = append(p.layers, bl)
+	}
+	return p, nil
+}
+
+func sameForm(a, b *Network) bool {
+	if a == nil || len(a.layers) != len(b.layers) {
+		return false
+	}
+	for i := range a.layers {
+		x, y := &a.layers[i], &b.layers[i]
+		if x.Weight.Rows != y.Weight.Rows || x.Weight.Cols != y.Weight.Cols || len(x.Weight.Val) != len(y.Weight.Val) ||
+			(x.Weight.Col == nil) != (y.Weight.Col == nil) || len(x.Bias) != len(y.Bias) || x.Act != y.Act {
+			return false
+		}
+	}
+	return true
+}
+
+// radii returns the symmetric radius max(w-lo, hi-w) of each value, rounded up,
+// and their common value if they differ by no more than rounding.
+func radii(val, lo, hi []float64) (r []float64, even float64) {
+	r = make([]float64, len(val))
+	least, most, largest := math.Inf(1), 0.0, 0.0
+	for k, w := range val {
+		r[k] = max(w-lo[k], hi[k]-w) * (1 + 4*unit)
+		least, most = min(least, r[k]), max(most, r[k])
+		largest = max(largest, math.Abs(w))
+	}
+	if most-least <= 8*unit*(largest+most) {
+		return r, most
+	}
+	return r, -1
+}
+
+// nonNegative says whether the inputs of layer i cannot be negative, whatever the
+// example.
+func (p *prepared) nonNegative(i int) bool { return i > 0 && p.layers[i-1].nonNegativeOut }
+
+// assume returns an error unless all hidden activations have the properties that
+// a method needs.
+func (p *prepared) assume(method string, lipschitz, notNegative bool) error {
+	for i := range len(p.layers) - 1 {
+		a := p.layers[i].Act
+		prop := activations[a]
+		switch {
+		case !prop.monotone:
+			return fmt.Errorf("weightpert: %s: layer %d has activation %v, which is not monotone: bounds through it would not hold", method, i, a)
+		case lipschitz && !prop.lipschitz1:
+			return fmt.Errorf("weightpert: %s: layer %d has activation %v, which is not 1-Lipschitz: it can amplify a change", method, i, a)
+		case notNegative && !prop.notNegative:
+			return fmt.Errorf("weightpert: %s: layer %d has activation %v, which takes negative values: dropping negative weights would not bound it", method, i, a)
+		}
+	}
+	return nil
+}
+
+// single returns the only layer that moves.
+func (p *prepared) single(method string) (int, error) {
+	found := -1
+	for i, l := range p.layers {
+		if l.moves {
+			if found >= 0 {
+				return 0, fmt.Errorf("weightpert: %s: layers %d and %d may move, want only one", method, found, i)
+			}
+			found = i
+		}
+	}
+	if found < 0 {
+		return 0, fmt.Errorf("weightpert: %s: no layer may move, want one", method)
+	}
+	return found, nil
+}

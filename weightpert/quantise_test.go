@@ -1,0 +1,280 @@
+package weightpert
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+func TestGoldenCodes(t *testing.T) {
+	w := []float64{-1, -.5, -.003, 0, .004, .25, .996}
+	s := scaleFor(1, 8)
+	require.Equal(t, 1.0/127, s)
+	for i, want := range []int8{-127, -64, 0, 0, 1, 32, 126} {
+		c := code(w[i], s, 8)
+		require.Equal(t, want, c)
+		require.LessOrEqual(t, math.Abs(w[i]-float64(c)*s), s/2*(1+1e-12))
+	}
+	require.Equal(t, 1.0, scaleFor(0, 8))
+}
+
+func TestGoldenBits(t *testing.T) {
+	for _, c := range []struct {
+		bit      int
+		from, to int8
+	}{{7, 21, -107}, {7, -1, 127}, {7, -41, 87}, {7, -64, 64}, {7, 0, -128}, {7, 127, -1}, {6, 21, 85}, {6, -1, -65}, {0, 21, 20}, {0, -1, -2}} {
+		require.Equal(t, c.to, flip(c.from, 1<<c.bit, 8))
+		require.Equal(t, c.from, flip(c.to, 1<<c.bit, 8))
+	}
+	// In 3 bits the sign is worth -4.
+	require.Equal(t, int8(-4), flip(0, 4, 3))
+	require.Equal(t, int8(-1), flip(3, 4, 3))
+}
+
+func small(seed uint64) *nn.Sequential {
+	return nn.NewMLP(rand.New(rand.NewPCG(seed, 1)), 28, 28, 1, 20, 12, 10)
+}
+
+// trained returns a small network that knows some digits, and test images.
+func trained(t testing.TB, loss nn.Loss) (*nn.Sequential, *tensor.Tensor, []int) {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	net := small(5)
+	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Loss: loss, Epochs: 6, BatchSize: 50, Seed: 3}).Run(context.Background()))
+	x, y := test.Take(300).All()
+	return net, x, y
+}
+
+func TestQuantisedNetworksRoundAndFlip(t *testing.T) {
+	net := small(1)
+	before := snapshot(net)
+	for _, q := range []Quantiser{{}, {Bits: 4}, {Bits: 2, PerRow: true}, {PerRow: true}} {
+		z, err := q.Quantise(net)
+		require.NoError(t, err)
+		n, err := FromNN(net, 28, 28, 1)
+		require.NoError(t, err)
+		box, err := q.Rounding(n)
+		require.NoError(t, err)
+		rounded := rebuilt(t, z.Network())
+		require.True(t, box.Contains(rounded))
+		for k := range rounded.layers[0].Weight.Val {
+			rounded.layers[0].Weight.Val[k] += z.Layers[0].Scale[0]
+		}
+		require.False(t, box.Contains(rounded))
+
+		c := z.Clone()
+		c.Flip(1, 7, 1)
+		c.Flip(0, 3, 0)
+		require.Equal(t, 2, z.Hamming(c))
+		c.Flip(1, 7, 1)
+		c.Flip(0, 3, 0)
+		require.Zero(t, z.Hamming(c))
+		require.Equal(t, z.Layers[1].value.Values(), c.Layers[1].value.Values())
+		require.Panics(t, func() { c.Flip(0, 0, max(q.Bits, 2)+6) })
+	}
+	for _, bad := range []int{1, 9, -1} {
+		_, err := Quantiser{Bits: bad}.Quantise(net)
+		require.ErrorContains(t, err, "bits, want 2 to 8")
+		_, err = Quantiser{Bits: bad}.Rounding(nil)
+		require.ErrorContains(t, err, "bits, want 2 to 8")
+	}
+	require.Equal(t, before, snapshot(net))
+}
+
+// rebuilt returns the certifiable form of a network with other values.
+func rebuilt(t testing.TB, p Perturbed) *Network {
+	c := small(1)
+	nn.Copy(c, p.Net)
+	all := nn.Params(p.Net)
+	for i, w := range p.Params {
+		for k := range all {
+			if all[k] == w {
+				nn.Params(c)[k].CopyFrom(p.Values[i])
+			}
+		}
+	}
+	n, err := FromNN(c, 28, 28, 1)
+	require.NoError(t, err)
+	return n
+}
+
+func snapshot(net nn.Layer) (out [][]float64) {
+	for _, w := range nn.Params(net) {
+		out = append(out, w.Values())
+	}
+	return out
+}
+
+// What BitFlips says can be reached contains every network that flips can make.
+func TestBitFlipBoxHoldsEveryFlip(t *testing.T) {
+	net := small(1)
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	for _, q := range []Quantiser{{}, {Bits: 5, PerRow: true}} {
+		box, err := q.BitFlips(n, 1)
+		require.NoError(t, err)
+		two, err := q.BitFlips(n, 2)
+		require.NoError(t, err)
+		z, err := q.Quantise(net)
+		require.NoError(t, err)
+		outside := 0
+		rng := rand.New(rand.NewPCG(4, 4))
+		for range 20 {
+			c := z.Clone()
+			first := rng.IntN(z.Width)
+			for k := range c.Layers[1].Code {
+				c.Flip(1, k, first)
+			}
+			require.True(t, box.Contains(rebuilt(t, c.Network())))
+			for k := range c.Layers[1].Code {
+				c.Flip(1, k, (first+1)%z.Width)
+			}
+			require.True(t, two.Contains(rebuilt(t, c.Network())))
+			if !box.Contains(rebuilt(t, c.Network())) {
+				outside++
+			}
+		}
+		require.Positive(t, outside)
+	}
+	_, err = Quantiser{}.BitFlips(n, -1)
+	require.Error(t, err)
+}
+
+func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
+	net := small(2)
+	before := snapshot(net)
+	q, err := Quantiser{}.Quantise(net)
+	require.NoError(t, err)
+	few, err := q.RandomBitErrors(.01, 7)
+	require.NoError(t, err)
+	many, err := q.RandomBitErrors(.05, 7)
+	require.NoError(t, err)
+	again, err := q.RandomBitErrors(.05, 7)
+	require.NoError(t, err)
+	require.Zero(t, many.Hamming(again))
+	for i := range q.Layers {
+		for k, v := range q.Layers[i].Code {
+			a, b := uint8(v^few.Layers[i].Code[k]), uint8(v^many.Layers[i].Code[k])
+			require.Zero(t, a&^b, "an error of the lower rate is missing at the higher one")
+		}
+	}
+	require.InDelta(t, .05, float64(q.Hamming(many))/float64(q.Bits()), .003)
+	for _, n := range []int{0, 1, 100, q.Bits()} {
+		f, err := q.RandomFlips(n, 3)
+		require.NoError(t, err)
+		require.Equal(t, n, q.Hamming(f))
+	}
+	one, err := q.StuckBits(1, true, 1)
+	require.NoError(t, err)
+	for _, v := range one.Layers[0].Code {
+		require.Equal(t, int8(-1), v)
+	}
+	zero, err := q.StuckBits(1, false, 1)
+	require.NoError(t, err)
+	for _, v := range zero.Layers[0].Code {
+		require.Zero(t, v)
+	}
+
+	noisy, err := GaussianNoise(net, .1, 3)
+	require.NoError(t, err)
+	w := noisy.Params[0]
+	diff := tensor.Sub(noisy.Values[0], w)
+	require.InDelta(t, .1*deviation(w), deviation(diff), .002*deviation(w))
+	stuck, err := StuckWeights(net, .3, 0, 3)
+	require.NoError(t, err)
+	zeros := 0
+	for _, v := range stuck.Values[0].Values() {
+		if v == 0 {
+			zeros++
+		}
+	}
+	require.InDelta(t, .3, float64(zeros)/float64(w.Len()), .02)
+	dead, err := DeadUnits(net, 1, 3)
+	require.NoError(t, err)
+	require.Zero(t, tensor.MaxAbs(dead.Values[0]))
+	require.NotZero(t, tensor.MaxAbs(dead.Values[2]))
+	require.Equal(t, before, snapshot(net))
+	for _, p := range []float64{-.1, 1.1, math.NaN()} {
+		_, err := q.RandomBitErrors(p, 1)
+		require.ErrorContains(t, err, "probability")
+		_, err = q.StuckBits(p, true, 1)
+		require.ErrorContains(t, err, "probability")
+		_, err = StuckWeights(net, p, 0, 1)
+		require.ErrorContains(t, err, "probability")
+		_, err = DeadUnits(net, p, 1)
+		require.ErrorContains(t, err, "probability")
+	}
+	_, err = StuckWeights(net, .1, math.Inf(1), 1)
+	require.ErrorContains(t, err, "value")
+	_, err = GaussianNoise(net, -1, 1)
+	require.ErrorContains(t, err, "alpha")
+	_, err = q.RandomFlips(q.Bits()+1, 1)
+	require.ErrorContains(t, err, "flips")
+}
+
+// A few chosen bits cost more than many random ones, and the search is bit exact.
+func TestBitSearchBreaksWithFewFlips(t *testing.T) {
+	net, x, y := trained(t, nil)
+	before := snapshot(net)
+	ctx := context.Background()
+	q, err := Quantiser{}.Quantise(net)
+	require.NoError(t, err)
+	clean, err := Accuracy(ctx, q.Network(), x, y)
+	require.NoError(t, err)
+	require.Greater(t, clean, .75)
+	batch := tensor.Slice(x, 0, 0, 100)
+	res, err := BitSearch{Flips: 12, TopWeights: 20}.Run(ctx, q, batch)
+	require.NoError(t, err)
+	require.NotEmpty(t, res.Flips)
+	require.LessOrEqual(t, len(res.Flips), 12)
+	for i := 1; i < len(res.Loss); i++ {
+		require.Greater(t, res.Loss[i], res.Loss[i-1])
+	}
+	distinct := map[BitFlip]int{}
+	for _, f := range res.Flips {
+		distinct[f]++
+	}
+	odd := 0
+	for _, n := range distinct {
+		odd += n % 2
+	}
+	require.Equal(t, odd, q.Hamming(res.Network))
+	// Replaying the flips gives the same network.
+	replay := q.Clone()
+	for _, f := range res.Flips {
+		replay.Flip(f.Layer, f.Index, f.Bit)
+	}
+	require.Zero(t, replay.Hamming(res.Network))
+	broken, err := Accuracy(ctx, res.Network.Network(), x, y)
+	require.NoError(t, err)
+	random, err := q.RandomFlips(12, 1)
+	require.NoError(t, err)
+	unlucky, err := Accuracy(ctx, random.Network(), x, y)
+	require.NoError(t, err)
+	require.Less(t, broken, clean-.2)
+	require.Greater(t, unlucky, broken+.1)
+	require.Equal(t, before, snapshot(net))
+	same, err := BitSearch{Flips: 12, TopWeights: 20}.Run(ctx, q, batch)
+	require.NoError(t, err)
+	require.Equal(t, res.Flips, same.Flips)
+
+	_, err = BitSearch{Flips: -1}.Run(ctx, q, batch)
+	require.ErrorContains(t, err, "-1 flips")
+	_, err = BitSearch{Break: 2}.Run(ctx, q, batch)
+	require.ErrorContains(t, err, "break")
+	_, err = BitSearch{}.Run(ctx, q, nil)
+	require.ErrorContains(t, err, "0 inputs")
+	_, err = BitSearch{}.Run(ctx, nil, batch)
+	require.Error(t, err)
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = BitSearch{}.Run(stopped, q, batch)
+	require.ErrorIs(t, err, context.Canceled)
+}

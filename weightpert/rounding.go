@@ -1,0 +1,34 @@
+package weightpert
+
+import "math"
+
+const (
+	// unit is the largest relative error of one float64 operation.
+	unit = 0x1p-53
+	// tiny covers what underflows.
+	tiny = 1e-300
+	// slack times 1 + max|f| is the margin that a certificate must exceed, so
+	// that it also holds for logits computed in another order.
+	slack = 1e-9
+)
+
+// gamma bounds the relative error of a sum of n products against the sum of
+// their magnitudes, itself computed so: n unit / (1 - n unit) for the one and the
+// same again of it for the other, with room for some operations more.
+func gamma(n int) float64 { return float64(n+12) * unit * (1 + 1e-9*float64(n)) }
+
+// orMinusInf makes what is no number the useless lower bound.
+func orMinusInf(v float64) float64 {
+	if math.IsNaN(v) {
+		return math.Inf(-1)
+	}
+	return v
+}
+
+// orInf makes what is no number the useless upper bound.
+func orInf(v float64) float64 {
+	if math.IsNaN(v) {
+		return math.Inf(1)
+	}
+	return v
+}

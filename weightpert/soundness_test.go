@@ -1,0 +1,315 @@
+package weightpert
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// randomNet draws a network of 1 to 4 layers of 1 to 6 units, with or without
+// biases, sometimes with a sparse layer.
+func randomNet(t testing.TB, rng *rand.Rand, act Activation) *Network {
+	depth := 1 + rng.IntN(4)
+	in := 1 + rng.IntN(5)
+	var layers []Layer
+	for i := range depth {
+		out := 1 + rng.IntN(6)
+		if i == depth-1 {
+			out = 2 + rng.IntN(3)
+		}
+		l := Layer{Weight: Matrix{Rows: out, Cols: in, Val: make([]float64, out*in)}, Act: act}
+		for k := range l.Weight.Val {
+			l.Weight.Val[k] = rng.NormFloat64() * 1.2
+		}
+		if rng.IntN(2) == 0 {
+			l.Bias = make([]float64, out)
+			for k := range l.Bias {
+				l.Bias[k] = rng.NormFloat64() / 2
+			}
+		}
+		if rng.IntN(4) == 0 {
+			l.Weight = thin(l.Weight, rng)
+		}
+		layers = append(layers, l)
+		in = out
+	}
+	layers[depth-1].Act = Identity
+	n, err := NewNetwork(layers...)
+	require.NoError(t, err)
+	return n
+}
+
+// thin drops about half of a dense matrix's entries.
+func thin(m Matrix, rng *rand.Rand) Matrix {
+	out := Matrix{Rows: m.Rows, Cols: m.Cols, Start: []int{0}, Col: []int32{}}
+	for r := range m.Rows {
+		for c := range m.Cols {
+			if rng.IntN(2) == 0 {
+				out.Val = append(out.Val, m.Val[r*m.Cols+c])
+				out.Col = append(out.Col, int32(c))
+			}
+		}
+		out.Start = append(out.Start, len(out.Val))
+	}
+	return out
+}
+
+// randomBox draws a box of one of the kinds that there are.
+func randomBox(t testing.TB, rng *rand.Rand, n *Network) *Box {
+	var layers []int
+	if rng.IntN(3) == 0 {
+		layers = []int{rng.IntN(n.Depth())}
+	}
+	eps := math.Pow(10, -3+2.5*rng.Float64())
+	switch rng.IntN(5) {
+	case 0:
+		return grown(t, n, Absolute(layers...), eps)
+	case 1:
+		return grown(t, n, AbsoluteWithBias(layers...), eps)
+	case 2:
+		return grown(t, n, Relative(layers...), eps)
+	case 3:
+		b, err := StuckAt(n, eps*rng.NormFloat64(), layers...)
+		require.NoError(t, err)
+		return b
+	}
+	b := NewBox(n)
+	for i, l := range n.layers {
+		draw := func(v []float64) (lo, hi []float64) {
+			for _, w := range v {
+				lo, hi = append(lo, w-eps*rng.Float64()), append(hi, w+eps*rng.Float64())
+			}
+			return lo, hi
+		}
+		lo, hi := draw(l.Weight.Val)
+		require.NoError(t, b.SetLayer(i, lo, hi))
+		if l.Bias != nil {
+			lo, hi := draw(l.Bias)
+			require.NoError(t, b.SetBias(i, lo, hi))
+		}
+	}
+	return b
+}
+
+var everyMethod = []Method{Product{}, Product{Form: T1}, Product{Form: T2}, Path{}, IBP{}, CROWN{}, CROWN{Pure: true}, CROWN{Intervals: true, Pure: true}}
+
+// No bound of any method may be exceeded by any weights of the box: random points,
+// vertices, those of signed gradient descent and the witness of the last two layers.
+func TestNoBoundIsEverExceeded(t *testing.T) {
+	nets, each := 2000, 1100
+	if testing.Short() {
+		nets, each = 300, 200
+	}
+	rng := rand.New(rand.NewPCG(2021, 6))
+	tried, exact := 0, 0
+	for range nets {
+		act := []Activation{ReLU, ReLU, ReLU, Softplus, Sigmoid, Tanh, LeakyReLU}[rng.IntN(7)]
+		n := randomNet(t, rng, act)
+		b := randomBox(t, rng, n)
+		x := make([]float64, n.Inputs())
+		signed := rng.IntN(2) == 0
+		for k := range x {
+			x[k] = rng.NormFloat64()
+			if !signed {
+				x[k] = math.Abs(x[k])
+			}
+		}
+		y := rng.IntN(n.Classes())
+		bounds := map[string][]float64{}
+		for _, m := range everyMethod {
+			out, err := Margins(m, n, b, x, y)
+			if err != nil {
+				continue
+			}
+			bounds[m.Name()+map[bool]string{true: " pure"}[m == Method(CROWN{Pure: true})]] = out
+		}
+		require.GreaterOrEqual(t, len(bounds), 4)
+		require.True(t, act != ReLU || len(bounds) == len(everyMethod))
+		check := func(f []float64, how string) {
+			tried++
+			for name, out := range bounds {
+				for j, low := range out {
+					if f[y]-f[j] < low {
+						t.Fatalf("%s of %v with %v: %s found margin %v over %d, bound %v", name, n.layers, b.layers, how, f[y]-f[j], j, low)
+					}
+				}
+			}
+		}
+		p, err := prepare(n, b)
+		require.NoError(t, err)
+		d := p.newDescent(0.3)
+		eval := func(how string) {
+			d.forward(x)
+			check(d.acts[len(d.acts)-1], how)
+		}
+		for k := range each {
+			d.reset(rng)
+			if k%2 == 0 {
+				vertex(d, rng)
+				eval("vertex")
+			} else {
+				eval("random point")
+			}
+		}
+		for j := range n.Classes() {
+			if j == y {
+				continue
+			}
+			d.reset(nil)
+			for range 20 {
+				d.descend(y, j, .2)
+				eval("signed gradient")
+			}
+			if w, err := LastTwo(n, b, x, y, j); err == nil {
+				exact++
+				require.True(t, b.Contains(w.Network))
+				check(w.Network.Logits(x), "witness")
+				require.InDelta(t, w.Margin, bounds["IBP"][j], 1e-12*(1+math.Abs(w.Margin)))
+			}
+		}
+	}
+	t.Logf("%d networks, %d perturbations, %d exact margins attained", nets, tried, exact)
+	require.Greater(t, exact, nets/4)
+	if !testing.Short() {
+		require.GreaterOrEqual(t, tried, 2_000_000)
+	}
+}
+
+// vertex moves every weight to an end of its interval.
+func vertex(d *descent, rng *rand.Rand) {
+	for i := range d.p.layers {
+		l := &d.p.layers[i]
+		if !l.moves {
+			continue
+		}
+		for k := range l.lo {
+			d.net.layers[i].Weight.Val[k] = toward(l.lo[k], l.hi[k], rng.IntN(2) == 0)
+		}
+		for k := range l.biasLo {
+			d.net.layers[i].Bias[k] = toward(l.biasLo[k], l.biasHi[k], rng.IntN(2) == 0)
+		}
+	}
+}
+
+// The order of the bounds that can be proved, for networks without biases that
+// move, and what holds for a box of size 0 and for larger boxes.
+func TestOrderOfBounds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 10))
+	for range 400 {
+		n := randomNet(t, rng, ReLU)
+		x := make([]float64, n.Inputs())
+		for k := range x {
+			x[k] = rng.NormFloat64()
+		}
+		y := rng.IntN(n.Classes())
+		f := n.Logits(x)
+		get := func(m Method, eps float64) []float64 {
+			out, err := Margins(m, n, grown(t, n, Absolute(), eps), x, y)
+			require.NoError(t, err)
+			return out
+		}
+		for _, m := range everyMethod {
+			for j, v := range get(m, 0) {
+				require.InDelta(t, f[y]-f[j], v, 1e-10*(1+math.Abs(f[y])+math.Abs(f[j])), m.Name())
+			}
+		}
+		eps := .1 * rng.Float64()
+		const room = 1e-9
+		t1, path, ibp := get(Product{Form: T1}, eps), get(Path{}, eps), get(IBP{}, eps)
+		both, pure := get(CROWN{}, eps), get(CROWN{Pure: true}, eps)
+		for j := range f {
+			require.GreaterOrEqual(t, path[j]+room, t1[j])
+			require.GreaterOrEqual(t, ibp[j]+room, path[j])
+			require.GreaterOrEqual(t, both[j], ibp[j]-room)
+			require.GreaterOrEqual(t, both[j], pure[j])
+		}
+		for _, m := range []Method{Product{Form: T1}, Product{Form: T2}, Path{}, IBP{}} {
+			small, large := get(m, eps), get(m, 1.5*eps)
+			for j := range f {
+				require.GreaterOrEqual(t, small[j]+room, large[j], m.Name())
+			}
+		}
+	}
+}
+
+// Multiplying weights and eps by c multiplies margins by c^L and radii by c; under
+// relative budgets radii stay.
+func TestBoundsAreHomogeneous(t *testing.T) {
+	n, x := g3(t)
+	const c = 3.0
+	scaled := n.Clone()
+	for i := range scaled.layers {
+		for k := range scaled.layers[i].Weight.Val {
+			scaled.layers[i].Weight.Val[k] *= c
+		}
+	}
+	for _, m := range everyMethod {
+		a := margin(t, m, n, grown(t, n, Absolute(), .05), x, 1, 0)
+		b := margin(t, m, scaled, grown(t, scaled, Absolute(), c*.05), x, 1, 0)
+		require.InDelta(t, c*c*c*a, b, 1e-9, m.Name())
+		radius := func(n *Network, budget Budget) float64 {
+			r, err := CertifiedRadius(n, m, budget, x, 1, RadiusOptions{})
+			require.NoError(t, err)
+			return r
+		}
+		require.InDelta(t, c*radius(n, Absolute()), radius(scaled, Absolute()), 1e-6, m.Name())
+		require.InDelta(t, radius(n, Relative()), radius(scaled, Relative()), 1e-6, m.Name())
+	}
+}
+
+// A bias is a column fed by the constant 1.
+func TestBiasIsAColumnOfWeights(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 7))
+	for range 100 {
+		in, hidden := 1+rng.IntN(4), 1+rng.IntN(5)
+		w1, b1 := make([][]float64, hidden), make([]float64, hidden)
+		w2, b2 := make([][]float64, 3), make([]float64, 3)
+		var c1, c2 [][]float64 // the same with bias columns and a unit that stays 1
+		for r := range w1 {
+			w1[r], b1[r] = draws(rng, in), rng.NormFloat64()
+			c1 = append(c1, append(append([]float64{}, w1[r]...), b1[r]))
+		}
+		c1 = append(c1, append(make([]float64, in), 1))
+		for r := range w2 {
+			w2[r], b2[r] = draws(rng, hidden), rng.NormFloat64()
+			c2 = append(c2, append(append([]float64{}, w2[r]...), b2[r]))
+		}
+		plain, err := NewNetwork(Layer{rows(w1...), b1, ReLU}, Layer{rows(w2...), b2, Identity})
+		require.NoError(t, err)
+		column := mlp(t, ReLU, rows(c1...), rows(c2...))
+		x := draws(rng, in)
+		eps := .2 * rng.Float64()
+		box := grown(t, column, Absolute(), eps)
+		// The constant unit does not move.
+		lo, hi := box.layers[0].lo, box.layers[0].hi
+		for k := hidden * (in + 1); k < len(lo); k++ {
+			lo[k], hi[k] = column.layers[0].Weight.Val[k], column.layers[0].Weight.Val[k]
+		}
+		for _, m := range []Method{Product{Form: T1}, Product{Form: T2}, Path{}, IBP{}, CROWN{Pure: true}} {
+			a, err := Margins(m, plain, grown(t, plain, AbsoluteWithBias(), eps), x, 0)
+			require.NoError(t, err)
+			b, err := Margins(m, column, box, append(append([]float64{}, x...), 1), 0)
+			require.NoError(t, err)
+			if p, ok := m.(Product); ok {
+				// As weights, biases below 0 are dropped from T1's envelope and
+				// all of them enlarge T2's gain of the last layer; as biases they
+				// need neither.
+				for j := range a {
+					require.GreaterOrEqual(t, a[j]+1e-9, b[j], p.Name())
+				}
+				continue
+			}
+			require.InDeltaSlice(t, b, a, 1e-9, m.Name())
+		}
+	}
+}
+
+func draws(rng *rand.Rand, n int) []float64 {
+	out := make([]float64, n)
+	for k := range out {
+		out[k] = rng.NormFloat64()
+	}
+	return out
+}
