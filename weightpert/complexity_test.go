@@ -154,9 +154,18 @@ func TestHeldOutBounds(t *testing.T) {
 		func() error { _, err := GaussianDivergence(n, nil, .1); return err },
 		func() error { _, err := GaussianDivergence(n, n, 0); return err },
 		func() error { _, err := Generalization(context.Background(), n, .1, nil, nil, 1, .1); return err },
-		func() error { _, err := Generalization(context.Background(), n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1); return err },
-		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1); return err },
-		func() error { _, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1); return err },
+		func() error {
+			_, err := Generalization(context.Background(), n, -1, [][]float64{{1, 1}}, []int{0}, 1, .1)
+			return err
+		},
+		func() error {
+			_, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 0, .1)
+			return err
+		},
+		func() error {
+			_, err := Generalization(context.Background(), n, .1, [][]float64{{1, 1}}, []int{0}, 1, 1)
+			return err
+		},
 		func() error {
 			_, err := LinearDrop(mlp(t, Softplus, rows([]float64{1}), rows([]float64{1}, []float64{1})), .1)
 			return err
