@@ -150,7 +150,7 @@ func TestSaveAfterInfinities(t *testing.T) {
 		cfg := bandit.Config{Arms: 2, Delta: .1, Eps: .05, Estimator: bandit.TrimmedMean{Sigma: 1}, Eta: eta}
 		s, err := bandit.New(cfg)
 		require.NoError(t, err)
-		for range 100 {
+		for range 50 {
 			arm, n := s.Next()
 			x := make([]float64, n)
 			for i := range x {

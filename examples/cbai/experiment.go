@@ -56,7 +56,7 @@ type claims struct {
 	PlainFailure   *float64 `json:"plain_failure,omitempty"`    // smallest share of wrong or missing answers of plain means under A1
 	PlainWrong     *float64 `json:"plain_wrong,omitempty"`      // smallest share of wrong answers
 	PlainMissing   *float64 `json:"plain_unfinished,omitempty"` // largest share of runs without an answer
-	SavingCert     *float64 `json:"saving_i1_certified"`        // pulls of median elimination over those of HM with the gap rule
+	SavingCert     *float64 `json:"saving_i1_certified"`        // pulls of ALT with elimination over those of HM with the gap rule
 	SavingAssume   *float64 `json:"saving_i1_assume"`           //
 	SavingPKIS2    *float64 `json:"saving_pkis2,omitempty"`     // smallest over the kinases
 	PerDecade      *float64 `json:"pulls_per_decade"`           // slope of pulls in log10(1/delta), HM on I1

@@ -92,7 +92,7 @@ func (e *experiment) notes() []string {
 		notes = append(notes, "  not 0: "+cell)
 	}
 	say("The plain mean under attack is wrong in at least %.2f of the runs of a cell and without an answer in at most %.2f; in one or the other at least %.2f.", c.PlainWrong, c.PlainMissing, c.PlainFailure)
-	say("HM with the gap rule needs this many times fewer pulls than median elimination on I1: %.2f certified, %.2f assuming that arms can be told apart.", c.SavingCert, c.SavingAssume)
+	say("HM with the gap rule needs this many times fewer pulls than Altschuler's elimination by medians (ALT, SE-CBAI) on I1: %.2f certified, %.2f assuming that arms can be told apart.", c.SavingCert, c.SavingAssume)
 	say("And on PKIS2, at least %.2f.", c.SavingPKIS2)
 	say("HM on I1 takes %.0f more pulls for each power of ten in delta, a straight line with R² = %.4f.", c.PerDecade, c.DecadeR2)
 	say("The likelihood ratio needs %.2f times fewer pulls than intervals for Gaussian arms on I1, %.2f for sub-Gaussian ones; largest share of wrong answers %.4f.", c.RatioHG, c.RatioHM, c.RatioError)
