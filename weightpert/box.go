@@ -216,8 +216,11 @@ func (b *Box) Moving() []int {
 	return out
 }
 
-// Contains says whether other, a network of the same form, lies in the box.
+// Contains says whether other is a network of the same form that lies in the box.
 func (b *Box) Contains(other *Network) bool {
+	if !sameForm(b.net, other) {
+		return false
+	}
 	for i, l := range b.layers {
 		o := &other.layers[i]
 		if !within(o.Weight.Val, l.lo, l.hi) || !within(o.Bias, l.biasLo, l.biasHi) {

@@ -71,7 +71,7 @@ func bernoulliKL(q, p float64) float64 {
 // distributions of deviation sigma around the weights and biases of two networks of
 // one form.
 func GaussianDivergence(learnt, initial *Network, sigma float64) (float64, error) {
-	if learnt == nil || !sameForm(initial, learnt) {
+	if !sameForm(initial, learnt) {
 		return 0, fmt.Errorf("weightpert: GaussianDivergence: networks of different forms")
 	}
 	if !(sigma > 0) {

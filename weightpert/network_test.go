@@ -147,6 +147,9 @@ func TestBadBoxesAndExamplesAreErrors(t *testing.T) {
 	require.ErrorContains(t, b.SetLayer(0, []float64{.5, -1, .5, 2}, []float64{.7, -1, .5, 2}), "outside")
 	require.ErrorContains(t, b.SetBias(0, nil, nil), "no biases")
 	require.Empty(t, b.Moving())
+	require.True(t, b.Contains(n.Clone()))
+	require.False(t, b.Contains(nil))
+	require.False(t, b.Contains(mlp(t, ReLU, rows(x, x))))
 
 	other, _ := g3(t)
 	other.layers[0].Weight.Val[0] = 9

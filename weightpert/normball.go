@@ -75,7 +75,7 @@ func normBound(name string, n *Network, ball RowBall, x []float64, y int, input 
 			}
 			eta = drop * pair(diff)
 		}
-		out[j] = orMinusInf(out[j] - orInf(eta*up))
+		out[j] = minus(out[j], orInf(eta*up))
 	}
 	return out, nil
 }

@@ -64,7 +64,7 @@ func (Path) prepare(n *Network, b *Box) (bounder, error) {
 						eta += floats.Dot(t.weight, mod[i])
 					}
 				}
-				out[j] = orMinusInf(out[j] - eta*up)
+				out[j] = minus(out[j], eta*up)
 			}
 		}
 	}, nil

@@ -62,7 +62,7 @@ func prepare(n *Network, b *Box) (*prepared, error) {
 }
 
 func sameForm(a, b *Network) bool {
-	if a == nil || len(a.layers) != len(b.layers) {
+	if a == nil || b == nil || len(a.layers) != len(b.layers) {
 		return false
 	}
 	for i := range a.layers {

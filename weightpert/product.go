@@ -71,7 +71,7 @@ func (m Product) prepare(n *Network, b *Box) (bounder, error) {
 				if form != T1 {
 					eta = min(eta, w.t2(g, y, j))
 				}
-				out[j] = orMinusInf(out[j] - orInf(eta))
+				out[j] = minus(out[j], orInf(eta))
 			}
 		}
 	}, nil

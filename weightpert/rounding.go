@@ -17,6 +17,9 @@ const (
 // same again of it for the other, with room for some operations more.
 func gamma(n int) float64 { return float64(n+12) * unit * (1 + 1e-9*float64(n)) }
 
+// minus returns a - b rounded down, the useless lower bound if that is no number.
+func minus(a, b float64) float64 { return orMinusInf(math.Nextafter(a-b, math.Inf(-1))) }
+
 // orMinusInf makes what is no number the useless lower bound.
 func orMinusInf(v float64) float64 {
 	if math.IsNaN(v) {

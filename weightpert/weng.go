@@ -103,15 +103,15 @@ func WengBound(n *Network, ball RowBall, merge bool, x []float64, y int) ([]floa
 		p.mergedMargins(out, r, y)
 		for j := range out {
 			if j != y {
-				out[j] = orMinusInf(out[j] - 2*shift*(1+4*unit))
+				out[j] = minus(out[j], 2*shift*(1+4*unit))
 			}
 		}
 		return out, nil
 	}
 	p.first = ball.Layer
 	for k := range r.pre[p.first].lo {
-		r.pre[p.first].lo[k] -= shift * (1 + 4*unit)
-		r.pre[p.first].hi[k] += shift * (1 + 4*unit)
+		r.pre[p.first].lo[k] = minus(r.pre[p.first].lo[k], shift)
+		r.pre[p.first].hi[k] = -minus(-r.pre[p.first].hi[k], shift)
 	}
 	p.activate(r, p.first)
 	for i := p.first + 1; i < last; i++ {
@@ -133,7 +133,7 @@ func WengBound(n *Network, ball RowBall, merge bool, x []float64, y int) ([]floa
 	low := bw.unit(r, p.first, last, y, 1)
 	for j := range out {
 		if j != y {
-			out[j] = low + bw.unit(r, p.first, last, j, -1)
+			out[j] = minus(low, -bw.unit(r, p.first, last, j, -1))
 		}
 	}
 	return out, nil
