@@ -225,3 +225,29 @@ func TestBadAttacksAreErrors(t *testing.T) {
 	_, err = Accuracy(stopped, small(1), x, y)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+func TestThreadsDoNotMatter(t *testing.T) {
+	net, x, y := trained(t, nil)
+	ctx := context.Background()
+	n, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	defer tensor.SetThreads(0)
+	var margins [2][]float64
+	var weights [2][]float64
+	var bits [2][]BitFlip
+	for i, threads := range []int{1, 3} {
+		tensor.SetThreads(threads)
+		c, err := Certify(ctx, CROWN{}, n, grown(t, n, Absolute(), .002), Examples(x)[:40], y[:40])
+		require.NoError(t, err)
+		out, err := PGD{Eps: .01, Steps: 5}.Run(ctx, net, x, y)
+		require.NoError(t, err)
+		q, err := Quantiser{}.Quantise(net)
+		require.NoError(t, err)
+		s, err := BitSearch{Flips: 3}.Run(ctx, q, x)
+		require.NoError(t, err)
+		margins[i], weights[i], bits[i] = c.Margin, out.Network.Values[0].Values(), s.Flips
+	}
+	require.Equal(t, margins[0], margins[1])
+	require.Equal(t, weights[0], weights[1])
+	require.Equal(t, bits[0], bits[1])
+}
