@@ -40,7 +40,7 @@ var (
 		steps: 7, stepSize: 0.1, rate: 5e-3, restartImages: 1000,
 	}
 	miniPlan = plan{
-		newNet: nn.NewMNISTNet, batch: 50, standard: 20, hardened: 30, ramp: 12,
+		newNet: nn.NewMNISTNet, batch: 50, standard: 16, hardened: 24, ramp: 10,
 		steps: 7, stepSize: 0.1, rate: 4e-3, restartImages: 200,
 	}
 	// The network and attack of Madry et al., with a shorter training.
