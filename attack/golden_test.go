@@ -344,3 +344,15 @@ func TestSquareKeepsItsPromises(t *testing.T) {
 		require.Greater(t, distance(norm, trial.best, x0), 0.5*s.Threat.Eps)
 	}
 }
+
+// Three rises of four are rho of the window exactly: the public implementation
+// halves the step there, the paper's strict inequality would not.
+func TestAPGDHalvesTheStepAtRhoExactly(t *testing.T) {
+	a := &APGD{Threat: Threat{Norm: Linf, Eps: 0.2}, Steps: 20}
+	trial := beginAPGD[float64](a, &relay{}, []int{0})(0, []float64{0.5, 0.5}, []float64{1, 0}).(*apgd[float64])
+	require.Equal(t, 4, trial.every)
+	for _, loss := range []float64{0, 1, 2, 3, 2.5} {
+		require.True(t, trial.answer([]float64{1, 0}, loss, []float64{1, 1}))
+	}
+	require.InDelta(t, 0.2, trial.step, 1e-12)
+}
