@@ -72,6 +72,14 @@ func TestGradientsAreAdditive(t *testing.T) {
 	}
 }
 
+func TestGradientAskedForTwiceIsTheSame(t *testing.T) {
+	f := dense(t, 6, Uniform{K: 2})
+	gs, err := f.Upload(ctx, 0, []int{1, 4}, Ref{1, 1}, Ref{1, 0}, Ref{1, 1})
+	require.NoError(t, err)
+	require.Positive(t, norm(gs[:1]))
+	require.Equal(t, gs[0].Values(), gs[2].Values())
+}
+
 func TestDenseFederationIsRecoveredExactly(t *testing.T) {
 	f := dense(t, 40, Uniform{K: 8, Seed: 1})
 	r, err := CAFE{}.Run(ctx, f.Model, observe(t, f, 60))

@@ -170,10 +170,13 @@ func (f *Federation) mean(ids []int, weights []float64, refs []Ref) []*tensor.Te
 	m := f.Model
 	tape := tensor.NewTape()
 	pass := &nn.Pass{Train: f.BatchStatistics}
-	var watched []*tensor.Tensor
-	for _, r := range refs {
+	watched := make([]*tensor.Tensor, len(refs))
+	for i, r := range refs {
 		w, _ := m.param(r)
-		watched = append(watched, pass.Watch(tape, []*tensor.Tensor{w})...)
+		// A gradient that is asked for twice must not be watched twice.
+		if watched[i] = pass.Value(w); watched[i] == w {
+			watched[i] = pass.Watch(tape, []*tensor.Tensor{w})[0]
+		}
 	}
 	y := make([]int, len(ids))
 	for i, id := range ids {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 
-	"gonum.org/v1/gonum/optimize"
-
 	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -105,44 +103,11 @@ func fromValues(dtype tensor.DType, v []float64, dims ...int) *tensor.Tensor {
 	return tensor.FromFloat32(f, dims...)
 }
 
-// lbfgs moves x to a minimum of the feature term and returns its residual.
-func (s *slice) lbfgs(ctx context.Context, x []float64, evaluations int, tolerance float64) float64 {
-	var last struct {
-		x, grad []float64
-		f       float64
-	}
-	at := func(x []float64) {
-		if same(last.x, x) {
-			return
-		}
-		last.x = append(last.x[:0], x...)
-		last.grad = append(last.grad[:0], x...)
-		last.f = s.at(x, 0, last.grad)
-	}
-	best, bestX := math.Inf(1), append([]float64(nil), x...)
-	p := optimize.Problem{
-		Func: func(x []float64) float64 {
-			at(x)
-			if last.f < best {
-				best = last.f
-				copy(bestX, x)
-			}
-			return last.f
-		},
-		Grad: func(g, x []float64) { at(x); copy(g, last.grad) },
-		Status: func() (optimize.Status, error) {
-			if ctx.Err() != nil || best < tolerance*tolerance {
-				return optimize.MethodConverge, nil
-			}
-			return optimize.NotTerminated, nil
-		},
-	}
-	settings := &optimize.Settings{FuncEvaluations: evaluations, GradientThreshold: 1e-12, Converger: optimize.NeverTerminate{}}
-	// A line search ends with an error when rounding stops it, which is no
-	// different here from any other end: the best point is kept.
-	_, _ = optimize.Minimize(p, x, settings, &optimize.LBFGS{Store: 20, Linesearcher: &optimize.MoreThuente{}})
-	copy(x, bestX)
-	return math.Sqrt(best)
+// lbfgs moves x to a minimum of the feature term.
+func (s *slice) lbfgs(ctx context.Context, x []float64, evaluations int, tolerance float64) {
+	copy(x, minimize(ctx, x, evaluations, tolerance*tolerance, func(x, grad []float64) float64 {
+		return s.at(x, 0, grad)
+	}))
 }
 
 func same(a, b []float64) bool {
