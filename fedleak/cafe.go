@@ -33,10 +33,15 @@ type CAFE struct {
 	SkipLabels bool
 	// SkipImages ends the attack after Step II.
 	SkipImages bool
-	// Adapt undoes what is known of a defence; nil does nothing.
-	Adapt Adaptation
+	// Masked takes entries of gradients that are 0 for left out, as Sparse leaves
+	// them: the equations of the others still hold.
+	Masked bool
+	// Rescale undoes a defence's change of scale; nil takes features as they come.
+	Rescale *Rescale
 	// Inversion is Step III.
 	Inversion Inversion
+	// Samples restricts Step III to these ids; nil means all.
+	Samples []int
 	// Progress is told of slices that are done; nil for none. It may be called
 	// from several goroutines.
 	Progress func(done, of int)
@@ -78,7 +83,7 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 		if c.SkipImages {
 			break
 		}
-		c.Inversion.stepThree(ctx, m, p, l, &w.out.Parties[p], progress)
+		c.Inversion.stepThree(ctx, m, p, l, &w.out.Parties[p], c.wanted, progress)
 		if err := ctx.Err(); err != nil {
 			return w.out, fmt.Errorf("fedleak: stopped: %w", err)
 		}
@@ -176,14 +181,14 @@ func (w *work) labels() {
 // party runs Steps I and II for one party.
 func (w *work) party(ctx context.Context, p int) error {
 	out := &w.out.Parties[p]
-	g := stepOne(w.system, w.biases[p])
-	if c := w.o.Setting().Clients; c > 1 && !all(w.known) {
-		w.settle(&g, c)
+	var g *gradients
+	if w.masked() {
+		g = w.maskedStepOne(w.biases[p])
+	} else {
+		g = stepOne(w.system, w.biases[p])
 	}
-	if w.Adapt != nil {
-		if err := w.Adapt.gradients(w, p, &g); err != nil {
-			return err
-		}
+	if c := w.o.Setting().Clients; c > 1 && !all(w.known) {
+		w.settle(g, c)
 	}
 	out.V, out.VError = g.v, g.err
 	for i := range out.Status {
@@ -195,15 +200,17 @@ func (w *work) party(ctx context.Context, p int) error {
 		}
 	}
 	times := w.Coverage
-	if times == 0 && g.noisy(w.biases[p]) {
+	if times == 0 && (w.Masked || g.noisy(w.biases[p])) {
 		times = -1
 	}
-	f, err := w.stepTwo(ctx, w.layers[p], g, times)
+	f, err := w.stepTwo(ctx, w.layers[p], *g, times)
 	if err != nil {
 		return err
 	}
-	if w.Adapt != nil {
-		w.Adapt.features(w, p, f)
+	if w.Rescale != nil {
+		if err := w.rescale(p, f); err != nil {
+			return err
+		}
 	}
 	w.bound(p, f.h)
 	out.H, out.HError = f.h, f.err
@@ -239,6 +246,9 @@ func (w *work) bound(p int, h *mat.Dense) {
 	}
 }
 
+// wanted says whether Step III is to look at a sample.
+func (c CAFE) wanted(i int) bool { return c.Samples == nil || slices.Contains(c.Samples, i) }
+
 // progress returns a counter of inverted slices, nil if nobody asks.
 func (w *work) progress() func(int) {
 	if w.Progress == nil {
@@ -246,7 +256,11 @@ func (w *work) progress() func(int) {
 	}
 	of := 0
 	for p := range w.out.Parties {
-		of += w.out.Parties[p].Count(Recovered)
+		for i, s := range w.out.Parties[p].Status {
+			if s == Recovered && w.wanted(i) {
+				of++
+			}
+		}
 	}
 	var done atomic.Int64
 	return func(k int) { w.Progress(int(done.Add(int64(k))), of) }

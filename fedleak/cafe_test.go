@@ -97,7 +97,7 @@ func TestDenseFederationIsRecoveredExactly(t *testing.T) {
 			require.Less(t, rowErrors(h, r.Parties[p].H)[i], 1e-7)
 		}
 	}
-	s := NewScore(f.X, slicesOf(r), r.Complete())
+	s := NewScore(f.X, r.Images(nil), r.Complete())
 	require.Greater(t, s.Samples, 30)
 	require.Greater(t, s.Median, 150.0)
 }
@@ -116,7 +116,7 @@ func TestConvolutionalFederationIsRecovered(t *testing.T) {
 			}
 		}
 	}
-	s := NewScore(f.X, slicesOf(r), r.Complete())
+	s := NewScore(f.X, r.Images(nil), r.Complete())
 	require.Greater(t, s.Samples, 6)
 	require.Greater(t, s.Median, 60.0)
 }
@@ -136,7 +136,7 @@ func TestSinglePrecisionIsEnough(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, NewScore(f.X, slicesOf(r), r.Complete()).Median, 100.0)
+	require.Greater(t, NewScore(f.X, r.Images(nil), r.Complete()).Median, 100.0)
 }
 
 func TestOrderAndNamesOfSamplesDoNotMatter(t *testing.T) {
@@ -179,7 +179,7 @@ func TestWrongIndicesRecoverNothing(t *testing.T) {
 	require.NoError(t, err)
 	other, _ := digits(t, 1000, 200, 2)
 	mean := NewScore(f.X, MeanImage(Quadrants(other.To(tensor.Float64)), 40), nil)
-	require.Less(t, NewScore(f.X, slicesOf(r), nil).OfMean, mean.OfMean)
+	require.Less(t, NewScore(f.X, r.Images(nil), nil).OfMean, mean.OfMean)
 }
 
 func TestWhatIsNotIdentifiableIsSaid(t *testing.T) {
@@ -222,14 +222,14 @@ func TestWhatIsNotIdentifiableIsSaid(t *testing.T) {
 		require.Equal(t, Undetermined, r.Parties[0].Status[10+i])
 		half[i] = r.Complete()[i]
 	}
-	require.Greater(t, NewScore(f.X, slicesOf(r), half).Median, 150.0)
+	require.Greater(t, NewScore(f.X, r.Images(nil), half).Median, 150.0)
 }
 
 func TestBatchOfOneIsReadOff(t *testing.T) {
 	f := dense(t, 6, FixedBatches{K: 1, Seed: 1})
 	r, err := CAFE{}.Run(ctx, f.Model, observe(t, f, 6))
 	require.NoError(t, err)
-	require.Greater(t, NewScore(f.X, slicesOf(r), r.Complete()).Median, 150.0)
+	require.Greater(t, NewScore(f.X, r.Images(nil), r.Complete()).Median, 150.0)
 }
 
 func TestBrokenObservationsAreNamed(t *testing.T) {
@@ -316,7 +316,7 @@ func TestThreadsDoNotChangeTheAnswer(t *testing.T) {
 		r, err := CAFE{Inversion: Inversion{Attempts: 1, AdamSteps: 100}}.Run(ctx, f.Model, observe(t, f, 12))
 		tensor.SetThreads(0)
 		require.NoError(t, err)
-		for _, x := range slicesOf(r) {
+		for _, x := range r.Images(nil) {
 			got[i] = append(got[i], x.Values()...)
 		}
 	}
@@ -351,5 +351,5 @@ func TestHorizontalClientsAreRecoveredFromTheirMean(t *testing.T) {
 	}
 	require.Greater(t, settled, 32)
 	require.Equal(t, 1.0, LabelAccuracy(f.Labels, r.Labels))
-	require.Greater(t, NewScore(f.X, slicesOf(r), nil).Median, 150.0)
+	require.Greater(t, NewScore(f.X, r.Images(nil), nil).Median, 150.0)
 }

@@ -3,6 +3,7 @@ package fedleak
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -132,6 +133,11 @@ func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) 
 // vertical federation.
 func (f *Federation) defended(t, client int, ids []int, refs []Ref) ([]*tensor.Tensor, error) {
 	out := make([]*tensor.Tensor, len(refs))
+	var norms [][]float64 // by party and sample
+	c, clips := f.Defense.(Clipper)
+	if clips {
+		norms = f.sampleNorms(ids)
+	}
 	for party := Top; party < len(f.Model.Bottoms); party++ {
 		var place []int // of the party's gradients in refs
 		for i, r := range refs {
@@ -147,8 +153,8 @@ func (f *Federation) defended(t, client int, ids []int, refs []Ref) ([]*tensor.T
 			all[i] = Ref{party, i}
 		}
 		var weights []float64
-		if c, ok := f.Defense.(Clipper); ok && party != Top {
-			weights = clipWeights(f.sampleNorms(ids, party), c.Bound())
+		if clips && party != Top {
+			weights = clipWeights(norms[party], c.Bound())
 		}
 		gs := f.mean(ids, weights, all)
 		if party != Top {
@@ -201,15 +207,25 @@ func (f *Federation) mean(ids []int, weights []float64, refs []Ref) []*tensor.Te
 	return gs
 }
 
-// sampleNorms returns the norm of each sample's gradient at a party.
-func (f *Federation) sampleNorms(ids []int, party int) []float64 {
-	refs := make([]Ref, len(f.Model.params(party)))
-	for i := range refs {
-		refs[i] = Ref{party, i}
+// sampleNorms returns the norm of each sample's gradient at each party.
+func (f *Federation) sampleNorms(ids []int) [][]float64 {
+	var refs []Ref
+	norms := make([][]float64, len(f.X))
+	for p := range f.X {
+		norms[p] = make([]float64, len(ids))
+		for i := range f.Model.params(p) {
+			refs = append(refs, Ref{p, i})
+		}
 	}
-	norms := make([]float64, len(ids))
 	for i, id := range ids {
-		norms[i] = norm(f.mean([]int{id}, nil, refs))
+		for j, g := range f.mean([]int{id}, nil, refs) {
+			norms[refs[j].Party][i] += sumSquares(g)
+		}
+	}
+	for _, v := range norms {
+		for i, s := range v {
+			v[i] = math.Sqrt(s)
+		}
 	}
 	return norms
 }

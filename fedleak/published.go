@@ -402,3 +402,33 @@ func (t *Tables) fill(r *Recovery, determined []bool) {
 // its weights, learning rates and quirks. It belongs to a model with DoubleSoftmax
 // and to 20000 rounds of Uniform batches.
 func Released() Published { return Published{Released: true} }
+
+// StepOneErrors runs Step I of a alone, for one party, and returns the norms of the
+// difference to the true gradients v [N, d2] before and after, to be compared with
+// StepOneDecay.
+func StepOneErrors(ctx context.Context, a Published, m *Model, o Observations, party int, v *mat.Dense) (before, after float64, err error) {
+	list, err := batches(o)
+	if err != nil {
+		return 0, 0, err
+	}
+	t, err := a.Start(m, o.Setting(), len(list[0]))
+	if err != nil {
+		return 0, 0, err
+	}
+	n, d2 := v.Dims()
+	gap := func() float64 {
+		var d mat.Dense
+		d.Sub(mat.NewDense(n, d2, t.V[party]), v)
+		return mat.Norm(&d, 2)
+	}
+	before = gap()
+	for i := range t.a.Iterations {
+		round := i % len(list)
+		gs, err := fetch(ctx, m, o, round, t.layers[party].bias)
+		if err != nil {
+			return before, gap(), err
+		}
+		t.stepOne(party, list[round], gs[0].Values())
+	}
+	return before, gap(), nil
+}

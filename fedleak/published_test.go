@@ -237,8 +237,8 @@ func TestPublishedRunsNestedAndSingle(t *testing.T) {
 		require.NoError(t, err)
 		start := newRecovery("", f.Model, 12)
 		tb.fill(start, r.Complete())
-		got := NewScore(f.X, slicesOf(r), nil).OfMean
-		require.Greater(t, got, NewScore(f.X, slicesOf(start), nil).OfMean+2, "nested %v", nested)
+		got := NewScore(f.X, r.Images(nil), nil).OfMean
+		require.Greater(t, got, NewScore(f.X, start.Images(nil), nil).OfMean+2, "nested %v", nested)
 		require.Greater(t, got, NewScore(f.X, MeanImage(f.X, 12), nil).OfMean)
 		v, _ := truth(t, f, 0, 3)
 		e := rowErrors(v, r.Parties[0].V)

@@ -105,3 +105,24 @@ func (r *Recovery) Complete() []bool {
 	}
 	return out
 }
+
+// Images returns the recovered slices, one tensor [N, H, W, C] per party, with those of
+// guess in place of the ones that were not recovered; nil leaves them grey.
+func (r *Recovery) Images(guess []*tensor.Tensor) []*tensor.Tensor {
+	out := make([]*tensor.Tensor, len(r.Parties))
+	for p := range out {
+		part := &r.Parties[p]
+		out[p] = part.X.Clone()
+		if guess == nil {
+			continue
+		}
+		v := guess[p].Values()
+		size := len(v) / len(part.Status)
+		for i, s := range part.Status {
+			if s != Recovered {
+				setRow(out[p], i, v[i*size:(i+1)*size])
+			}
+		}
+	}
+	return out
+}

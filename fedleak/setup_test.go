@@ -67,21 +67,11 @@ func observe(t *testing.T, f *Federation, rounds int) Observations {
 	return o
 }
 
-// truth returns the true gradients V, of losses over k, and inputs H of a party's
-// first dense layer.
+// truth is Federation.Truth.
 func truth(t *testing.T, f *Federation, party, k int) (v, h *mat.Dense) {
-	l, err := f.Model.firstDense(party)
+	v, h, err := f.Truth(party, k)
 	require.NoError(t, err)
-	n := len(f.Labels)
-	v = mat.NewDense(n, l.dense.Bias.Len(), nil)
-	for i := range n {
-		row := f.mean([]int{i}, nil, []Ref{l.bias})[0].Values()
-		for j := range row {
-			row[j] /= float64(k)
-		}
-		v.SetRow(i, row)
-	}
-	return v, toDense(tensor.Flatten(l.before.Forward(&nn.Pass{}, f.X[party])))
+	return v, h
 }
 
 // rowErrors returns the relative distance of each row.
@@ -92,14 +82,6 @@ func rowErrors(want, got *mat.Dense) []float64 {
 		var d mat.VecDense
 		d.SubVec(want.RowView(i), got.RowView(i))
 		out[i] = mat.Norm(&d, 2) / mat.Norm(want.RowView(i), 2)
-	}
-	return out
-}
-
-func slicesOf(r *Recovery) []*tensor.Tensor {
-	out := make([]*tensor.Tensor, len(r.Parties))
-	for p := range out {
-		out[p] = r.Parties[p].X
 	}
 	return out
 }

@@ -184,8 +184,8 @@ func clip(x []float64) {
 	}
 }
 
-// stepThree inverts the features of all recovered slices of a party.
-func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, out *PartyRecovery, done func(int)) {
+// stepThree inverts the features of the wanted ones of a party's recovered slices.
+func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, out *PartyRecovery, wanted func(int) bool, done func(int)) {
 	n, d1 := out.H.Dims()
 	in := m.Inputs[party]
 	size := in[0] * in[1] * in[2]
@@ -196,6 +196,10 @@ func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, 
 		tape := tensor.NewTape()
 		for i := lo; i < hi; i++ {
 			if out.Status[i] != Recovered {
+				continue
+			}
+			if !wanted(i) {
+				out.Status[i] = Unseen
 				continue
 			}
 			h := out.H.RawRowView(i)

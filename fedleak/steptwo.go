@@ -111,16 +111,24 @@ func (w *work) accumulate(ctx context.Context, l layer, g gradients, rounds []in
 
 	e := newEquations(v, d1)
 	energy := 0.0
+	var seen []*mat.Dense
 	for _, t := range rounds {
 		gs, err := fetch(ctx, w.m, w.o, t, l.weight)
 		if err != nil {
 			return nil, err
 		}
 		energy += sumSquares(gs[0])
-		e.add(w.batches[t], toDense(gs[0]), w.system.weight(t))
+		dense := toDense(gs[0])
+		e.add(w.batches[t], dense, w.system.weight(t))
+		if w.masked() {
+			seen = append(seen, dense)
+		}
 	}
 	s := factor(e.a)
 	f := &features{h: s.solve(e.r), determined: s.determined(), rounds: len(rounds)}
+	if w.masked() {
+		w.fillFeatures(v, f, rounds, seen)
+	}
 
 	// What H leaves of one round tells the noise of an entry of G.
 	sd := 0x1p-24 * math.Sqrt(energy/float64(max(1, len(rounds))*d1*d2))
