@@ -24,7 +24,7 @@ func tiny(t *testing.T, list ...string) *experiment {
 	p.net = fedleak.Shape{Conv1: 8, Conv2: 16, Dense: 16, Hidden: 8}
 	p.small = p.net
 	p.samples, p.rounds, p.law = 6, 40, 12
-	p.batch, p.sizes, p.steps = 2, []int{2}, 3
+	p.batch, p.sizes, p.steps, p.adam = 2, []int{2}, 3, 20
 	p.private, p.defended, p.watched, p.scored = 16, 4, 24, 1
 	p.training, p.trainSteps, p.test = 100, 6, 40
 	return &experiment{env: &example.Env{Seed: 3, Scale: example.Small}, plan: p, parts: list, train: train, test: test}

@@ -46,7 +46,7 @@ func (e *experiment) compare(ctx context.Context) error {
 			a    fedleak.Attack
 			to   *float64
 		}{
-			{"CAFE", fedleak.CAFE{Samples: ids, Inversion: fedleak.Inversion{Seed: e.env.Seed}}, &row.CAFE},
+			{"CAFE", fedleak.CAFE{Samples: ids, Inversion: e.inversion()}, &row.CAFE},
 			{"DLG", e.matching(fedleak.DLG(), k), &row.DLG},
 			{"cosine", e.matching(fedleak.InvertingGradients(), k), &row.Cosine},
 			{"SAPAG", e.matching(fedleak.SAPAGAttack(), k), &row.SAPAG},

@@ -21,6 +21,7 @@ type plan struct {
 	sizes []int         // batch sizes of the comparison
 	small fedleak.Shape // its network
 	steps int           // of each attack that matches gradients
+	adam  int           // steps of CAFE's second try at an image; 0 for the usual number
 
 	published int // iterations of CAFE as published
 
@@ -46,7 +47,7 @@ var (
 	}
 	miniPlan = plan{
 		samples: 16, batch: 4, rounds: 24, net: fedleak.Shape{Conv1: 32, Conv2: 64, Dense: 32, Hidden: 16}, law: 24,
-		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20,
+		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20, adam: 200,
 		published: 60, cifar: 0,
 		private: 24, defended: 6, watched: 48, scored: 4, training: 600, trainSteps: 60, test: 200,
 	}
@@ -169,6 +170,11 @@ func (e *experiment) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// inversion is Step III of CAFE.
+func (e *experiment) inversion() fedleak.Inversion {
+	return fedleak.Inversion{Seed: e.env.Seed, AdamSteps: e.adam}
 }
 
 // draw returns n images of a set chosen by the seed, and their labels.
