@@ -50,7 +50,8 @@ func attacks(th Threat) []Attack {
 		&FGSM{Threat: th}, &BIM{Threat: th, Steps: 5}, &PGD{Threat: th, Steps: 5, Restarts: 2},
 		&PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
 	}
-	out = append(out, &MIFGSM{Threat: th, Steps: 4}, &NES{Threat: th, Queries: 60, Samples: 5}, &SPSA{Threat: th, Queries: 60, Samples: 5}, &Noise{Threat: th, Repeats: 10})
+	out = append(out, &RFGSM{Threat: th}, &MIFGSM{Threat: th, Steps: 4, AllSteps: true}, &DIFGSM{Threat: th, Steps: 4, Least: 0.5},
+		&TIFGSM{Threat: th, Steps: 4, Radius: 1}, &Blur{Threat: th, Steps: 4}, &MIFGSM{Threat: th, Steps: 4}, &NES{Threat: th, Queries: 60, Samples: 5}, &SPSA{Threat: th, Queries: 60, Samples: 5}, &Noise{Threat: th, Repeats: 10})
 	switch th.Norm {
 	case L0:
 		return append(out, &JSMA{Threat: th})
@@ -63,6 +64,7 @@ func attacks(th Threat) []Attack {
 	}
 	return append(out, &SimBA{Threat: th, Queries: 60}, &DeepFool{Threat: th}, &FMN{Threat: th, Steps: 10}, &APGD{Threat: th, Steps: 8}, &APGD{Threat: th, Steps: 8, TargetClasses: 9, Restarts: 2},
 		&APGD{Threat: th, Steps: 8, EOT: 3}, &FAB{Threat: th, Steps: 5}, &FAB{Threat: th, Steps: 5, Restarts: 2, Minimize: true},
+		&FAB{Threat: th, Steps: 5, Restarts: 2, Untargeted: true},
 		&Square{Threat: th, Queries: 20}, &Square{Threat: th, Queries: 10, Restarts: 2, Rescale: true, Inclusive: true})
 }
 
@@ -87,6 +89,7 @@ func TestAttacksKeepTheirPromises(t *testing.T) {
 			clean := tensor.ArgMax(m.Logits(x))
 			for _, a := range attacks(th) {
 				name := fmt.Sprintf("%s, %v, %v, seed %d", a.Name(), th, dtype, seed)
+				require.Contains(t, fmt.Sprint(a), a.Name()+" under "+th.String())
 				before := x.Values()
 				res, err := a.Run(ctx, m, x, y)
 				require.NoError(t, err, name)
