@@ -65,9 +65,14 @@ func offTape(x *tensor.Tensor) *tensor.Tensor {
 	return x.Clone()
 }
 
-// asError turns a panic of the model or the objective into an error.
+// asError turns a panic of the model or the objective into an error, which wraps
+// what it panicked with if that is one.
 func asError(who string, rows Rows, err *error) {
-	if p := recover(); p != nil {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %w", who, len(rows.Index), rows.Index[0], p)
+	default:
 		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %v", who, len(rows.Index), rows.Index[0], p)
 	}
 }
