@@ -309,7 +309,7 @@ func TestAutoAttackBadInput(t *testing.T) {
 	x, y := tensor.Uniform(r, tensor.Float32, 0, 1, 2, 3), []int{1, 2}
 	for want, a := range map[string]Attack{
 		"AutoAttack under l0":       &AutoAttack{Threat: Threat{Norm: L0, Eps: 1}},
-		"eps is 0":                  &AutoAttack{Threat: Threat{}},
+		"eps is -1":                 &AutoAttack{Threat: Threat{Eps: -1}},
 		`version "quick"`:           &AutoAttack{Threat: Threat{Eps: 0.1}, Version: "quick"},
 		"APGD under l0":             &APGD{Threat: Threat{Norm: L0, Eps: 1}},
 		"rho is 2":                  &APGD{Threat: Threat{Eps: 0.1}, Rho: 2},
@@ -324,8 +324,13 @@ func TestAutoAttackBadInput(t *testing.T) {
 		_, err := a.Run(ctx, m, x, y)
 		require.ErrorContains(t, err, want)
 	}
+	rep, err := (&AutoAttack{}).Evaluate(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, rep.Clean, rep.Robust)
+	require.Len(t, rep.Stages, 4)
+	require.Equal(t, x.Values(), rep.Result.X.Values())
 	cancelled, cancel := context.WithCancelCause(ctx)
 	cancel(errors.New("enough"))
-	_, err := (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
+	_, err = (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	. "github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -89,7 +90,8 @@ func TestAttacksBeatNoise(t *testing.T) {
 		case L1:
 			attacks = append(attacks, &SLIDE{Threat: th}, &EAD{Threat: th, Steps: 100, C: 1, Searches: 4})
 		case Linf:
-			attacks = append(attacks, &FGSM{Threat: th}, &RFGSM{Threat: th}, &HopSkipJump{Threat: th, Queries: 5000})
+			attacks = append(attacks, &FGSM{Threat: th}, &RFGSM{Threat: th}, &BIM{Threat: th, Steps: 10},
+				&EOT{Threat: th, Transform: transform.Translation{Right: transform.Range{Lo: -1, Hi: 1}}, Samples: 3, Steps: 10}, &HopSkipJump{Threat: th, Queries: 5000})
 		}
 		for _, a := range attacks {
 			rep, err := Evaluate(ctx, m, x, y, a)
@@ -189,6 +191,26 @@ func TestTransferNeedsNoGradientsOfTheModel(t *testing.T) {
 	require.Less(t, rep.Attacks[0].Accuracy.Value, rep.Attacks[1].Accuracy.Value-0.1)
 	require.Equal(t, 2*len(y), rep.Attacks[0].Queries)
 	require.Equal(t, "transfer MI-FGSM", rep.Attacks[0].Name)
+
+	// Making all steps on the surrogate breaks more of the network, and only
+	// targets count where there are some.
+	all, err := Evaluate(ctx, blind, x, y, &Transfer{Surrogate: nn.Classifier{Net: net}, Attack: &MIFGSM{Threat: th, AllSteps: true}})
+	require.NoError(t, err)
+	require.Less(t, all.Worst.Right, rep.Attacks[0].Accuracy.Right)
+	target := make([]int, len(y))
+	for i := range y {
+		target[i] = (y[i] + 1) % 10
+	}
+	res, err := (&Transfer{Surrogate: nn.Classifier{Net: net}, Attack: &MIFGSM{Threat: th, AllSteps: true, Targets: target}, Targets: target}).Run(ctx, blind, x, y)
+	require.NoError(t, err)
+	hit := 0
+	for i, s := range res.Success {
+		require.Equal(t, res.Label[i] == target[i], s)
+		if s {
+			hit++
+		}
+	}
+	require.Greater(t, hit, 2)
 	_, err = (&Transfer{}).Run(ctx, m, x, y)
 	require.ErrorContains(t, err, "without a surrogate")
 }

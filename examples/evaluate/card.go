@@ -22,6 +22,8 @@ type card struct {
 	x           *tensor.Tensor
 	y           []int
 	adversaries *tensor.Tensor
+	attacks     []string           // names
+	curves      []attack.NormCurve // of each of them
 
 	Model      string           `json:"model"`
 	Data       string           `json:"data"`
@@ -119,7 +121,11 @@ func (c *card) median() string {
 
 // page is the card for readers.
 func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
-	p := report.NewPage("Evaluation card: " + c.Attack + " under " + c.Threat.String())
+	title := c.Attack
+	if len(c.attacks) > 3 {
+		title = fmt.Sprintf("%d attacks", len(c.attacks))
+	}
+	p := report.NewPage("Evaluation card: " + title + " under " + c.Threat.String())
 	for _, n := range notes {
 		p.Text(n)
 	}
@@ -166,10 +172,32 @@ func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
 	return p, nil
 }
 
-// drawCurve adds the accuracy against the radius.
+// drawCurve adds the accuracy against the radius: under each attack, and under all
+// if there are several.
 func (c *card) drawCurve(p *report.Page) error {
-	eps, accuracy := c.Curve.Steps()
-	line := plot.Series{Name: c.Attack}
+	chart := plot.LineChart{X: "radius, " + c.norm.String(), Y: "right", Percent: true}
+	for i, name := range c.attacks {
+		line := c.line(c.curves[i])
+		line.Name, line.Dashed = name, len(c.attacks) > 1
+		chart.Series = append(chart.Series, line)
+	}
+	if len(c.attacks) > 1 {
+		line := c.line(*c.Curve)
+		line.Name = "nearest of all"
+		chart.Series = append(chart.Series, line)
+	}
+	svg, err := chart.SVG()
+	if err != nil {
+		return err
+	}
+	p.Heading("Accuracy against the radius")
+	p.Figure(report.Figure{SVG: svg, Alt: "Accuracy against the radius", Caption: "Exact for the adversaries that were found: each image falls at the distance of its nearest one. " + c.median()})
+	return nil
+}
+
+// line is the step function of a curve, as far as the threat's radius.
+func (c *card) line(curve attack.NormCurve) (line plot.Series) {
+	eps, accuracy := curve.Steps()
 	for i, e := range eps {
 		if i > 0 {
 			line.X, line.Y = append(line.X, e), append(line.Y, accuracy[i-1])
@@ -179,11 +207,5 @@ func (c *card) drawCurve(p *report.Page) error {
 	if last := len(eps) - 1; eps[last] < c.eps {
 		line.X, line.Y = append(line.X, c.eps), append(line.Y, accuracy[last])
 	}
-	svg, err := plot.LineChart{X: "radius, " + c.norm.String(), Y: "right", Percent: true, Series: []plot.Series{line}}.SVG()
-	if err != nil {
-		return err
-	}
-	p.Heading("Accuracy against the radius")
-	p.Figure(report.Figure{SVG: svg, Alt: "Accuracy against the radius", Caption: "Exact for the adversaries that were found: each image falls at the distance of its nearest one. " + c.median()})
-	return nil
+	return line
 }

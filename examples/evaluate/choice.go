@@ -30,11 +30,13 @@ var attacks = map[string]func(c choice) attack.Attack{
 	"blur": func(c choice) attack.Attack {
 		return &attack.Blur{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},
-	"fgsm": func(c choice) attack.Attack { return &attack.FGSM{Threat: c.Threat} },
+	"fgsm": func(c choice) attack.Attack { return &attack.FGSM{Threat: c.Threat, OnProgress: c.progress} },
 	"r+fgsm": func(c choice) attack.Attack {
 		return &attack.RFGSM{Threat: c.Threat, Seed: c.seed, OnProgress: c.progress}
 	},
-	"bim": func(c choice) attack.Attack { return &attack.BIM{Threat: c.Threat, Steps: orDefault(c.steps, 10)} },
+	"bim": func(c choice) attack.Attack {
+		return &attack.BIM{Threat: c.Threat, Steps: orDefault(c.steps, 10), OnProgress: c.progress}
+	},
 	"mi-fgsm": func(c choice) attack.Attack {
 		return &attack.MIFGSM{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},

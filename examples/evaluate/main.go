@@ -122,12 +122,10 @@ func (c *card) evaluate(ctx context.Context) error {
 		}
 	}
 	list := c.makeAttacks(c.env, surrogate)
-	for i, a := range list {
-		if i > 0 {
-			c.Attack += ", "
-		}
-		c.Attack += a.Name()
+	for _, a := range list {
+		c.attacks = append(c.attacks, a.Name())
 	}
+	c.Attack = strings.Join(c.attacks, ", ")
 	start := time.Now()
 	err = c.run(ctx, list)
 	c.Seconds = time.Since(start).Seconds()
@@ -171,6 +169,10 @@ func (c *card) run(ctx context.Context, list []attack.Attack) error {
 	if c.curve && err == nil {
 		curve := attack.NewNormCurve(c.norm, c.x, rep)
 		c.Curve = &curve
+		for _, r := range rep.Attacks {
+			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.AttackReport{r}}
+			c.curves = append(c.curves, attack.NewNormCurve(c.norm, c.x, alone))
+		}
 	}
 	return err
 }
