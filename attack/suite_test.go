@@ -70,7 +70,7 @@ func TestAttacksBeatNoise(t *testing.T) {
 	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 32, 10)
 	require.NoError(t, (&nn.Trainer{Net: net, Data: train, Epochs: 5, BatchSize: 50}).Run(ctx))
 	m := nn.Classifier{Net: net}
-	x, y := test.Take(14).All()
+	x, y := test.Take(10).All()
 	for norm, eps := range map[Norm]float64{Linf: 0.1, L2: 2, L1: 15} {
 		th := Threat{Norm: norm, Eps: eps}
 		noise, err := Evaluate(ctx, m, x, y, &Noise{Threat: th})
