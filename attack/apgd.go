@@ -73,6 +73,21 @@ func (a *APGD) Name() string {
 	return "APGD"
 }
 
+// String describes all that matters for the outcome.
+func (a *APGD) String() string {
+	s := summary(a.Name(), a.Threat, "objective", a.objective(), "steps", or(a.Steps, 100), "restarts", max(1, a.Restarts))
+	if a.TargetClasses > 0 {
+		s += fmt.Sprintf(", target classes %d", a.TargetClasses)
+	}
+	if a.EOT > 1 {
+		s += fmt.Sprintf(", mean of %d gradients", a.EOT)
+	}
+	if a.Threat.Norm == L1 && !a.PlainL1 {
+		s += ", from larger balls"
+	}
+	return fmt.Sprintf("%s, rho %v, seed %d", s, or(a.Rho, 0.75), a.Seed) + targeted(a.Targets)
+}
+
 func (a *APGD) objective() Objective {
 	switch {
 	case a.Objective != nil:

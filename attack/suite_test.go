@@ -39,6 +39,7 @@ func TestMinimumNormAttacksFindTheBoundary(t *testing.T) {
 		{&CarliniWagner{Threat: Threat{Norm: L2, Eps: 9}}, L2, 0.05},
 		{&EAD{Threat: Threat{Norm: L1, Eps: 9}, Beta: 0.1}, L1, 0.3},
 		{&FAB{Threat: Threat{Norm: Linf, Eps: 1}, Minimize: true}, Linf, 0.02},
+		{&FAB{Threat: Threat{Norm: L2, Eps: 9}, Minimize: true, Untargeted: true}, L2, 0.02},
 		{&HopSkipJump{Threat: Threat{Norm: L2, Eps: 9}, Queries: 20000}, L2, 0.05},
 		{&HopSkipJump{Threat: Threat{Norm: Linf, Eps: 1}, Queries: 20000}, Linf, 0.3},
 		{&Boundary{Threat: Threat{Norm: L2, Eps: 9}, Queries: 10000}, L2, 0.1},
@@ -75,18 +76,20 @@ func TestAttacksBeatNoise(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, noise.Worst.Value, 0.5)
 		attacks := []Attack{
-			&PGD{Threat: th, Steps: 20}, &MIFGSM{Threat: th}, &APGD{Threat: th, Steps: 20},
+			&PGD{Threat: th, Steps: 20}, &MIFGSM{Threat: th}, &DIFGSM{Threat: th}, &TIFGSM{Threat: th, Radius: 2},
+			&FAB{Threat: th, Steps: 20, Untargeted: true}, &APGD{Threat: th, Steps: 20},
 			&FAB{Threat: th, Steps: 20}, &DeepFool{Threat: th}, &FMN{Threat: th}, &Square{Threat: th, Queries: 1000},
 			&NES{Threat: th, Queries: 2000}, &SPSA{Threat: th, Queries: 2000}, &SimBA{Threat: th, Queries: 2000},
 		}
 		switch norm {
 		case L2:
 			attacks = append(attacks, &CarliniWagner{Threat: th, Steps: 100, C: 1, Searches: 4}, &DDN{Threat: th},
+				&RFGSM{Threat: th},
 				&EAD{Threat: th, Steps: 100, C: 1, Searches: 4}, &HopSkipJump{Threat: th, Queries: 3000}, &Boundary{Threat: th, Queries: 3000})
 		case L1:
 			attacks = append(attacks, &SLIDE{Threat: th}, &EAD{Threat: th, Steps: 100, C: 1, Searches: 4})
 		case Linf:
-			attacks = append(attacks, &FGSM{Threat: th}, &HopSkipJump{Threat: th, Queries: 5000})
+			attacks = append(attacks, &FGSM{Threat: th}, &RFGSM{Threat: th}, &HopSkipJump{Threat: th, Queries: 5000})
 		}
 		for _, a := range attacks {
 			rep, err := Evaluate(ctx, m, x, y, a)
@@ -167,7 +170,9 @@ func TestTargetsAreReached(t *testing.T) {
 	}
 	two, most := Threat{Norm: L2, Eps: 2}, Threat{Norm: Linf, Eps: 0.6}
 	for _, a := range []Attack{
-		&PGD{Threat: most, Steps: 30, Targets: target}, &MIFGSM{Threat: most, Targets: target}, &APGD{Threat: most, Targets: target},
+		&PGD{Threat: most, Steps: 30, Targets: target}, &MIFGSM{Threat: most, Targets: target},
+		&RFGSM{Threat: Threat{Norm: Linf, Eps: 0.9}, Targets: target}, &DIFGSM{Threat: most, Targets: target, Least: 0.8}, &TIFGSM{Threat: most, Targets: target, Radius: 1, Sigma: 0.3},
+		&APGD{Threat: most, Targets: target},
 		&Square{Threat: most, Targets: target, Queries: 1000}, &CarliniWagner{Threat: two, Steps: 200, C: 1, Targets: target},
 		&DDN{Threat: two, Targets: target}, &FMN{Threat: two, Targets: target}, &NES{Threat: most, Targets: target},
 		&SimBA{Threat: most, Targets: target, StepSize: 0.2}, &HopSkipJump{Threat: two, Targets: target, Queries: 3000},

@@ -27,6 +27,9 @@ func (t *Transfer) Name() string {
 	return "transfer " + t.Attack.Name()
 }
 
+// String describes all that matters for the outcome.
+func (t *Transfer) String() string { return fmt.Sprintf("through a surrogate: %v", t.Attack) }
+
 // Run attacks inputs x [N, ...] with labels y. Each input takes two queries of the
 // model, and those of the surrogate are not counted. Inputs that the model gets
 // wrong by itself are returned as they are.
