@@ -58,6 +58,28 @@ func (t *Tile[T]) Run() {
 	}
 }
 
+// RunRows computes the given number of rows as tiles of at most MaxTile rows that differ
+// by at most one, in place of Rows, Count and the steps of a run. K0 is at least 1.
+func (t *Tile[T]) RunRows(rows int) {
+	if rows == 0 {
+		return
+	}
+	most, _, _ := MaxTile[T]()
+	tiles := (rows + most - 1) / most
+	low, taller := rows/tiles, rows%tiles
+	if taller > 0 {
+		t.runOf(taller, low+1)
+		t.A, t.C = t.A[taller*(low+1)*t.RS:], t.C[taller*(low+1)*t.LDC:]
+	}
+	t.runOf(tiles-taller, low)
+}
+
+// runOf computes a run of tiles of as many rows each, one below the other.
+func (t *Tile[T]) runOf(tiles, rows int) {
+	t.Count, t.Rows, t.ANext, t.CNext = tiles, rows, rows*t.RS, rows*t.LDC
+	t.Run()
+}
+
 // pick points one, a copy of t, at tile n of the run.
 func (t *Tile[T]) pick(one *Tile[T], n int) {
 	one.A, one.C = t.A[n*t.ANext:], t.C[n*t.CNext:]
