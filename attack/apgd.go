@@ -263,7 +263,7 @@ func (t *apgd[T]) startStage() {
 		t.step = t.threat.Eps
 		t.every = max(1, int(0.04*float64(n)))
 		t.sparsity, t.nonzero = 0.2, float64(len(t.x0))
-		if t.stage > 0 {
+		if len(t.stages) > 1 {
 			t.nonzero = t.changed(t.x)
 			t.sparsity = t.nonzero / float64(len(t.x0)) / 1.5
 		}

@@ -42,7 +42,7 @@ const (
 // implementation, which the published numbers come from. Random numbers belong to
 // the inputs, so results depend neither on how a batch is cut nor on threads.
 type AutoAttack struct {
-	Threat  Threat  // Linf, L2 or L1, with Eps above 0
+	Threat  Threat  // Linf, L2 or L1; with an Eps of 0 there is nothing to attack
 	Version Version // "" means Standard
 	// Seed selects the random numbers.
 	Seed uint64
@@ -115,6 +115,8 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 		return rep, err
 	}
 	x = offTape(x)
+	rep.Result = newResult(x)
+	rep.Result.Distance = make([]float64, len(y))
 	classes, warnings, err := a.examine(ctx, m, x, y)
 	if err != nil {
 		return rep, err
@@ -155,8 +157,6 @@ func (a *AutoAttack) check(m Model, x *tensor.Tensor, y []int) error {
 	switch {
 	case a.Threat.Norm == L0:
 		return errors.New("attack: AutoAttack under l0, want linf, l2 or l1")
-	case a.Threat.Eps == 0:
-		return errors.New("attack: AutoAttack: eps is 0, want more")
 	case a.BatchSize < 0:
 		return fmt.Errorf("attack: AutoAttack: batch size %d, want 0 or more", a.BatchSize)
 	case a.Version != "" && a.Version != Standard && a.Version != Plus && a.Version != Rand:
@@ -262,7 +262,7 @@ func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.T
 		}
 	}
 	st.Attacked = len(ids)
-	if len(ids) > 0 {
+	if len(ids) > 0 && a.Threat.Eps > 0 {
 		labels := make([]int, len(ids))
 		for k, i := range ids {
 			labels[k] = y[i]

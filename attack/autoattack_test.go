@@ -27,7 +27,7 @@ func affine(w, b *tensor.Tensor) function {
 // exceeds eps times the dual norm of the difference of weights.
 func TestAutoAttackIsExactOnLinearModels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 7))
-	const n, d, classes = 150, 6, 5
+	const n, d, classes = 100, 6, 5
 	w := tensor.Normal(r, tensor.Float64, 0, 50, d, classes)
 	m := affine(w, tensor.MulScalar(tensor.Sum(w, 0), -0.5)) // all leads are 0 at the grey input
 	x := tensor.Uniform(r, tensor.Float64, 0.4, 0.6, n, d)
@@ -89,7 +89,7 @@ func TestAutoAttackStagesAndPromises(t *testing.T) {
 	for _, th := range []Threat{{Norm: Linf, Eps: 0.1}, {Norm: L2, Eps: 1.2}, {Norm: L1, Eps: 8}} {
 		var names []string
 		aa := &AutoAttack{Threat: th, OnStage: func(s Stage) { names = append(names, s.Name) }}
-		n := 10
+		n := 8
 		xs, ys := tensor.Slice(x, 0, 0, n), y[:n]
 		rep, err := aa.Evaluate(ctx, m, xs, ys)
 		require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestAutoAttackStagesAndPromises(t *testing.T) {
 func TestAutoAttackDoesNotDependOnTheBatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 7))
 	m := randomModel(r, 12, 5, tensor.Float64)
-	x := tensor.Uniform(r, tensor.Float64, 0, 1, 40, 12)
+	x := tensor.Uniform(r, tensor.Float64, 0, 1, 24, 12)
 	y, err := Predict(ctx, m, x)
 	require.NoError(t, err)
 	want, err := (&AutoAttack{Threat: Threat{Eps: 0.05}}).Evaluate(ctx, m, x, y)
@@ -265,7 +265,7 @@ func stageNames(rep AutoReport) (out []string) {
 func TestAutoAttackPlus(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 7))
 	m := randomModel(r, 12, 5, tensor.Float64)
-	x := tensor.Uniform(r, tensor.Float64, 0, 1, 30, 12)
+	x := tensor.Uniform(r, tensor.Float64, 0, 1, 16, 12)
 	y, err := Predict(ctx, m, x)
 	require.NoError(t, err)
 	for _, th := range []Threat{{Norm: Linf, Eps: 0.05}, {Norm: L2, Eps: 0.15}, {Norm: L1, Eps: 0.4}} {
@@ -309,7 +309,7 @@ func TestAutoAttackBadInput(t *testing.T) {
 	x, y := tensor.Uniform(r, tensor.Float32, 0, 1, 2, 3), []int{1, 2}
 	for want, a := range map[string]Attack{
 		"AutoAttack under l0":       &AutoAttack{Threat: Threat{Norm: L0, Eps: 1}},
-		"eps is 0":                  &AutoAttack{Threat: Threat{}},
+		"eps is -1":                 &AutoAttack{Threat: Threat{Eps: -1}},
 		`version "quick"`:           &AutoAttack{Threat: Threat{Eps: 0.1}, Version: "quick"},
 		"APGD under l0":             &APGD{Threat: Threat{Norm: L0, Eps: 1}},
 		"rho is 2":                  &APGD{Threat: Threat{Eps: 0.1}, Rho: 2},
@@ -324,8 +324,13 @@ func TestAutoAttackBadInput(t *testing.T) {
 		_, err := a.Run(ctx, m, x, y)
 		require.ErrorContains(t, err, want)
 	}
+	rep, err := (&AutoAttack{}).Evaluate(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, rep.Clean, rep.Robust)
+	require.Len(t, rep.Stages, 4)
+	require.Equal(t, x.Values(), rep.Result.X.Values())
 	cancelled, cancel := context.WithCancelCause(ctx)
 	cancel(errors.New("enough"))
-	_, err := (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
+	_, err = (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -13,12 +13,13 @@ var _ Attack = (*BIM)(nil)
 //
 // Kurakin, Goodfellow and Bengio, ICLR 2017 workshop, section 2.2.
 type BIM struct {
-	Threat    Threat
-	Steps     int       // at least 1
-	StepSize  float64   // size of a step; 0 means Eps/Steps
-	Objective Objective // what to climb; nil means CrossEntropy
-	Targets   []int     // a class to reach for each input; nil for any wrong one
-	BatchSize int       // inputs in a forward pass; 0 means 64
+	Threat     Threat
+	Steps      int                   // at least 1
+	StepSize   float64               // size of a step; 0 means Eps/Steps
+	Objective  Objective             // what to climb; nil means CrossEntropy
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	BatchSize  int                   // inputs in a forward pass; 0 means 64
+	OnProgress func(done, total int) // as in PGD
 }
 
 // Name returns "BIM-10".
@@ -34,5 +35,5 @@ func (b *BIM) String() string { return describe(b, b.pgd()) }
 
 func (b *BIM) pgd() *PGD {
 	size := or(b.StepSize, b.Threat.Eps/float64(max(1, b.Steps)))
-	return &PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize}
+	return &PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize, OnProgress: b.OnProgress}
 }

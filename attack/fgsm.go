@@ -18,10 +18,11 @@ var (
 //
 // Goodfellow, Shlens and Szegedy, ICLR 2015, section 4.
 type FGSM struct {
-	Threat    Threat
-	Objective Objective // what to climb; nil means CrossEntropy
-	Targets   []int     // a class to reach for each input; nil for any wrong one
-	BatchSize int       // inputs in a forward pass; 0 means 64
+	Threat     Threat
+	Objective  Objective             // what to climb; nil means CrossEntropy
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	BatchSize  int                   // inputs in a forward pass; 0 means 64
+	OnProgress func(done, total int) // as in PGD
 }
 
 // Name returns "FGSM".
@@ -36,5 +37,5 @@ func (f *FGSM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 func (f *FGSM) String() string { return describe(f, f.pgd()) }
 
 func (f *FGSM) pgd() *PGD {
-	return &PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize}
+	return &PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize, OnProgress: f.OnProgress}
 }

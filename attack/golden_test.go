@@ -356,3 +356,25 @@ func TestAPGDHalvesTheStepAtRhoExactly(t *testing.T) {
 	}
 	require.InDelta(t, 0.2, trial.step, 1e-12)
 }
+
+// Under L1 the first steps in the larger balls are as sparse as the start is, and in
+// the ball itself they change a fifth of the values.
+func TestAPGDStartsSparseUnderL1(t *testing.T) {
+	x0 := make([]float64, 400)
+	for i := range x0 {
+		x0[i] = 0.5
+	}
+	for _, plain := range []bool{false, true} {
+		a := &APGD{Threat: Threat{Norm: L1, Eps: 3}, PlainL1: plain}
+		trial := beginAPGD[float64](a, &relay{}, []int{0})(0, x0, nil).(*apgd[float64])
+		n := trial.changed(trial.x)
+		require.True(t, n > 5 && n < 200, "%v", n)
+		if plain {
+			require.Equal(t, 0.2, trial.sparsity)
+			require.Equal(t, 400., trial.nonzero)
+		} else {
+			require.Equal(t, n/400/1.5, trial.sparsity)
+			require.Equal(t, n, trial.nonzero)
+		}
+	}
+}

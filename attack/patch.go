@@ -60,7 +60,14 @@ func (a *Patch) String() string {
 	if a.Side != 0 {
 		side = fmt.Sprintf("%d pixels", a.Side)
 	}
-	return fmt.Sprintf("%s, side %s, turned by up to %.4g°, size from %.4g, steps %d, seed %d", a.Name(), side, a.MaxDegrees, or(a.MinScale, 1), or(a.Steps, 300), a.Seed) + targeted(a.Targets)
+	s := fmt.Sprintf("%s, side %s, steps %d, seed %d", a.Name(), side, or(a.Steps, 300), a.Seed)
+	if a.MaxDegrees > 0 {
+		s += fmt.Sprintf(", turned by up to %.4g°", a.MaxDegrees)
+	}
+	if a.MinScale > 0 {
+		s += fmt.Sprintf(", shrunk down to %.4g", a.MinScale)
+	}
+	return s + targeted(a.Targets)
 }
 
 // check returns the side of the patch.
@@ -181,7 +188,9 @@ func (a *Patch) Apply(x, patch *tensor.Tensor) *tensor.Tensor {
 func (a *Patch) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	patch, asked, err := a.fit(ctx, m, x, y)
 	if err != nil {
-		return Result{}, err
+		return untouched(ctx, x), err
 	}
-	return show(ctx, m, x, y, a.Targets, Threat{Norm: L0, Lo: a.Lo, Hi: a.Hi}, a.Apply(x, patch), asked)
+	x = offTape(x)
+	patched := a.Apply(x, patch)
+	return show(ctx, m, x, y, a.Targets, patched, Threat{Norm: L0}.Distance(patched, x), asked)
 }

@@ -59,27 +59,38 @@ func (c *sharedClimb) climb(ctx context.Context, m Model, x *tensor.Tensor, y []
 }
 
 // show asks the model about inputs and changed ones, and takes over those that are a
-// success where the inputs themselves are none. asked is how often each input has
-// been asked about, with a gradient, before.
-func show(ctx context.Context, m Model, x *tensor.Tensor, y, targets []int, th Threat, changed *tensor.Tensor, asked []int) (Result, error) {
+// success where the inputs themselves are none. distance is how far the changed ones
+// are, and asked how often each input has been asked about, with a gradient, before.
+func show(ctx context.Context, m Model, x *tensor.Tensor, y, targets []int, changed *tensor.Tensor, distance []float64, asked []int) (Result, error) {
+	res := newResult(x)
+	res.Distance = make([]float64, len(y))
 	clean, err := Predict(ctx, m, x)
 	if err != nil {
-		return Result{}, err
+		return res, err
 	}
 	answers, err := Predict(ctx, m, changed)
 	if err != nil {
-		return Result{}, err
+		return res, err
 	}
-	res := newResult(x)
 	rows := rowsOf(between(0, len(y)), y, targets)
 	for i := range y {
 		res.Queries[i], res.Gradients[i] = asked[i]+2, asked[i]
 		res.Label[i], res.Success[i] = clean[i], rows.won(i, clean[i])
 		if !res.Success[i] && rows.won(i, answers[i]) {
-			res.Label[i], res.Success[i] = answers[i], true
+			res.Label[i], res.Success[i], res.Distance[i] = answers[i], true, distance[i]
 			copyRow(res.X, i, changed, i)
 		}
 	}
-	res.Distance = th.Distance(res.X, x)
 	return res, nil
+}
+
+// untouched is what an attack has found that a context ended before it tried any
+// input; the zero Result after any other error.
+func untouched(ctx context.Context, x *tensor.Tensor) Result {
+	if ctx.Err() == nil || x == nil || x.Rank() < 2 || x.Dim(0) == 0 {
+		return Result{}
+	}
+	res := newResult(offTape(x))
+	res.Distance = make([]float64, x.Dim(0))
+	return res
 }

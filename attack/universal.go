@@ -93,9 +93,10 @@ func (u *Universal) Apply(x, perturbation *tensor.Tensor) *tensor.Tensor {
 func (u *Universal) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	delta, asked, err := u.fit(ctx, m, x, y)
 	if err != nil {
-		return Result{}, err
+		return untouched(ctx, x), err
 	}
+	x = offTape(x)
 	changed := u.Apply(x, delta)
-	u.Threat.Project(changed, offTape(x)) // the sum may round out of the ball
-	return show(ctx, m, offTape(x), y, u.Targets, u.Threat, changed, asked)
+	u.Threat.Project(changed, x) // the sum may round out of the ball
+	return show(ctx, m, x, y, u.Targets, changed, u.Threat.Distance(changed, x), asked)
 }

@@ -39,7 +39,7 @@ func TestEOTClimbsThroughTheTransform(t *testing.T) {
 // What is found in expectation survives turns and shifts that PGD's result does not.
 func TestEOTSurvivesTransforms(t *testing.T) {
 	m, x, y := trained(t)
-	x, y = tensor.Slice(x, 0, 0, 40), y[:40]
+	x, y = tensor.Slice(x, 0, 0, 24), y[:24]
 	th := Threat{Eps: 0.15}
 	eot := &EOT{Threat: th, Steps: 12, Samples: 4, Transform: transform.Pose{
 		Degrees: transform.Range{Lo: -25, Hi: 25}, Down: transform.Range{Lo: -2, Hi: 2}, Right: transform.Range{Lo: -2, Hi: 2}, Interpolation: transform.Bilinear,
