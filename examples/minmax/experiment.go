@@ -9,6 +9,7 @@ import (
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/attack/minmax"
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/plot"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
@@ -21,6 +22,7 @@ type plan struct {
 	ensemble, calibrate, rules, gammas int // images
 	universal, transform               int // images
 	universalEps                       float64
+	groups                             int // of five images, to set weights beside difficulty
 
 	defenseImages, defenseEpochs int       // of training against attacks
 	inner                        int       // steps of an attack in it
@@ -35,8 +37,17 @@ var (
 			"mnist A": 8, "mnist B": 3, "mnist C": 6, "mnist D": 3,
 			"cifar10 A": 15, "cifar10 C": 15, "cifar10 D": 8,
 		},
-		steps: 50, ensemble: 1000, calibrate: 200, rules: 500, gammas: 1000, universal: 2000, transform: 1000, universalEps: 0.2,
+		steps: 50, ensemble: 1000, calibrate: 200, rules: 500, gammas: 1000, universal: 2000, transform: 1000, universalEps: 0.2, groups: 100,
 		defenseImages: 10000, defenseEpochs: 6, inner: 10, judged: 1000, weightEps: []float64{0.5, 3},
+	}
+	miniPlan = plan{
+		width: 8,
+		epochs: map[string]int{
+			"mnist A": 15, "mnist B": 12, "mnist C": 15, "mnist D": 6,
+			"cifar10 A": 1, "cifar10 C": 1, "cifar10 D": 1,
+		},
+		steps: 30, ensemble: 60, calibrate: 60, rules: 40, gammas: 40, universal: 200, transform: 60, universalEps: 0.2, groups: 8,
+		defenseImages: 1000, defenseEpochs: 4, inner: 4, judged: 60, weightEps: []float64{0.5, 3},
 	}
 	fullPlan = plan{
 		width: 1,
@@ -44,23 +55,24 @@ var (
 			"mnist A": 50, "mnist B": 50, "mnist C": 50, "mnist D": 50,
 			"cifar10 A": 250, "cifar10 C": 250, "cifar10 D": 250,
 		},
-		steps: 50, ensemble: 10000, calibrate: 500, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, universalEps: 0.2,
+		steps: 50, ensemble: 10000, calibrate: 500, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, universalEps: 0.2, groups: 1000,
 		defenseImages: 60000, defenseEpochs: 50, inner: 20, judged: 10000, weightEps: []float64{0.5, 1, 1.5, 2, 2.5, 3},
 	}
 )
 
 // outcome is the result of the experiment.
 type outcome struct {
-	Data      map[string]string    `json:"data"`
-	Models    []model              `json:"models"`
-	Ensemble  map[string]*ensemble `json:"ensemble"`
-	Rules     []ruleRow            `json:"rules"`
-	Gamma     []gammaRow           `json:"gamma"`
-	Universal []universalRow       `json:"universal"`
-	Transform []transformRow       `json:"transform"`
-	Defense   []defenseRow         `json:"defense"`
-	Weights   []weightRow          `json:"defense_weights"`
-	Seconds   float64              `json:"seconds"`
+	Data           map[string]string    `json:"data"`
+	Models         []model              `json:"models"`
+	Ensemble       map[string]*ensemble `json:"ensemble"`
+	Rules          []ruleRow            `json:"rules"`
+	Gamma          []gammaRow           `json:"gamma"`
+	Universal      []universalRow       `json:"universal"`
+	Transform      []transformRow       `json:"transform"`
+	Interpretation *interpretation      `json:"interpretation"`
+	Defense        []defenseRow         `json:"defense"`
+	Weights        []weightRow          `json:"defense_weights"`
+	Seconds        float64              `json:"seconds"`
 }
 
 // model says how well a network does without attacks.
@@ -73,12 +85,14 @@ type model struct {
 // experiment trains the networks and attacks them.
 type experiment struct {
 	plan
-	env   *example.Env
-	parts []string
-	nets  map[string]trained
-	sets  map[string][2]*dataset.Set // training and test, by name
+	env     *example.Env
+	parts   []string
+	missing string // what data would be needed for more
+	nets    map[string]trained
+	sets    map[string][2]*dataset.Set // training and test, by name
 
 	weights *minmax.History // of the L∞ ensemble attack
+	picture []plot.GridRow  // of images that share a perturbation
 	out     outcome
 }
 
@@ -91,10 +105,10 @@ func (e *experiment) run(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"ensemble", e.attackEnsemble}, {"rules", e.compareRules}, {"gamma", e.sweepGamma},
-		{"universal", e.attackGroups}, {"transform", e.attackTransformed},
+		{"universal", e.attackGroups}, {"interpret", e.interpret}, {"transform", e.attackTransformed},
 		{"defense", e.defend},
 	} {
-		if !slices.Contains(e.parts, part.name) {
+		if !slices.Contains(e.parts, part.name) || part.name == "transform" && e.sets["cifar10"][0] == nil {
 			continue
 		}
 		if err := part.run(ctx); err != nil {

@@ -97,15 +97,6 @@ type trained struct {
 
 func (t trained) model() attack.Model { return nn.Classifier{Net: t.net} }
 
-// letters joins the letters of networks.
-func letters(nets []trained) string {
-	s := ""
-	for _, t := range nets {
-		s += t.letter
-	}
-	return s
-}
-
 // fit trains one of the networks on a data set, or returns it from before.
 func (e *experiment) fit(ctx context.Context, data string, train, test *dataset.Set, a architecture) (trained, error) {
 	key := data + " " + a.letter

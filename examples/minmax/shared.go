@@ -41,7 +41,10 @@ type universalRow struct {
 	Lift    minmax.Lift `json:"lift"`
 }
 
-var groupSizes = []int{2, 4, 5, 10}
+var (
+	groupSizes = []int{2, 4, 5, 10}
+	groupRule  = minmax.MinMax{Beta: 1. / 50, Gamma: 4}
+)
 
 // attackGroups looks for one perturbation of several images.
 func (e *experiment) attackGroups(ctx context.Context) error {
@@ -56,7 +59,7 @@ func (e *experiment) attackGroups(ctx context.Context) error {
 			d := &minmax.Group{Model: net.model(), X: x, Y: y, Size: k}
 			row := universalRow{K: k, Model: net.letter, Data: "mnist", Eps: e.universalEps, Groups: len(y) / k}
 			a := minmax.APGDA{Threat: attack.Threat{Norm: attack.Linf, Eps: row.Eps}, Steps: 20, StepSize: 1. / 6}
-			average, weighted, err := e.both(ctx, fmt.Sprintf("groups of %d, %s", k, net.letter), a, minmax.MinMax{Beta: 1. / 50, Gamma: 4}, d)
+			average, weighted, err := e.both(ctx, fmt.Sprintf("groups of %d, %s", k, net.letter), a, groupRule, d)
 			if err != nil {
 				return err
 			}
