@@ -39,13 +39,16 @@ func (g GeneralizationBound) String() string {
 //
 //	P[some Ŵ within eps errs] <= mean φ(M(f(x),y) - q(x))
 //	    + (2/g) [2K H + (Ψ/n) Σ_k ‖X_k‖₂] + 3 √(ln(2/delta)/(2n)),
-//	H = 2^{L-1} ∏ s_m max_k ‖X_k‖₂ √(2 ln 2d) / n,
+//	H = ∏ s_m max_k ‖X_k‖₂ min(2^{L-1} √(2 ln 2d), 2 √(L+1+ln d)) / n,
 //	Ψ = Σ_m eps σ_m ∏_{k<m} (b_k + eps d_k), σ_L = 2, σ_m = 2 s_L ∏_{m<k<L} s_k,
 //
 // for networks of ReLU without biases, with φ the Ramp of scale g, X_k column k of
 // the examples, and q that of LinearDrop. q dominates every change of a
 // margin and is linear in |x|, with coefficients of at most Ψ; symmetrisation,
-// contraction and peeling of layers give the rest. On images it is vacuous; it is
+// contraction and peeling of layers give the rest. The first form of H peels one
+// layer at a time, the second all of them under a logarithm (Golowich, Rakhlin and
+// Shamir, Size-independent sample complexity of neural networks, COLT 2018, the
+// theorem for networks with bounded rows). On images the bound is vacuous; it is
 // the order of networks that it gets right. A bound that says something is
 // CertifiedShare, from examples that training has not seen.
 func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64, y []int, scale, delta float64) (GeneralizationBound, error) {
@@ -96,7 +99,9 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 	for i := range n.layers {
 		product *= n.layers[i].Weight.rowSum(n.layers[i].Weight.Val)
 	}
-	h := math.Exp2(float64(n.Depth()-1)) * product * MaxColumnRademacher(1, largest, n.Inputs(), len(x))
+	h := min(
+		math.Exp2(float64(n.Depth()-1))*MaxColumnRademacher(product, largest, n.Inputs(), len(x)),
+		DepthRademacher(product, largest, n.Depth(), n.Inputs(), len(x)))
 	g.Network = 2 / scale * 2 * float64(n.Classes()) * h
 	g.Perturbation = 2 / scale * psi(n, eps) / count * sum
 	g.Confidence = 3 * math.Sqrt(math.Log(2/delta)/(2*count))
@@ -110,6 +115,15 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 // the largest 2-norm of a column of the examples.
 func MaxColumnRademacher(radius, column float64, d, n int) float64 {
 	return radius * column * math.Sqrt(2*math.Log(2*float64(d))) / float64(n)
+}
+
+// DepthRademacher bounds the Rademacher complexity of networks of ReLU with depth
+// layers, without biases, of which the product of the largest row sums ‖W_m‖∞ is at
+// most product, on n examples of d values: 2 product · column √(depth+1+ln d) / n,
+// where column is the largest 2-norm of a column of the examples (Golowich, Rakhlin
+// and Shamir, COLT 2018).
+func DepthRademacher(product, column float64, depth, d, n int) float64 {
+	return 2 * product * column * math.Sqrt(float64(depth)+1+math.Log(float64(d))) / float64(n)
 }
 
 // AbsRademacher bounds the Rademacher complexity of the functions c·|x| with

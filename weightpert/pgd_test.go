@@ -75,6 +75,30 @@ func TestUniversalAttacksKeepTheirBudget(t *testing.T) {
 	require.Equal(t, before, snapshot(net))
 }
 
+// With momentum a step follows the decayed sum of the gradients, each relative to its
+// mean modulus, and a new start forgets it.
+func TestMomentumSumsGradients(t *testing.T) {
+	w := tensor.FromFloat32([]float32{1, 1})
+	u := &ascent{PGD: PGD{Momentum: .5, StepSize: .25}, params: []*tensor.Tensor{w}, at: []*tensor.Tensor{w.Clone()},
+		grads: []*tensor.Tensor{tensor.FromFloat32([]float32{3, 1})}, pace: [][]float32{{0, 0}}, limits: []limits{{lo: []float32{0, 0}, hi: []float32{2, 2}}}}
+	u.step(0)
+	require.Equal(t, []float32{1.5, .5}, u.pace[0])
+	require.Equal(t, []float32{1.25, 1.25}, u.at[0].Float32s())
+	u.grads[0] = tensor.FromFloat32([]float32{-.2, -2})
+	u.step(0)
+	require.InDeltaSlice(t, []float64{.75 - 2./11, .25 - 20./11}, []float64{float64(u.pace[0][0]), float64(u.pace[0][1])}, 1e-6)
+	require.Equal(t, []float32{1.5, 1}, u.at[0].Float32s())
+	u.begin(0, false, nil)
+	require.Equal(t, []float32{0, 0}, u.pace[0])
+
+	net, x, y := trained(t, nil)
+	out, err := PGD{Eps: .01, Steps: 8, Momentum: .9}.Run(context.Background(), net, x, y)
+	require.NoError(t, err)
+	require.Less(t, out.Accuracy, out.Clean-.05)
+	_, err = PGD{Eps: .01, Momentum: 1.5}.Run(context.Background(), net, x, y)
+	require.ErrorContains(t, err, "momentum is 1.5")
+}
+
 func TestEnsembleIsTheWorstOfItsObjectives(t *testing.T) {
 	net, x, y := trained(t, nil)
 	ctx := context.Background()
