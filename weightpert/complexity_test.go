@@ -102,7 +102,9 @@ func TestDepthRademacherIsNeverExceeded(t *testing.T) {
 		for _, c := range columns {
 			largest = max(largest, math.Sqrt(c))
 		}
-		require.LessOrEqual(t, mean, DepthRademacher(1, largest, depth, d, n))
+		bound, err := DepthRademacher(1, largest, depth, d, n)
+		require.NoError(t, err)
+		require.LessOrEqual(t, mean, bound)
 	}
 }
 
@@ -130,7 +132,9 @@ func TestGoldenRamp(t *testing.T) {
 // All 16 sign vectors give the exact complexity of the small set.
 func TestGoldenRademacherComplexities(t *testing.T) {
 	x := [][]float64{{1, -.5}, {.2, 2}, {-1, .3}, {.4, .7}}
-	require.InDelta(t, 1.3803622, AbsRademacher(1.5, x), 1e-7)
+	bound, err := AbsRademacher(1.5, x)
+	require.NoError(t, err)
+	require.InDelta(t, 1.3803622, bound, 1e-7)
 	column := 0.0
 	for k := range 2 {
 		s := 0.0
@@ -139,7 +143,9 @@ func TestGoldenRademacherComplexities(t *testing.T) {
 		}
 		column = max(column, math.Sqrt(s))
 	}
-	require.InDelta(t, 1.8297270, MaxColumnRademacher(2, column, 2, 4), 1e-7)
+	bound, err = MaxColumnRademacher(2, column, 2, 4)
+	require.NoError(t, err)
+	require.InDelta(t, 1.8297270, bound, 1e-7)
 	abs, ball := 0.0, 0.0
 	for signs := range 16 {
 		var a, b [2]float64

@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -180,9 +181,9 @@ func TestWengIsSoundAndMergingTightensIt(t *testing.T) {
 		y := rng.IntN(n.Classes())
 		for _, p := range []float64{1, 2, 3, math.Inf(1)} {
 			ball := RowBall{layer, eps, p}
-			apart, err := WengBound(n, ball, false, x, y)
+			apart, err := WengBound(context.Background(), n, ball, false, x, y)
 			require.NoError(t, err)
-			joined, err := WengBound(n, ball, true, x, y)
+			joined, err := WengBound(context.Background(), n, ball, true, x, y)
 			require.NoError(t, err)
 			norms, err := RowBallBound(n, ball, x, y)
 			require.NoError(t, err)

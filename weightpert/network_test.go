@@ -77,7 +77,11 @@ func TestUnsupportedLayersAreNamed(t *testing.T) {
 		want  []string
 	}{
 		{nn.NewBatchNorm(1), []string{"BatchNorm", "box", "1"}},
-		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"function", "certificate"}},
+		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"MaxPool2D", "window", "certificate", "1"}},
+		{nn.AvgPool2D(2, tensor.Same(2, 0)), []string{"AvgPool2D"}},
+		{nn.Dropout(.5), []string{"Dropout", "training", "certificate"}},
+		{nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return x }), []string{"weightpert", "nothing is known"}},
+		{nn.Function(nil), []string{"nil Function"}},
 		{nn.GlobalAvgPool, []string{"GlobalAvgPool"}},
 		{nil, []string{"nil"}},
 		{nn.ReLU, nil},
@@ -181,15 +185,15 @@ func TestBadBoxesAndExamplesAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "layer 0 may move")
 	_, err = ActivationBox(n, grown(t, n, Absolute(), .1), x)
 	require.ErrorContains(t, err, "only one")
-	_, err = WengBound(n, RowBall{0, -1, 2}, true, x, 1)
+	_, err = WengBound(context.Background(), n, RowBall{0, -1, 2}, true, x, 1)
 	require.ErrorContains(t, err, "eps")
 	_, err = RowBallBound(n, RowBall{0, 1, .5}, x, 1)
 	require.ErrorContains(t, err, "order 0.5")
 	_, err = FrobeniusBound(n, 7, 1, x, 1)
 	require.ErrorContains(t, err, "layer 7")
-	_, err = CertifiedRadius(n, IBP{}, Absolute(), x, 1, RadiusOptions{Halvings: -1})
+	_, err = CertifiedRadius(context.Background(), n, IBP{}, Absolute(), x, 1, RadiusOptions{Halvings: -1})
 	require.ErrorContains(t, err, "halvings")
-	_, err = SamplePGD{Steps: -1}.Run(n, b, x, 1)
+	_, err = SamplePGD{Steps: -1}.Run(context.Background(), n, b, x, 1)
 	require.ErrorContains(t, err, "-1 steps")
 
 	gelu := mlp(t, GELU, rows(x, x), rows(x, x))
@@ -216,7 +220,7 @@ func TestOverflowCertifiesNothing(t *testing.T) {
 				require.True(t, math.IsInf(v, -1), "%v %v: %v", m.Name(), eps, v)
 			}
 		}
-		v, err := WengBound(n, RowBall{0, eps, 2}, false, x, 1)
+		v, err := WengBound(context.Background(), n, RowBall{0, eps, 2}, false, x, 1)
 		require.NoError(t, err)
 		require.Negative(t, v[0])
 		require.False(t, math.IsNaN(v[0]))
@@ -226,7 +230,7 @@ func TestOverflowCertifiesNothing(t *testing.T) {
 func TestMisclassifiedExamplesAreNotCertified(t *testing.T) {
 	n, x := g3(t)
 	for _, m := range everyMethod {
-		r, err := CertifiedRadius(n, m, Absolute(), x, 0, RadiusOptions{})
+		r, err := CertifiedRadius(context.Background(), n, m, Absolute(), x, 0, RadiusOptions{})
 		require.NoError(t, err)
 		require.Zero(t, r)
 		c, err := Certify(context.Background(), m, n, NewBox(n), [][]float64{x, x}, []int{0, 1})

@@ -42,9 +42,10 @@ func (b Ball) String() string {
 type PGD struct {
 	Eps  float64
 	Ball Ball
-	// Steps is the number of steps of a start; 0 means 20, and a negative number
-	// none.
+	// Steps is the number of steps of a start; 0 means 20.
 	Steps int
+	// StartOnly takes no steps: only the starts are measured.
+	StartOnly bool
 	// StepSize is the size of a step relative to the budget; 0 means 2.5/Steps.
 	StepSize float64
 	// Momentum is the decay of the gradients of earlier steps, each divided by its
@@ -101,10 +102,8 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 			err = errors.New("biases go with all layers, not with some")
 		}
 	}
-	if err == nil && a.Objective.Kind == Push {
-		if k := net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1); a.Objective.Class < 0 || a.Objective.Class >= k {
-			err = fmt.Errorf("class to push to is %d, want 0 to %d", a.Objective.Class, k-1)
-		}
+	if err == nil {
+		err = a.Objective.check(net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1))
 	}
 	if err != nil {
 		return fail(err)
@@ -159,12 +158,14 @@ func (a *PGD) fill() error {
 		return fmt.Errorf("eps is %v, want a finite number of 0 or more", a.Eps)
 	case a.Ball > L2:
 		return fmt.Errorf("unknown budget %v", a.Ball)
-	case a.Objective.Kind > Push:
+	case a.Objective.Kind >= numObjectives:
 		return fmt.Errorf("unknown objective %v", a.Objective)
 	case !(a.StepSize >= 0 && a.StepSize <= math.MaxFloat32):
 		return fmt.Errorf("step size is %v, want a finite number of 0 or more", a.StepSize)
 	case !(a.Momentum >= 0 && a.Momentum <= 1):
 		return fmt.Errorf("momentum is %v, want 0 to 1", a.Momentum)
+	case a.Steps < 0:
+		return fmt.Errorf("%d steps, want 0 or more", a.Steps)
 	case a.Restarts < 0:
 		return fmt.Errorf("%d restarts, want 0 or more", a.Restarts)
 	case a.BatchSize < 0:
@@ -175,9 +176,11 @@ func (a *PGD) fill() error {
 	if a.Steps == 0 {
 		a.Steps = 20
 	}
-	a.Steps = max(a.Steps, 0)
 	if a.StepSize == 0 {
-		a.StepSize = 2.5 / float64(max(a.Steps, 1))
+		a.StepSize = 2.5 / float64(a.Steps)
+	}
+	if a.StartOnly {
+		a.Steps = 0
 	}
 	if a.Restarts == 0 {
 		a.Restarts = 1

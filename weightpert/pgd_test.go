@@ -69,7 +69,7 @@ func TestUniversalAttacksKeepTheirBudget(t *testing.T) {
 		}
 		require.Less(t, last, clean-.3, ball.String())
 	}
-	none, err := PGD{Eps: .1, Steps: -1}.Run(ctx, net, x, y)
+	none, err := PGD{Eps: .1, StartOnly: true}.Run(ctx, net, x, y)
 	require.NoError(t, err)
 	require.Equal(t, clean, none.Accuracy)
 	require.Equal(t, before, snapshot(net))
@@ -190,9 +190,9 @@ func TestLeakFindsWhatDeadUnitsHide(t *testing.T) {
 	for i := range 40 {
 		out, err := Margins(IBP{}, n, b, rows[i], y[i])
 		require.NoError(t, err)
-		l, err := SamplePGD{}.Run(n, b, rows[i], y[i])
+		l, err := SamplePGD{}.Run(context.Background(), n, b, rows[i], y[i])
 		require.NoError(t, err)
-		d, err := SamplePGD{Leak: -1}.Run(n, b, rows[i], y[i])
+		d, err := SamplePGD{Leak: -1}.Run(context.Background(), n, b, rows[i], y[i])
 		require.NoError(t, err)
 		require.True(t, b.Contains(l.Network))
 		f := l.Network.Logits(rows[i])
@@ -216,6 +216,7 @@ func TestBadAttacksAreErrors(t *testing.T) {
 		"unknown objective": {Objective: Objective{Kind: 9}},
 		"step size":         {StepSize: -1},
 		"restarts":          {Restarts: -1},
+		"-1 steps":          {Steps: -1},
 		"batch size":        {BatchSize: -1},
 		"leak":              {Leak: 2},
 		"weight matrix 3":   {Layers: []int{3}},

@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -56,83 +57,51 @@ func thin(m Matrix, rng *rand.Rand) Matrix {
 	return out
 }
 
-// randomBox draws a box of one of the kinds that there are.
-func randomBox(t testing.TB, rng *rand.Rand, n *Network) *Box {
-	var layers []int
-	if rng.IntN(3) == 0 {
-		layers = []int{rng.IntN(n.Depth())}
-	}
-	eps := math.Pow(10, -3+2.5*rng.Float64())
-	switch rng.IntN(5) {
-	case 0:
-		return grown(t, n, Absolute(layers...), eps)
-	case 1:
-		return grown(t, n, AbsoluteWithBias(layers...), eps)
-	case 2:
-		return grown(t, n, Relative(layers...), eps)
-	case 3:
-		b, err := StuckAt(n, eps*rng.NormFloat64(), layers...)
-		require.NoError(t, err)
-		return b
-	}
-	b := NewBox(n)
-	for i, l := range n.layers {
-		draw := func(v []float64) (lo, hi []float64) {
-			for _, w := range v {
-				lo, hi = append(lo, w-eps*rng.Float64()), append(hi, w+eps*rng.Float64())
-			}
-			return lo, hi
-		}
-		lo, hi := draw(l.Weight.Val)
-		require.NoError(t, b.SetLayer(i, lo, hi))
-		if l.Bias != nil {
-			lo, hi := draw(l.Bias)
-			require.NoError(t, b.SetBias(i, lo, hi))
-		}
-	}
-	return b
-}
-
 var everyMethod = []Method{Product{}, Product{Form: T1}, Product{Form: T2}, Path{}, IBP{}, CROWN{}, CROWN{Pure: true}, CROWN{Intervals: true, Pure: true}}
 
-// No bound of any method may be exceeded by any weights of the box: random points,
-// vertices, those of signed gradient descent and the witness of the last two layers.
+// No bound of any method may be exceeded by any weights that the budget's definition
+// allows: random points, vertices, those of signed gradient descent and the witness of
+// the last two layers.
 func TestNoBoundIsEverExceeded(t *testing.T) {
 	nets, each := 2000, 1100
 	if testing.Short() {
-		nets, each = 300, 200
+		nets, each = 400, 200
 	}
 	rng := rand.New(rand.NewPCG(2021, 6))
 	tried, exact := 0, 0
+	kinds := map[string]int{}
 	for range nets {
 		act := []Activation{ReLU, ReLU, ReLU, Softplus, Sigmoid, Tanh, LeakyReLU}[rng.IntN(7)]
-		n := randomNet(t, rng, act)
-		b := randomBox(t, rng, n)
-		x := make([]float64, n.Inputs())
-		signed := rng.IntN(2) == 0
-		for k := range x {
-			x[k] = rng.NormFloat64()
-			if !signed {
-				x[k] = math.Abs(x[k])
-			}
-		}
+		n, x := anyNet(t, rng, act)
+		act = n.layers[0].Act
+		budget := randomBudget(t, rng, n)
+		b := budget.box
+		kinds[budget.name]++
 		y := rng.IntN(n.Classes())
-		bounds := map[string][]float64{}
+		type bound struct {
+			name string
+			low  []float64
+		}
+		var bounds []bound
+		var interval []float64
 		for _, m := range everyMethod {
 			out, err := Margins(m, n, b, x, y)
 			if err != nil {
 				continue
 			}
-			bounds[m.Name()+map[bool]string{true: " pure"}[m == Method(CROWN{Pure: true})]] = out
+			if m == Method(IBP{}) {
+				interval = out
+			}
+			bounds = append(bounds, bound{m.Name(), out})
 		}
 		require.GreaterOrEqual(t, len(bounds), 4)
 		require.True(t, act != ReLU || len(bounds) == len(everyMethod))
 		check := func(f []float64, how string) {
 			tried++
-			for name, out := range bounds {
-				for j, low := range out {
+			for _, bd := range bounds {
+				for j, low := range bd.low {
 					if f[y]-f[j] < low {
-						t.Fatalf("%s of %v with %v: %s found margin %v over %d, bound %v", name, n.layers, b.layers, how, f[y]-f[j], j, low)
+						t.Fatalf("%s of %v, %s, box %v: %s found margin %v over %d, bound %v", bd.name, n.layers, budget.name, b.layers, how, f[y]-f[j], j, low)
 					}
 				}
 			}
@@ -145,12 +114,15 @@ func TestNoBoundIsEverExceeded(t *testing.T) {
 			check(d.acts[len(d.acts)-1], how)
 		}
 		for k := range each {
-			d.reset(rng)
 			if k%2 == 0 {
-				vertex(d, rng)
+				budget.place(d.net, func() float64 { return float64(2*rng.IntN(2) - 1) })
 				eval("vertex")
 			} else {
+				budget.place(d.net, func() float64 { return 2*rng.Float64() - 1 })
 				eval("random point")
+			}
+			if k < 4 {
+				require.True(t, b.Contains(d.net), budget.name)
 			}
 		}
 		for j := range n.Classes() {
@@ -162,16 +134,21 @@ func TestNoBoundIsEverExceeded(t *testing.T) {
 				d.descend(y, j, .2)
 				eval("signed gradient")
 			}
+			// The end that the descent went to, as the definition has it.
+			from := d.net.Clone()
+			budget.follow(d.net, func(i, k int) float64 { return from.layers[i].Weight.Val[k] - n.layers[i].Weight.Val[k] })
+			eval("end of descent")
 			if w, err := LastTwo(n, b, x, y, j); err == nil {
 				exact++
 				require.True(t, b.Contains(w.Network))
 				check(w.Network.Logits(x), "witness")
-				require.InDelta(t, w.Margin, bounds["IBP"][j], 1e-12*(1+math.Abs(w.Margin)))
+				require.InDelta(t, w.Margin, interval[j], 1e-12*(1+math.Abs(w.Margin)))
 			}
 		}
 	}
-	t.Logf("%d networks, %d perturbations, %d exact margins attained", nets, tried, exact)
-	require.Greater(t, exact, nets/4)
+	t.Logf("%d networks, %d perturbations, %d exact margins attained, budgets %v", nets, tried, exact, kinds)
+	require.Greater(t, exact, nets/5)
+	require.Len(t, kinds, 8)
 	if !testing.Short() {
 		require.GreaterOrEqual(t, tried, 2_000_000)
 	}
@@ -250,7 +227,7 @@ func TestBoundsAreHomogeneous(t *testing.T) {
 		b := margin(t, m, scaled, grown(t, scaled, Absolute(), c*.05), x, 1, 0)
 		require.InDelta(t, c*c*c*a, b, 1e-9, m.Name())
 		radius := func(n *Network, budget Budget) float64 {
-			r, err := CertifiedRadius(n, m, budget, x, 1, RadiusOptions{})
+			r, err := CertifiedRadius(context.Background(), n, m, budget, x, 1, RadiusOptions{})
 			require.NoError(t, err)
 			return r
 		}
@@ -276,7 +253,7 @@ func TestBiasIsAColumnOfWeights(t *testing.T) {
 			w2[r], b2[r] = draws(rng, hidden), rng.NormFloat64()
 			c2 = append(c2, append(append([]float64{}, w2[r]...), b2[r]))
 		}
-		plain, err := NewNetwork(Layer{rows(w1...), b1, ReLU}, Layer{rows(w2...), b2, Identity})
+		plain, err := NewNetwork(Layer{Weight: rows(w1...), Bias: b1, Act: ReLU}, Layer{Weight: rows(w2...), Bias: b2})
 		require.NoError(t, err)
 		column := mlp(t, ReLU, rows(c1...), rows(c2...))
 		x := draws(rng, in)

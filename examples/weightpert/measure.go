@@ -128,7 +128,7 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			v, err := weightpert.CertifiedRadius(n, m, weightpert.Absolute(), x[j], y[j], weightpert.RadiusOptions{Start: 1e-4, Halvings: 10})
+			v, err := weightpert.CertifiedRadius(ctx, n, m, weightpert.Absolute(), x[j], y[j], weightpert.RadiusOptions{Start: 1e-4, Halvings: 10})
 			if err != nil {
 				return err
 			}
@@ -296,7 +296,10 @@ func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) er
 	}
 	one := z.Clone()
 	if len(found.Flips) > 0 {
-		one.Flip(found.Flips[0].Layer, found.Flips[0].Index, found.Flips[0].Bit)
+		f := found.Flips[0]
+		if err := one.Flip(f.Layer, f.Index, f.Bit); err != nil {
+			return err
+		}
 	}
 	if f.First, err = weightpert.Accuracy(ctx, one.Network(), x, y); err != nil {
 		return err

@@ -53,7 +53,7 @@ func (e *experiment) singles(ctx context.Context, n *weightpert.Network, r regim
 				s.Certified[methodName(m)] = c.Share()
 			}
 			if s.Certified["weng"], err = share(ctx, rows, y, func(x []float64, y int) (float64, error) {
-				m, err := weightpert.WengBound(n, weightpert.RowBall{Layer: layer, Eps: f * span, P: inf}, true, x, y)
+				m, err := weightpert.WengBound(ctx, n, weightpert.RowBall{Layer: layer, Eps: f * span, P: inf}, true, x, y)
 				return leastRival(m, y), err
 			}); err != nil {
 				return err
