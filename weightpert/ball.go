@@ -49,17 +49,21 @@ func (b *ball) descend(w *Matrix, val, delta, in []float64, step float64) {
 	b.project(w.Val, val)
 }
 
-// project pulls weights back into the ball. What rounding adds is taken off twice.
+// project pulls weights back into the ball. The rounding of the weights themselves can
+// leave the result just outside; then it goes in further, and in the end back to val.
 func (b *ball) project(at, val []float64) {
 	d := make([]float64, len(at))
-	for k := range d {
-		d[k] = at[k] - val[k]
+	for margin := 2 * gamma(len(d)); margin < 1; margin *= 10 {
+		for k := range d {
+			d[k] = at[k] - val[k]
+		}
+		size := normAbove(d, 2)
+		if size <= b.eps {
+			return
+		}
+		for k := range at {
+			at[k] = val[k] + d[k]*(b.eps/size*(1-margin))
+		}
 	}
-	size := normAbove(d, 2)
-	if size <= b.eps {
-		return
-	}
-	for k := range at {
-		at[k] = val[k] + d[k]*(b.eps/size*(1-2*gamma(len(d))))
-	}
+	copy(at, val)
 }

@@ -238,7 +238,7 @@ func LinearDrop(n *Network, eps float64) ([]float64, error) {
 	last := len(n.layers) - 1
 	gain := 0.0
 	top := &n.layers[last].Weight
-	for _, v := range pairNorms(&Matrix{Rows: top.Rows, Cols: top.Cols, Val: top.spread(top.Val)}) {
+	for _, v := range pairNorms(&Matrix{Rows: top.Rows, Cols: top.Cols, Val: top.spread(top.Val)}, nil) {
 		gain = max(gain, v)
 	}
 	q := make([]float64, n.Inputs())

@@ -65,6 +65,53 @@ func TestBoundsHoldForConvolutions(t *testing.T) {
 			}
 		}
 	}
+	// Shared weights that go down the gradient of a margin together.
+	params := nn.Params(net)
+	for j := range 3 {
+		if j == y {
+			continue
+		}
+		var at []*tensor.Tensor
+		for _, w := range params {
+			at = append(at, w.Clone())
+		}
+		for range 15 {
+			tape, p := tensor.NewTape(), &nn.Pass{}
+			var watched []*tensor.Tensor
+			for i, w := range params {
+				watched = append(watched, tape.Watch(at[i]))
+				p.Use(w, watched[i])
+			}
+			f := net.Forward(p, tape.Const(x.To(tensor.Float64)))
+			for name, out := range low {
+				for k, l := range out {
+					require.GreaterOrEqual(t, f.At(0, y)-f.At(0, k), l, name)
+				}
+			}
+			margin := tensor.Sub(tensor.Pick(f, []int{y}), tensor.Pick(f, []int{j}))
+			for i, g := range tensor.Grad(tensor.Sum(margin), watched...) {
+				if params[i].Rank() < 2 {
+					continue
+				}
+				for k, v := range g.Values() {
+					base := params[i].Float64s()[k]
+					to := at[i].Float64s()
+					to[k] = min(max(to[k]-.3*eps*sign(v), base-eps), base+eps)
+				}
+				at[i].Touch()
+			}
+		}
+		f := func() *tensor.Tensor {
+			p := &nn.Pass{}
+			for i, w := range params {
+				p.Use(w, at[i])
+			}
+			return net.Forward(p, x.To(tensor.Float64))
+		}()
+		clean := n.Logits(v)
+		fell := clean[y] - clean[j] - f.At(0, y) + f.At(0, j)
+		require.Greater(t, fell, .3*(clean[y]-clean[j]-low["IBP"][j]), "the attack is no test")
+	}
 	box, err := ActivationBox(n, grown(t, n, Absolute(0), eps), v)
 	require.NoError(t, err)
 	require.False(t, box.Exact)

@@ -72,6 +72,11 @@ func TestUniversalAttacksKeepTheirBudget(t *testing.T) {
 	none, err := PGD{Eps: .1, StartOnly: true}.Run(ctx, net, x, y)
 	require.NoError(t, err)
 	require.Equal(t, clean, none.Accuracy)
+	n, v := g3(t)
+	still, err := SamplePGD{StartOnly: true}.Run(ctx, n, grown(t, n, Absolute(), .2), v, 1)
+	require.NoError(t, err)
+	require.Equal(t, 2., still.Margin)
+	require.Same(t, n, still.Network)
 	require.Equal(t, before, snapshot(net))
 }
 
@@ -97,6 +102,86 @@ func TestMomentumSumsGradients(t *testing.T) {
 	require.Less(t, out.Accuracy, out.Clean-.05)
 	_, err = PGD{Eps: .01, Momentum: 1.5}.Run(context.Background(), net, x, y)
 	require.ErrorContains(t, err, "momentum is 1.5")
+}
+
+// Four examples, of which one is lost far beyond the margin of -0.5, worked out by
+// hand.
+func TestObjectivesSumWhatTheyName(t *testing.T) {
+	logits := tensor.FromFloat64([]float64{2, 0, 1, 0, 3, 1, 1, .8, 0, -1, 4, 0}, 4, 3)
+	y := []int{0, 1, 1, 0} // margins 1, 2, -0.2, -5
+	ce := func(i, c int) float64 {
+		f := logits.Values()[3*i : 3*i+3]
+		return math.Log(math.Exp(f[0])+math.Exp(f[1])+math.Exp(f[2])) - f[c]
+	}
+	for _, c := range []struct {
+		o    Objective
+		want float64
+		n    int
+	}{
+		{Objective{Kind: CrossEntropy}, ce(0, 0) + ce(1, 1) + ce(2, 1) + ce(3, 0), 4},
+		{Objective{Kind: StillCorrect}, ce(0, 0) + ce(1, 1) + ce(2, 1), 3},
+		{Objective{Kind: Hinge}, -1 - 2 + .2, 3},
+		{Objective{Push, 2}, -ce(0, 2) - ce(1, 2) - ce(2, 2) - ce(3, 2), 4},
+		{Objective{Kind: DLR}, -1./2 - 2./3 + .2/1 + 5./5, 4},
+	} {
+		v, n := c.o.sum(logits, y)
+		require.InDelta(t, c.want, v.Item(), 1e-9, c.o)
+		require.Equal(t, c.n, n, c.o)
+	}
+	v, n := Objective{Kind: Hinge}.sum(logits, []int{1, 0, 2, 0})
+	require.Nil(t, v)
+	require.Zero(t, n)
+}
+
+// Every objective moves what it names, and pushing to a class makes it more frequent.
+func TestObjectivesGoUp(t *testing.T) {
+	net, x, y := trained(t, nil)
+	ctx := context.Background()
+	cleanLogits := net.Forward(&nn.Pass{}, x)
+	for _, o := range []Objective{{}, {Kind: StillCorrect}, {Kind: Hinge}, {Kind: DLR}, {Push, 0}, {Push, 4}, {Push, 9}} {
+		out, err := PGD{Eps: .01, Steps: 5, Objective: o}.Run(ctx, net, x, y)
+		require.NoError(t, err)
+		require.Less(t, out.Accuracy, out.Clean, o)
+		moved := out.Network.Forward(&nn.Pass{}, x)
+		before, n := o.sum(cleanLogits, y)
+		after, m := o.sum(moved, y)
+		if o.Kind == StillCorrect || o.Kind == Hinge {
+			// The mask shrinks; compare on examples that count before.
+			require.Less(t, m, n, o)
+			before, _ = Objective{Kind: CrossEntropy}.sum(cleanLogits, y)
+			after, _ = Objective{Kind: CrossEntropy}.sum(moved, y)
+		}
+		require.Greater(t, after.Item(), before.Item(), o)
+		if o.Kind == Push {
+			require.Greater(t, count(tensor.ArgMax(moved), o.Class), count(tensor.ArgMax(cleanLogits), o.Class)+10, o)
+		}
+	}
+}
+
+func count(v []int, c int) (n int) {
+	for _, x := range v {
+		if x == c {
+			n++
+		}
+	}
+	return n
+}
+
+// Steps as large as the budget go to and fro: the outcome is the worst iterate, so more
+// steps never help the network, and the worst one is not always the last.
+func TestWorstIterateIsKept(t *testing.T) {
+	net, x, y := trained(t, nil)
+	before, early := 1., 0
+	for steps := 1; steps <= 10; steps++ {
+		out, err := PGD{Eps: .02, Steps: steps, StepSize: 2}.Run(context.Background(), net, x, y)
+		require.NoError(t, err)
+		require.LessOrEqual(t, out.Accuracy, before)
+		before = out.Accuracy
+		if out.Step < steps {
+			early++
+		}
+	}
+	require.Positive(t, early)
 }
 
 func TestEnsembleIsTheWorstOfItsObjectives(t *testing.T) {

@@ -13,6 +13,7 @@ type prepared struct {
 	top    *boxedLayer // the last layer with every entry written out
 	first  int         // the first layer that moves, or the last layer
 	width  int         // of the widest layer, inputs included
+	still  [][]bool    // for each layer, which of its inputs cannot change
 }
 
 // boxedLayer is a layer with its box.
@@ -59,7 +60,53 @@ func prepare(n *Network, b *Box) (*prepared, error) {
 		p.layers = append(p.layers, bl)
 	}
 	p.top = p.layers[len(p.layers)-1].dense()
+	p.settle()
 	return p, nil
+}
+
+// settle finds the inputs of each layer that no weights of the box can change: those of
+// the network, and units that do not move and see only such inputs. A constant that is
+// carried along for biases is one.
+func (p *prepared) settle() {
+	still := make([]bool, p.net.Inputs())
+	for k := range still {
+		still[k] = true
+	}
+	for i := range p.layers {
+		p.still = append(p.still, still)
+		l := &p.layers[i]
+		next := make([]bool, l.Weight.Rows)
+		for r := range next {
+			from, to := l.Weight.span(r)
+			next[r] = l.biasRadius == nil || l.biasRadius[r] == 0
+			for k := from; k < to && next[r]; k++ {
+				next[r] = (l.radius == nil || l.radius[k] == 0) && (l.Weight.Val[k] == 0 || still[l.Weight.column(k, from)])
+			}
+		}
+		still = next
+	}
+}
+
+// gain returns the largest sum of moduli of a row, of any weights of the box if moved
+// is set, over inputs that can change; rounded up.
+func (p *prepared) gain(i int, moved bool) float64 {
+	l := &p.layers[i]
+	largest := 0.0
+	for r := range l.Weight.Rows {
+		from, to := l.Weight.span(r)
+		sum := 0.0
+		for k := from; k < to; k++ {
+			if p.still[i][l.Weight.column(k, from)] {
+				continue
+			}
+			sum += math.Abs(l.Weight.Val[k])
+			if moved && l.radius != nil {
+				sum += l.radius[k]
+			}
+		}
+		largest = max(largest, sum)
+	}
+	return largest * (1 + gamma(2*l.longest))
 }
 
 // dense returns the layer with every entry of its matrix written out. Entries that a

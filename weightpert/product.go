@@ -87,7 +87,7 @@ func (m Product) prepare(n *Network, b *Box) (bounder, error) {
 }
 
 // gains are what the layers do to a change of their input: products of operator
-// norms, rounded up.
+// norms, over inputs that can change, rounded up.
 type gains struct {
 	clean, moved []float64 // clean[m] = ∏ ‖W_k‖∞ over hidden layers k > m; moved with the box
 	pair         []float64 // ‖W_i - W_j‖₁ of the last layer, K by K
@@ -102,31 +102,38 @@ func (p *prepared) gains() *gains {
 	c, m := 1.0, 1.0
 	for i := last - 1; i >= 0; i-- {
 		g.clean[i], g.moved[i] = c, m
-		l := &p.layers[i]
-		c = mulUp(c, l.Weight.rowSum(l.Weight.Val))
-		m = mulUp(m, l.reachSum())
+		c = mulUp(c, p.gain(i, false))
+		m = mulUp(m, p.gain(i, true))
 	}
 	l := p.top
 	k, cols := l.Weight.Rows, l.Weight.Cols
-	g.pair = pairNorms(&l.Weight)
+	g.pair = pairNorms(&l.Weight, p.still[last])
 	g.lastRadius = make([]float64, k)
 	if l.radius != nil {
 		for i := range k {
-			g.lastRadius[i] = sumAbs(l.radius[i*cols:(i+1)*cols]) * (1 + gamma(cols))
+			for c, r := range l.radius[i*cols : (i+1)*cols] {
+				if !p.still[last][c] {
+					g.lastRadius[i] += r
+				}
+			}
+			g.lastRadius[i] *= 1 + gamma(cols)
 		}
 	}
 	return g
 }
 
 // pairNorms returns ‖W_i - W_j‖₁, rounded up, for all pairs of rows of a dense
-// matrix.
-func pairNorms(w *Matrix) []float64 {
+// matrix, the columns of still inputs left out; nil means none are still.
+func pairNorms(w *Matrix, still []bool) []float64 {
 	k, cols := w.Rows, w.Cols
 	out := make([]float64, k*k)
 	for i := range k {
 		for j := range i {
 			s := 0.0
 			for c := range cols {
+				if still != nil && still[c] {
+					continue
+				}
 				s += math.Abs(w.Val[i*cols+c] - w.Val[j*cols+c])
 			}
 			s *= 1 + gamma(cols)
@@ -134,19 +141,6 @@ func pairNorms(w *Matrix) []float64 {
 		}
 	}
 	return out
-}
-
-// reachSum returns the largest row sum of any weights of the layer's box, rounded up.
-func (l *boxedLayer) reachSum() float64 {
-	if l.radius == nil {
-		return l.Weight.rowSum(l.Weight.Val)
-	}
-	largest := 0.0
-	for r := range l.Weight.Rows {
-		from, to := l.Weight.span(r)
-		largest = max(largest, sumAbs(l.Weight.Val[from:to])+sumAbs(l.radius[from:to]))
-	}
-	return largest * (1 + gamma(2*l.longest))
 }
 
 // sums holds, for one example, how far each layer can shift its pre-activations.
@@ -224,7 +218,7 @@ func (w *sums) overEnvelope() {
 		w.shift1[i] = p.shifts(radius, i, z)
 		next := w.env[i+1]
 		if i > 0 {
-			l.positivePart(next, z)
+			w.envelope(next, i, z)
 		}
 		for r := range next {
 			a := w.c.pre[0]
@@ -244,18 +238,28 @@ func (w *sums) overEnvelope() {
 	p.shifts(w.last1, last, w.env[last])
 }
 
-// positivePart computes the product of the positive weights with z >= 0, rounded up.
-func (l *boxedLayer) positivePart(out, z []float64) {
-	g := 1 + gamma(l.longest)
+// envelope bounds the product of layer i's weights with inputs from 0 to z from above:
+// that of the positive weights, and of all of them where the input cannot change.
+func (w *sums) envelope(out []float64, i int, z []float64) {
+	l, clean := &w.p.layers[i], w.c.act[i]
+	g := gamma(l.longest)
 	for r := range out {
 		from, to := l.Weight.span(r)
-		sum := 0.0
+		sum, size := 0.0, 0.0
 		for k := from; k < to; k++ {
-			if v := l.Weight.Val[k]; v > 0 {
-				sum += v * z[l.Weight.column(k, from)]
+			c := l.Weight.column(k, from)
+			v := l.Weight.Val[k]
+			switch {
+			case v > 0:
+				sum += v * z[c]
+				size += v * z[c]
+			case w.p.still[i][c]:
+				low := max(0, clean.at[c]-clean.err[c]*(1+4*unit))
+				sum += v * low
+				size -= v * low
 			}
 		}
-		out[r] = sum*g + tiny
+		out[r] = sum + g*size + tiny
 	}
 }
 

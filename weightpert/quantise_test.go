@@ -191,11 +191,36 @@ func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
 		require.Zero(t, v)
 	}
 
+	// Of the bits that are not stuck already, the given share changes.
+	for _, high := range []bool{false, true} {
+		worn, err := q.StuckBits(.3, high, 5)
+		require.NoError(t, err)
+		free, changed := 0, 0
+		for i := range q.Layers {
+			for k, v := range q.Layers[i].Code {
+				for bit := range q.Width {
+					was, is := uint8(v)>>bit&1 == 1, uint8(worn.Layers[i].Code[k])>>bit&1 == 1
+					if was == high {
+						require.Equal(t, was, is)
+						continue
+					}
+					free++
+					if was != is {
+						changed++
+					}
+				}
+			}
+		}
+		require.InDelta(t, .3, float64(changed)/float64(free), .01)
+	}
+
 	noisy, err := GaussianNoise(net, .1, 3)
 	require.NoError(t, err)
 	w := noisy.Params[0]
 	diff := tensor.Sub(noisy.Values[0], w)
 	require.InDelta(t, .1*deviation(w), deviation(diff), .002*deviation(w))
+	mean := tensor.Mean(diff).Item()
+	require.InDelta(t, 0, mean, 5*.1*deviation(w)/math.Sqrt(float64(w.Len())))
 	stuck, err := StuckWeights(net, .3, 0, 3)
 	require.NoError(t, err)
 	zeros := 0
@@ -273,6 +298,18 @@ func TestBitSearchBreaksWithFewFlips(t *testing.T) {
 	same, err := BitSearch{Flips: 12, TopWeights: 20}.Run(ctx, q, batch)
 	require.NoError(t, err)
 	require.Equal(t, res.Flips, same.Flips)
+
+	// The labels are the quantised network's own predictions, in 2 bits others than
+	// those of the network itself.
+	coarse, err := Quantiser{Bits: 2}.Quantise(net)
+	require.NoError(t, err)
+	own := tensor.ArgMax(coarse.Network().Forward(&nn.Pass{}, batch))
+	require.NotEqual(t, tensor.ArgMax(net.Forward(&nn.Pass{}, batch)), own)
+	start, err := MeanCrossEntropy(ctx, coarse.Network(), batch, own)
+	require.NoError(t, err)
+	first, err := BitSearch{Flips: 1}.Run(ctx, coarse, batch)
+	require.NoError(t, err)
+	require.InDelta(t, start, first.Loss[0], 1e-5)
 
 	_, err = BitSearch{Flips: -1}.Run(ctx, q, batch)
 	require.ErrorContains(t, err, "-1 flips")
