@@ -118,7 +118,7 @@ func TestSpatialFindsTheSmallestPose(t *testing.T) {
 	bright := tensor.Full(tensor.Float32, 0.9, 1, 4, 4, 1)
 	found, err := (&Spatial{Lo: 0.2, Hi: 1, MaxShift: 2}).Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor {
 		v := tensor.Sum(x, 1, 2) // [N, 1]
-		return tensor.Concat(1, v, tensor.Affine(v, 0, 13))
+		return tensor.Concat(1, v, tensor.Affine(v, 0, 10))
 	}), bright, []int{0})
 	require.NoError(t, err)
 	require.True(t, found.Success[0])
