@@ -72,7 +72,7 @@ func (s BitSearch) Run(ctx context.Context, q *Quantised, x *tensor.Tensor) (Sea
 	}
 	r := &search{q: q.Clone(), x: x, tape: tensor.NewTape()}
 	r.y = tensor.ArgMax(r.q.Network().Forward(&nn.Pass{}, x))
-	out := Search{Network: r.q, Kept: 1}
+	out := Search{Network: r.q, Kept: 1, Flips: []BitFlip{}}
 	loss, kept := r.measure()
 	out.Loss = append(out.Loss, loss)
 	for len(out.Flips) < s.Flips && kept > s.Break {
@@ -133,7 +133,7 @@ type search struct {
 
 func (r *search) flip(flips []BitFlip) {
 	for _, f := range flips {
-		r.q.Flip(f.Layer, f.Index, f.Bit)
+		r.q.flip(f.Layer, f.Index, f.Bit)
 	}
 }
 

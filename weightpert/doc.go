@@ -37,7 +37,9 @@
 // Proof of T1. The same from the other end: layer m sees ẑ_{m-1}, changed, and the
 // layers behind it are clean. If ρ is monotone and not negative, ẑ_m stays below
 // z*_m = ρ(max(W_m, 0) z*_{m-1} + b_m + E_m z*_{m-1} + e_m) by induction; leaving out
-// negative weights is what ẑ >= 0 allows, and keeping them would be wrong.
+// negative weights is what ẑ >= 0 allows, and keeping them would be wrong. The
+// induction starts at layer 1, whose input does not change and may have any sign:
+// there z*_1 = ρ(W_1 x + b_1 + E_1 |x| + e_1), with all of W_1.
 //
 // Proof of Path. As T1, but the change of layer m is followed entry by entry:
 // |W_k| bounds what clean layer k makes of it, and upper activations of interval

@@ -91,6 +91,8 @@ type outcome struct {
 	Quantised   []quantised   `json:"quantised"`
 	Faults      []faults      `json:"faults"`
 	Sensitivity []sensitivity `json:"sensitivity"`
+	SingleLayer []single      `json:"single_layer"`
+	Claims      []claim       `json:"claims"`
 	Seconds     float64       `json:"seconds"`
 }
 
@@ -108,7 +110,10 @@ type experiment struct {
 // run fills out; when it returns an error, out holds what was reached.
 func (e *experiment) run(ctx context.Context) error {
 	start := time.Now()
-	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
+	defer func() {
+		e.out.Claims = e.claims()
+		e.out.Seconds = time.Since(start).Seconds()
+	}()
 	e.out.Images = [2]int{e.train.Len(), e.test.Len()}
 	for _, r := range e.regimes {
 		for s := range e.seeds {
@@ -153,7 +158,10 @@ func (e *experiment) one(ctx context.Context, r regime, s int) error {
 	if !r.core {
 		return nil
 	}
-	return e.layers(ctx, net, n, r)
+	if err := e.layers(ctx, net, n, r); err != nil {
+		return err
+	}
+	return e.singles(ctx, n, r)
 }
 
 // fit trains a network of the regime.

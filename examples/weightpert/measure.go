@@ -60,6 +60,9 @@ func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figu
 // methods are the certificates of the table, loose to tight.
 var methods = []weightpert.Method{weightpert.Product{}, weightpert.Path{}, weightpert.IBP{}, weightpert.CROWN{}}
 
+// methodName is the key of a method in JSON.
+func methodName(m weightpert.Method) string { return strings.ToLower(m.Name()) }
+
 // certify measures certified accuracy, and on the first seed radii and the
 // generalisation bound.
 func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regime, f *figures, first bool) error {
@@ -74,7 +77,7 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 			rows, y = rows[:min(e.crown, len(rows))], y[:min(e.crown, len(y))]
 		}
 		by := map[string]float64{}
-		f.Certified[strings.ToLower(m.Name())] = by
+		f.Certified[methodName(m)] = by
 		for _, eps := range certifyEps {
 			b, err := weightpert.Absolute()(n, eps)
 			if err != nil {
@@ -125,7 +128,7 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			v, err := weightpert.CertifiedRadius(n, m, weightpert.Absolute(), x[j], y[j], weightpert.RadiusOptions{Start: 1e-4, Halvings: 10})
+			v, err := weightpert.CertifiedRadius(ctx, n, m, weightpert.Absolute(), x[j], y[j], weightpert.RadiusOptions{Start: 1e-4, Halvings: 10})
 			if err != nil {
 				return err
 			}
@@ -133,7 +136,7 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 			stage.Done(i*k + j + 1)
 		}
 		slices.Sort(all)
-		f.Radius[strings.ToLower(m.Name())] = all[len(all)/2]
+		f.Radius[methodName(m)] = all[len(all)/2]
 	}
 	if p := f.Radius["product"]; p > 0 {
 		f.Ratio = f.Radius["crown"] / p
@@ -158,13 +161,7 @@ func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *fig
 		if err != nil {
 			return err
 		}
-		resisted := 0
-		for _, m := range low {
-			if m > 0 {
-				resisted++
-			}
-		}
-		f.PerImage[key(eps)] = float64(resisted) / float64(k)
+		f.PerImage[key(eps)] = positive(low)
 	}
 	return nil
 }
@@ -299,7 +296,10 @@ func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) er
 	}
 	one := z.Clone()
 	if len(found.Flips) > 0 {
-		one.Flip(found.Flips[0].Layer, found.Flips[0].Index, found.Flips[0].Bit)
+		f := found.Flips[0]
+		if err := one.Flip(f.Layer, f.Index, f.Bit); err != nil {
+			return err
+		}
 	}
 	if f.First, err = weightpert.Accuracy(ctx, one.Network(), x, y); err != nil {
 		return err

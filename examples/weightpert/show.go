@@ -20,11 +20,11 @@ func (e *experiment) result() example.Result {
 			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
 		}
 	}
-	return example.Result{
-		Figures: e.out,
-		Tables:  []*report.Table{e.regimeTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable()},
-		Notes:   notes,
+	tables := []*report.Table{e.regimeTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
+	if len(e.out.Claims) > 0 {
+		tables = append(tables, e.claimTable())
 	}
+	return example.Result{Figures: e.out, Tables: tables, Notes: notes}
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }

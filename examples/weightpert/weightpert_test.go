@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,15 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	require.Len(t, e.out.Quantised, len(allRegimes))
 	require.Len(t, e.out.Faults, len(allRegimes))
 	require.Len(t, e.out.Sensitivity, 2*core)
+	require.Len(t, e.out.SingleLayer, 2*core*len(fractions))
+	for _, s := range e.out.SingleLayer {
+		require.LessOrEqual(t, s.Certified["product"], s.Certified["path"])
+		for method, v := range s.Certified {
+			require.LessOrEqual(t, v, s.Resisted, method)
+			require.LessOrEqual(t, v, s.Certified["exact"], method)
+		}
+	}
+	require.Empty(t, e.out.Claims, "claims are about the complete data")
 	for _, f := range e.out.Regimes {
 		require.Len(t, f.Attacked, len(attackEps))
 		for k, v := range f.Attacked {
@@ -61,6 +71,39 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	html, err := page.HTML()
 	require.NoError(t, err)
 	require.Equal(t, 2+core, bytes.Count(html, []byte("image/svg")))
+}
+
+func TestClaimsNeedEverySeed(t *testing.T) {
+	made := func(name string, seed uint64, attacked, gap, product float64) *figures {
+		f := &figures{Name: name, Seed: seed, CEGap: gap, Attacked: map[string]float64{}, Certified: map[string]map[string]float64{"product": {}, "crown": {}}}
+		for _, eps := range attackEps {
+			f.Attacked[key(eps)] = attacked
+		}
+		for _, eps := range certifyEps {
+			f.Certified["product"][key(eps)], f.Certified["crown"][key(eps)] = product, 1
+		}
+		return f
+	}
+	e := &experiment{plan: fullPlan}
+	e.out.Regimes = []*figures{made("standard", 1, .2, .06, 0), made("standard", 2, .3, .06, 0), made("lambda-0.01", 1, .7, .01, .95), made("lambda-0.01", 2, .69, .01, .92), made("lambda-0.01", 3, 0, 1, 0)}
+	find := func(part string) claim {
+		for _, c := range e.claims() {
+			if strings.Contains(c.Claim, part) {
+				return c
+			}
+		}
+		t.Fatal(part)
+		return claim{}
+	}
+	c := find("under the worst attack, points")
+	require.InDeltaSlice(t, []float64{50, 39}, c.Found, 1e-9)
+	require.False(t, c.Holds)
+	require.True(t, find("its gap of cross-entropy").Holds)
+	require.False(t, find("certifies it at eps 0.001").Holds, "seed 3")
+	e.out.Regimes = e.out.Regimes[:4]
+	require.True(t, find("certifies it at eps 0.001").Holds)
+	e.plan = miniPlan
+	require.Empty(t, e.claims())
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {
