@@ -73,6 +73,21 @@ func (a *APGD) Name() string {
 	return "APGD"
 }
 
+// String describes all that matters for the outcome.
+func (a *APGD) String() string {
+	s := summary(a.Name(), a.Threat, "objective", a.objective(), "steps", or(a.Steps, 100), "restarts", max(1, a.Restarts))
+	if a.TargetClasses > 0 {
+		s += fmt.Sprintf(", target classes %d", a.TargetClasses)
+	}
+	if a.EOT > 1 {
+		s += fmt.Sprintf(", mean of %d gradients", a.EOT)
+	}
+	if a.Threat.Norm == L1 && !a.PlainL1 {
+		s += ", from larger balls"
+	}
+	return fmt.Sprintf("%s, rho %v, seed %d", s, or(a.Rho, 0.75), a.Seed) + targeted(a.Targets)
+}
+
 func (a *APGD) objective() Objective {
 	switch {
 	case a.Objective != nil:
@@ -248,7 +263,7 @@ func (t *apgd[T]) startStage() {
 		t.step = t.threat.Eps
 		t.every = max(1, int(0.04*float64(n)))
 		t.sparsity, t.nonzero = 0.2, float64(len(t.x0))
-		if t.stage > 0 {
+		if len(t.stages) > 1 {
 			t.nonzero = t.changed(t.x)
 			t.sparsity = t.nonzero / float64(len(t.x0)) / 1.5
 		}
