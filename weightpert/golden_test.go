@@ -103,7 +103,7 @@ func TestGoldenBoundsOfAllLayers(t *testing.T) {
 	require.InDeltaSlice(t, []float64{0, .5}, r.act[2].lo, 1e-12)
 	require.InDeltaSlice(t, []float64{.175, 1.5}, r.act[2].hi, 1e-12)
 	w := p.newSums()
-	w.c.run(x)
+	w.c.run(x, nil)
 	w.overEnvelope()
 	for i, want := range []float64{1.5, 2.3, 2.76} {
 		require.InDelta(t, want, sumAbs(w.env[i]), 1e-12)
