@@ -18,7 +18,6 @@ type Victims struct {
 
 // Victim is what one model does after training.
 type Victim struct {
-	Seed       uint64         `json:"seed"`
 	Answer     int            `json:"answer"` // to x
 	Wanted     float64        `json:"wanted"` // probability of the wanted class for x
 	TargetTest uda.Evaluation `json:"target_test"`
@@ -45,17 +44,17 @@ func (t Trial) Success() attack.Estimate { return attack.NewEstimate(t.Flips, le
 // wanted class by themselves.
 func (t Trial) NothingToAttack() bool { return 2*t.Flips > len(t.Victims) }
 
-// Run trains the victims with a poison, or without one when it is nil, and asks them
-// for x's first image and for the target's test images.
-func (v Victims) Run(ctx context.Context, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
+// Train returns N trained victims, with a poison in their source or without one when
+// it is nil.
+func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 	n := v.N
 	if n == 0 {
 		n = 5
 	}
-	if n < 1 || wanted < 0 || wanted >= test.Classes || x.Len() == 0 {
-		return Trial{}, fmt.Errorf("poison: %d victims with %d images for class %d, want at least one of each and a class in [0, %d)", n, x.Len(), wanted, test.Classes)
+	if n < 0 {
+		return nil, fmt.Errorf("poison: %d victims, want 0 (5) or more", n)
 	}
-	var out Trial
+	var models []*uda.Model
 	for i := range n {
 		t := v.Training
 		t.Seed += uint64(i)
@@ -64,9 +63,24 @@ func (v Victims) Run(ctx context.Context, p *Poison, x, test *dataset.Set, wante
 		}
 		m, err := t.Run(ctx)
 		if err != nil {
-			return out, err
+			return models, err
 		}
-		one := Victim{Seed: t.Seed}
+		models = append(models, m)
+	}
+	return models, nil
+}
+
+// Ask asks trained victims for the first image of x and for the target's test images,
+// and how well they fit the poison unless that is nil. Errors: no models, no image, a
+// class out of range, sets of another form.
+func Ask(ctx context.Context, models []*uda.Model, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
+	n := len(models)
+	if n == 0 || x.Len() == 0 || wanted < 0 || wanted >= test.Classes {
+		return Trial{}, fmt.Errorf("poison: %d victims with %d images for class %d, want at least one of each and a class in [0, %d)", n, x.Len(), wanted, test.Classes)
+	}
+	var out Trial
+	for _, m := range models {
+		var one Victim
 		probabilities, err := uda.Probabilities(ctx, m, x.Take(1))
 		if err != nil {
 			return out, err
@@ -96,4 +110,13 @@ func (v Victims) Run(ctx context.Context, p *Poison, x, test *dataset.Set, wante
 		out.TargetAccuracy += one.TargetTest.Accuracy / float64(n)
 	}
 	return out, nil
+}
+
+// Run is Train and Ask.
+func (v Victims) Run(ctx context.Context, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
+	models, err := v.Train(ctx, p)
+	if err != nil {
+		return Trial{}, err
+	}
+	return Ask(ctx, models, p, x, test, wanted)
 }
