@@ -1,0 +1,108 @@
+package uda
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// evalBatch bounds the memory of an evaluation.
+const evalBatch = 500
+
+// Evaluation is what a model answers to a labelled set.
+type Evaluation struct {
+	N        int     `json:"n"`
+	Accuracy float64 `json:"accuracy"`
+	// Confusion counts images by true class (rows) and answer (columns).
+	Confusion [][]int `json:"confusion"`
+}
+
+// On returns the share of images whose answer is the class that their true class is
+// mapped to: the accuracy on shifted labels for labels[c] = (c+1) mod K.
+func (e Evaluation) On(labels []int) float64 {
+	n := 0
+	for c, row := range e.Confusion {
+		n += row[labels[c]]
+	}
+	return float64(n) / float64(e.N)
+}
+
+// Shifted returns the map of each class c to (c+1) mod k.
+func Shifted(k int) []int {
+	m := make([]int, k)
+	for c := range m {
+		m[c] = (c + 1) % k
+	}
+	return m
+}
+
+// Evaluate compares a model's answers with a set's labels. Errors: a set of another
+// form or without labels, ctx's.
+func Evaluate(ctx context.Context, m *Model, s *dataset.Set) (Evaluation, error) {
+	if s.Len() == 0 || s.Classes != m.Classes {
+		return Evaluation{}, fmt.Errorf("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
+	}
+	e := Evaluation{N: s.Len(), Confusion: make([][]int, m.Classes)}
+	for c := range e.Confusion {
+		e.Confusion[c] = make([]int, m.Classes)
+	}
+	right := 0
+	err := eachBatch(ctx, m, s, func(tape *tensor.Tape, from int, x *tensor.Tensor) {
+		for i, a := range tensor.ArgMax(m.Logits(x)) {
+			y := s.Labels[from+i]
+			e.Confusion[y][a]++
+			if a == y {
+				right++
+			}
+		}
+	})
+	e.Accuracy = float64(right) / float64(e.N)
+	return e, err
+}
+
+// eachBatch walks through a set in order; what visit computes from x dies after it.
+func eachBatch(ctx context.Context, m *Model, s *dataset.Set, visit func(tape *tensor.Tape, from int, x *tensor.Tensor)) error {
+	if s.H != m.H || s.W != m.W || s.C != m.C {
+		return fmt.Errorf("uda: images of %q are %dx%dx%d, want %dx%dx%d", s.Name, s.H, s.W, s.C, m.H, m.W, m.C)
+	}
+	tape := tensor.NewTape()
+	for from := 0; from < s.Len(); from += evalBatch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x, _ := s.Slice(from, min(from+evalBatch, s.Len())).All()
+		visit(tape, from, tape.Const(x))
+		tape.Reset()
+	}
+	return nil
+}
+
+// FeaturesOf returns the features [N, Width] of a set's images.
+func FeaturesOf(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
+	out := tensor.Zeros(tensor.Float32, s.Len(), m.Width)
+	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
+		copy(out.Float32s()[from*m.Width:], m.Features(x).Float32s())
+	})
+	return out, err
+}
+
+// Probabilities returns the predictions [N, Classes] for a set's images.
+func Probabilities(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
+	out := tensor.Zeros(tensor.Float32, s.Len(), m.Classes)
+	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
+		copy(out.Float32s()[from*m.Classes:], tensor.Softmax(m.Logits(x)).Float32s())
+	})
+	return out, err
+}
+
+// LossesOf returns the cross-entropy of each image of a labelled set, in nats.
+func LossesOf(ctx context.Context, m *Model, s *dataset.Set) ([]float64, error) {
+	out := make([]float64, 0, s.Len())
+	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
+		n := x.Dim(0)
+		out = append(out, tensor.CrossEntropy(m.Logits(x), s.Labels[from:from+n]).Values()...)
+	})
+	return out, err
+}
