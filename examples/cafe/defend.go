@@ -19,9 +19,10 @@ type defenseRow struct {
 	LR      float64 `json:"lr"`
 	Test    float64 `json:"test_acc"`
 	// PSNR is the median over samples, with the mean image for what was not
-	// recovered: of the attack that knows nothing of the defence,
-	// of the one that rescales and solves for what the defence left, and of the
-	// one that has tried the defence on other samples.
+	// recovered: of the attack that knows nothing of the defence, of the one that
+	// rescales and solves for what the defence left (for fixed batches, that
+	// matches the gradients of one), and of the one that has tried the defence on
+	// other samples.
 	PSNR       float64 `json:"psnr"`
 	Adaptive   float64 `json:"psnr_adaptive"`
 	Calibrated float64 `json:"psnr_calibrated"`
@@ -187,6 +188,21 @@ func (b *bench) learn(ctx context.Context, u upload) (float64, error) {
 	return m.Accuracy(b.test.x, b.test.y), nil
 }
 
+// single is what is left to do about fixed batches: gradients are matched over one of
+// them.
+func (b *bench) single(ctx context.Context, m *fedleak.Model, f *fedleak.Federation, o fedleak.Observations) (float64, error) {
+	r, err := b.matching(fedleak.InvertingGradients(), b.defended).Run(ctx, m, o)
+	if err != nil {
+		return 0, err
+	}
+	truth, guess := make([]*tensor.Tensor, len(f.X)), r.Images(nil)
+	for p := range truth {
+		truth[p], guess[p] = tensor.Gather(f.X[p], o.Batch(0)), tensor.Gather(guess[p], o.Batch(0))
+	}
+	guess, _ = fedleak.Match(truth, guess)
+	return fedleak.NewScore(truth, guess, nil).Median, nil
+}
+
 // score compares the samples that are shown.
 func (b *bench) score(guess []*tensor.Tensor) fedleak.Score {
 	marked := make([]bool, len(b.private.y))
@@ -247,6 +263,11 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 		*a.to = s.Median
 		if a.to == &row.Adaptive {
 			b.rows = append(b.rows, pictureRow{u.name, fedleak.JoinQuadrants(guess), s.Each[:min(10, len(s.Each))]})
+		}
+	}
+	if u.fixed {
+		if row.Adaptive, err = b.single(ctx, m, f, o); err != nil {
+			return err
 		}
 	}
 	if c, ok := u.defense.(fedleak.ClippedNoise); ok {
