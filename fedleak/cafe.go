@@ -18,8 +18,8 @@ import (
 // Jin, Chen, Hsu, Yu and Chen, NeurIPS 2021; see Published for their own iterations.
 type CAFE struct {
 	// Coverage is the number of rounds of Step II that each sample takes part in;
-	// 0 means as few as determine it, or all rounds if the gradients are noisy, and
-	// -1 means all.
+	// 0 means as few as determine it, 8 if entries are left out, or all rounds if the
+	// gradients are noisy, and -1 means all.
 	Coverage int
 	// Ridge is added to the diagonal of S^T S in Step I, in units of its smallest
 	// expected eigenvalue, T K(N-K)/(N(N-1)): it trades bias for noise. 0 means
@@ -200,7 +200,11 @@ func (w *work) party(ctx context.Context, p int) error {
 		}
 	}
 	times := w.Coverage
-	if times == 0 && (w.Masked || g.noisy(w.biases[p])) {
+	switch {
+	case times != 0:
+	case w.Masked:
+		times = maskedCoverage
+	case g.noisy(w.biases[p]):
 		times = -1
 	}
 	f, err := w.stepTwo(ctx, w.layers[p], *g, times)

@@ -152,7 +152,7 @@ func TestSparseUploadsAreRecoveredFromMoreRounds(t *testing.T) {
 	mean := MeanImage(f.X, 20)
 	a, b := NewScore(f.X, plain.Images(mean), nil), NewScore(f.X, masked.Images(mean), nil)
 	require.Less(t, a.Median, 50.0)
-	require.Greater(t, b.Median, 100.0)
+	require.Greater(t, b.Median, 70.0)
 }
 
 // A defence that only changes the scale is undone by a factor, and one that adds

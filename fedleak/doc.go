@@ -39,11 +39,21 @@
 //	r, err := fedleak.CAFE{}.Run(ctx, m, seen)
 //	s := fedleak.NewScore(f.X, images, r.Complete())
 //
+// Analytic, RGAP and SPEAR look at a single round: a batch of one sample, or, behind
+// ReLU, a small one. Matching is the family of attacks that look for samples with the
+// observed gradients: DLG, iDLG, inverting gradients, SAPAG, GradInversion.
+//
 // # What stops it
 //
 // The schedule of batches is a defence: with the same batches in every epoch the
 // matrix of batches has rank N/K for ever, and Step I is impossible, at no cost.
-// Shuffled epochs need about K epochs. Defences on gradients are measured by what an
-// attacker who knows of them recovers, beside a guess that needs no attack, the mean
-// image.
+// Shuffled epochs need about K epochs.
+//
+// FakeGradients upload the order of entries with other values, ClippedNoise is the step
+// of differentially private training, with an Accountant, and Sparse leaves entries
+// out. A defence is worth what an attacker who knows of it cannot recover: CAFE with
+// Rescale undoes a change of scale, with Masked it solves for entries that were left
+// out from further rounds, with Ridge and all rounds it averages noise, and Calibrated
+// learns from other samples how the defended answer belongs to the image. Compare
+// with a guess that needs no attack, MeanImage. Clipping by itself protects nothing.
 package fedleak

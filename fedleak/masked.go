@@ -14,6 +14,10 @@ import (
 // that is all. Each column of Step I and each row of Step II is solved from the rounds
 // that show it.
 
+// maskedCoverage is the number of rounds of Step II that each sample takes part in: each
+// shows it in as many equations as there are entries left in a row of the gradient.
+const maskedCoverage = 8
+
 // masked says whether zeros are entries that were left out.
 func (w *work) masked() bool { return w.Masked }
 
@@ -69,24 +73,34 @@ func (w *work) fillFeatures(v *mat.Dense, f *features, rounds []int, seen []*mat
 	n, d2 := v.Dims()
 	_, d1 := f.h.Dims()
 	par.For(d1, 1, func(lo, hi int) {
+		a, r := mat.NewSymDense(n, nil), mat.NewDense(n, 1, nil)
+		upper, right := a.RawSymmetric().Data, r.RawMatrix().Data
+		rows := make([][]float64, len(w.batches[0])) // of v, with only the entries that were seen
+		for i := range rows {
+			rows[i] = make([]float64, d2)
+		}
 		for i := lo; i < hi; i++ {
-			a, r := mat.NewSymDense(n, nil), mat.NewDense(n, 1, nil)
+			clear(upper)
+			clear(right)
 			for q, t := range rounds {
 				ids := w.batches[t]
-				for j := range d2 {
-					g := seen[q].At(i, j)
-					if g == 0 {
-						continue
+				g := seen[q].RawRowView(i)
+				for p, x := range ids {
+					for j, u := range v.RawRowView(x) {
+						rows[p][j] = 0
+						if g[j] != 0 {
+							rows[p][j] = u
+							right[x] += u * g[j]
+						}
 					}
-					for p, x := range ids {
-						u := v.At(x, j)
-						if u == 0 {
-							continue
+				}
+				for p, x := range ids {
+					for o, y := range ids[p:] {
+						s := 0.0
+						for j, u := range rows[p] {
+							s += u * rows[p+o][j]
 						}
-						r.Set(x, 0, r.At(x, 0)+u*g)
-						for _, y := range ids[p:] {
-							a.SetSym(x, y, a.At(x, y)+u*v.At(y, j))
-						}
+						upper[min(x, y)*n+max(x, y)] += s
 					}
 				}
 			}

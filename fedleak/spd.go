@@ -32,17 +32,23 @@ func factor(a *mat.SymDense) *semidefinite {
 			s.scale[i] = 1 / math.Sqrt(d)
 		}
 	}
+	// An unknown without equations gets one of its own, so that the others can be
+	// solved for; its scale of 0 keeps it out of every answer.
 	scaled := mat.NewSymDense(n, nil)
-	whole := true
+	missing := 0
 	for i := range n {
-		whole = whole && s.scale[i] > 0
+		if s.scale[i] == 0 {
+			missing++
+			scaled.SetSym(i, i, 1)
+			continue
+		}
 		for j := i; j < n; j++ {
 			scaled.SetSym(i, j, a.At(i, j)*s.scale[i]*s.scale[j])
 		}
 	}
 	var chol mat.Cholesky
-	if whole && chol.Factorize(scaled) && chol.Cond() < trusted {
-		s.chol, s.rank = &chol, n
+	if chol.Factorize(scaled) && chol.Cond() < trusted {
+		s.chol, s.rank = &chol, n-missing
 		s.cond = s.condition(scaled)
 		return s
 	}
@@ -64,6 +70,7 @@ func factor(a *mat.SymDense) *semidefinite {
 			s.values[i] = 0
 		}
 	}
+	s.rank -= missing
 	s.cond = top / least
 	return s
 }
@@ -142,7 +149,7 @@ func (s *semidefinite) inverseDiagonal() []float64 {
 func (s *semidefinite) determined() []bool {
 	out := make([]bool, len(s.scale))
 	for i := range out {
-		out[i] = true
+		out[i] = s.scale[i] > 0
 		if s.chol != nil {
 			continue
 		}
