@@ -197,6 +197,20 @@ func TestTanhGoesByCornersAndNotByTheRuleForPositiveValues(t *testing.T) {
 	require.ErrorContains(t, err, "Tanh")
 }
 
+// One unit between -0.5 and 1.5: the parallel line below ReLU has the slope 0.75, so at
+// worst the unit gives -0.375; the adaptive line is the identity, at worst -0.5; interval
+// propagation knows that the unit is not negative.
+func TestLowerLinesOfAnUnstableUnit(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{.5}), rows([]float64{1}, []float64{0}))
+	x := []float64{1}
+	weng, err := WengBound(context.Background(), n, RowBall{0, 1, math.Inf(1)}, true, x, 0)
+	require.NoError(t, err)
+	require.InDelta(t, -.375, weng[1], 1e-12)
+	b := grown(t, n, Absolute(0), 1)
+	require.InDelta(t, -.5, margin(t, CROWN{Pure: true}, n, b, x, 0, 1), 1e-12)
+	require.InDelta(t, 0, margin(t, CROWN{}, n, b, x, 0, 1), 1e-12)
+}
+
 func TestBoundsOfTheLastLayerAreAttained(t *testing.T) {
 	n, x := g3(t)
 	_, acts := n.trace(x)
