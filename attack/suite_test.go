@@ -159,6 +159,9 @@ func TestNormCurves(t *testing.T) {
 	some := NewNormCurve(L2, x, rep)
 	require.Less(t, len(some.Falls), 15)
 	require.True(t, math.IsInf(some.Median(), 1))
+	clean, err := Evaluate(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, []float64{0, 0}, NewNormCurve(L2, x, clean).Falls, "no attack")
 	empty := NormCurve{Total: 3}
 	eps, accuracy = empty.Steps()
 	require.Equal(t, []float64{0}, eps)
@@ -240,6 +243,13 @@ func TestUniversalPerturbationFoolsUnseenInputs(t *testing.T) {
 	}
 	noise := tensor.MulScalar(tensor.Sign(tensor.Normal(rand.New(rand.NewPCG(1, 1)), tensor.Float32, 0, 1, delta.Shape()...)), 0.25)
 	require.Less(t, accuracy(u.Apply(unseen, delta)), accuracy(u.Apply(unseen, noise))-0.2)
+	for _, th := range []Threat{{Norm: Linf, Eps: 0.1}, {Norm: L2, Eps: 2}, {Norm: L1, Eps: 20}} {
+		res, err := (&Universal{Threat: th, BatchSize: 100, StepSize: th.Eps / 3}).Run(ctx, m, x, y)
+		require.NoError(t, err)
+		for i, d := range th.Distance(res.X, x) {
+			require.LessOrEqual(t, d, th.Eps, "input %d under %v", i, th)
+		}
+	}
 	_, err = (&Universal{Threat: Threat{Norm: L0, Eps: 1}}).Fit(ctx, m, x, y)
 	require.ErrorContains(t, err, "under l0")
 }

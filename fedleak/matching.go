@@ -112,8 +112,9 @@ func InvertingGradients() Matching {
 	return Matching{Title: "cosine", Distance: Cosine{}, TV: 0.2, Method: SignAdam, Decay: true, Box: true, Rule: CountedLabels}
 }
 
-// SAPAGAttack is the self-adaptive attack of Wang et al., arXiv 2009.06228.
-func SAPAGAttack() Matching { return Matching{Title: "SAPAG", Distance: SAPAG{}} }
+// SAPAGAttack is the self-adaptive attack of Wang et al., arXiv 2009.06228, from
+// uniform starting points: far from the gradients its distance is flat.
+func SAPAGAttack() Matching { return Matching{Title: "SAPAG", Distance: SAPAG{}, Init: UniformInit} }
 
 // GradInversion is the attack of Yin et al., CVPR 2021, for a model with normalisation
 // layers that is observed with their stored statistics.

@@ -368,6 +368,9 @@ func TestKeptPointsAreAtLeastAsGood(t *testing.T) {
 	for i := range y {
 		require.GreaterOrEqual(t, wins(best, i), wins(last, i))
 		require.GreaterOrEqual(t, wins(more, i), wins(best, i))
+		if wins(best, i) == wins(last, i) {
+			require.LessOrEqual(t, Worst{}.Value(best.Losses[i]), Worst{}.Value(last.Losses[i])+1e-6)
+		}
 		gained = gained || fmt.Sprint(more.Losses[i]) != fmt.Sprint(best.Losses[i])
 	}
 	require.True(t, gained, "a restart is kept")

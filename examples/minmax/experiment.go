@@ -34,7 +34,7 @@ var (
 	smallPlan = plan{
 		width: 4,
 		epochs: map[string]int{
-			"mnist A": 8, "mnist B": 3, "mnist C": 6, "mnist D": 3,
+			"mnist A": 8, "mnist B": 2, "mnist C": 5, "mnist D": 2,
 			"cifar10 A": 15, "cifar10 C": 15, "cifar10 D": 8,
 		},
 		steps: 50, ensemble: 1000, calibrate: 200, rules: 500, gammas: 1000, universal: 2000, transform: 1000, universalEps: 0.2, groups: 100,
