@@ -65,6 +65,10 @@ type cleanLabel struct {
 // cleanPictures are the images of one attack.
 type cleanPictures struct{ x, natural, base, poison *tensor.Tensor }
 
+// singleDomain is training on the target with labels, where there is no gap for the
+// attack to use.
+const singleDomain = "single domain"
+
 // cleanEps is the radius of the attack.
 const cleanEps = 0.1
 
@@ -95,8 +99,14 @@ func (e *experiment) cleanLabel(ctx context.Context) error {
 	var jobs []*cleanJob
 	trainings := make([]uda.Training, len(c.learners))
 	for l, name := range c.learners {
-		trainings[l] = cleanTraining(name, c, e.fast)
-		trainings[l].Source, trainings[l].Target = binary.source, binary.target
+		if name == singleDomain {
+			// The control of the paper: the target itself, with labels.
+			trainings[l] = cleanTraining("source only", c, e.fast)
+			trainings[l].Source, trainings[l].Target = binary.target, binary.target
+		} else {
+			trainings[l] = cleanTraining(name, c, e.fast)
+			trainings[l].Source, trainings[l].Target = binary.source, binary.target
+		}
 		for _, x := range threes {
 			jobs = append(jobs, &cleanJob{learner: l, image: x, x: binary.targetTest.Subset([]int{x}), models: make([]*uda.Model, c.victims)})
 		}

@@ -110,7 +110,7 @@ func (e *experiment) jobs() (all []job) {
 				if name == "DANN" && s == 0 {
 					j.keep = true
 					if e.long > 0 {
-						j.at, j.epochs = []int{j.epochs}, e.long
+						j.at, j.epochs = []int{j.epochs, 60}, e.long
 					}
 				}
 			}
