@@ -483,3 +483,20 @@ func TestKMeansFindsSeparateGroups(t *testing.T) {
 	}
 	require.InDelta(t, 90*3*.01, c.Inertia, 1)
 }
+
+// Every batch is drawn without replacement, and every image is drawn about as often.
+func TestTargetBatchesHaveNoRepeats(t *testing.T) {
+	s := newSampler(rand.New(rand.NewPCG(1, 1)), 10)
+	var times [10]int
+	for range 5000 {
+		seen := map[int]bool{}
+		for _, i := range s.take(4) {
+			require.False(t, seen[i])
+			seen[i] = true
+			times[i]++
+		}
+	}
+	for _, n := range times {
+		require.InDelta(t, 2000, n, 5*35)
+	}
+}
