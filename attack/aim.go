@@ -1,9 +1,6 @@
 package attack
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // aim is what counts as a success for one input.
 type aim struct {
@@ -65,21 +62,3 @@ func (c *catch[T]) offer(x []T, label int) {
 }
 
 func (c *catch[T]) found() ([]T, int) { return c.point, c.label }
-
-// setting is a hyper-parameter to check.
-type setting struct {
-	name  string
-	value float64
-	least float64
-}
-
-// checkSettings returns an error for the first one that is below its least value
-// or not finite.
-func checkSettings(attack string, settings ...setting) error {
-	for _, s := range settings {
-		if !(s.value >= s.least) || math.IsInf(s.value, 0) {
-			return fmt.Errorf("attack: %s: %s is %v, want %v or more", attack, s.name, s.value, s.least)
-		}
-	}
-	return nil
-}

@@ -27,7 +27,7 @@ func affine(w, b *tensor.Tensor) function {
 // exceeds eps times the dual norm of the difference of weights.
 func TestAutoAttackIsExactOnLinearModels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 7))
-	const n, d, classes = 150, 6, 5
+	const n, d, classes = 100, 6, 5
 	w := tensor.Normal(r, tensor.Float64, 0, 50, d, classes)
 	m := affine(w, tensor.MulScalar(tensor.Sum(w, 0), -0.5)) // all leads are 0 at the grey input
 	x := tensor.Uniform(r, tensor.Float64, 0.4, 0.6, n, d)
@@ -89,7 +89,7 @@ func TestAutoAttackStagesAndPromises(t *testing.T) {
 	for _, th := range []Threat{{Norm: Linf, Eps: 0.1}, {Norm: L2, Eps: 1.2}, {Norm: L1, Eps: 8}} {
 		var names []string
 		aa := &AutoAttack{Threat: th, OnStage: func(s Stage) { names = append(names, s.Name) }}
-		n := 10
+		n := 8
 		xs, ys := tensor.Slice(x, 0, 0, n), y[:n]
 		rep, err := aa.Evaluate(ctx, m, xs, ys)
 		require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestAutoAttackStagesAndPromises(t *testing.T) {
 func TestAutoAttackDoesNotDependOnTheBatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 7))
 	m := randomModel(r, 12, 5, tensor.Float64)
-	x := tensor.Uniform(r, tensor.Float64, 0, 1, 40, 12)
+	x := tensor.Uniform(r, tensor.Float64, 0, 1, 24, 12)
 	y, err := Predict(ctx, m, x)
 	require.NoError(t, err)
 	want, err := (&AutoAttack{Threat: Threat{Eps: 0.05}}).Evaluate(ctx, m, x, y)
@@ -235,16 +235,53 @@ func TestAutoAttackWarns(t *testing.T) {
 	})
 	require.Equal(t, []WarningKind{RandomizedModel}, kinds(random, Standard))
 	require.Empty(t, kinds(random, Rand))
-	for classes, stages := range map[int][]string{2: {"APGD-CE", "FAB-T", "Square"}, 3: {"APGD-CE", "APGD-DLR", "FAB-T", "Square"}} {
-		a := &AutoAttack{Threat: Threat{Eps: 0.01}}
-		rep, err := a.Evaluate(ctx, randomModel(r, 6, classes, tensor.Float32), x, y)
+	for _, c := range []struct {
+		version Version
+		classes int
+		want    []string
+	}{
+		{Standard, 2, []string{"APGD-CE", "FAB-T", "Square"}},
+		{Standard, 3, []string{"APGD-CE", "APGD-DLR", "FAB-T", "Square"}},
+		{Plus, 2, []string{"APGD-CE", "FAB", "Square", "FAB-T"}},
+		{Plus, 3, []string{"APGD-CE", "APGD-DLR", "FAB", "Square", "FAB-T"}},
+	} {
+		a := &AutoAttack{Threat: Threat{Eps: 0.01}, Version: c.version}
+		rep, err := a.Evaluate(ctx, randomModel(r, 6, c.classes, tensor.Float32), x, y)
 		require.NoError(t, err)
 		require.Equal(t, FewClasses, rep.Warnings[0].Kind)
-		var names []string
-		for _, s := range rep.Stages {
-			names = append(names, s.Name)
-		}
-		require.Equal(t, stages, names)
+		require.Equal(t, c.want, stageNames(rep))
+	}
+}
+
+func stageNames(rep AutoReport) (out []string) {
+	for _, s := range rep.Stages {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// The version plus has the public implementation's attacks and budgets, and leaves
+// no more than the standard one, which it contains but for random numbers.
+func TestAutoAttackPlus(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 7))
+	m := randomModel(r, 12, 5, tensor.Float64)
+	x := tensor.Uniform(r, tensor.Float64, 0, 1, 16, 12)
+	y, err := Predict(ctx, m, x)
+	require.NoError(t, err)
+	for _, th := range []Threat{{Norm: Linf, Eps: 0.05}, {Norm: L2, Eps: 0.15}, {Norm: L1, Eps: 0.4}} {
+		standard, err := (&AutoAttack{Threat: th}).Evaluate(ctx, m, x, y)
+		require.NoError(t, err)
+		rep, err := (&AutoAttack{Threat: th, Version: Plus}).Evaluate(ctx, m, x, y)
+		require.NoError(t, err)
+		require.Equal(t, []string{"APGD-CE", "APGD-DLR", "FAB", "Square", "APGD-T", "FAB-T"}, stageNames(rep))
+		require.Contains(t, rep.Stages[0].Settings, "restarts 5")
+		require.Contains(t, rep.Stages[2].Settings, "FAB under "+th.String()+", steps 100, restarts 5")
+		require.Contains(t, rep.Stages[3].Settings, "queries 5000")
+		require.Contains(t, rep.Stages[4].Settings, "target classes 9")
+		require.NotContains(t, rep.Stages[4].Settings, "larger balls")
+		require.Positive(t, rep.Robust.Right)
+		require.Less(t, rep.Robust.Right, rep.Clean.Right)
+		require.LessOrEqual(t, rep.Robust.Right, standard.Robust.Right+1, "%v", th)
 	}
 }
 
@@ -272,12 +309,13 @@ func TestAutoAttackBadInput(t *testing.T) {
 	x, y := tensor.Uniform(r, tensor.Float32, 0, 1, 2, 3), []int{1, 2}
 	for want, a := range map[string]Attack{
 		"AutoAttack under l0":       &AutoAttack{Threat: Threat{Norm: L0, Eps: 1}},
-		"eps is 0":                  &AutoAttack{Threat: Threat{}},
+		"eps is -1":                 &AutoAttack{Threat: Threat{Eps: -1}},
 		`version "quick"`:           &AutoAttack{Threat: Threat{Eps: 0.1}, Version: "quick"},
 		"APGD under l0":             &APGD{Threat: Threat{Norm: L0, Eps: 1}},
 		"rho is 2":                  &APGD{Threat: Threat{Eps: 0.1}, Rho: 2},
 		"-1 steps":                  &APGD{Threat: Threat{Eps: 0.1}, Steps: -1},
 		"FAB under l0":              &FAB{Threat: Threat{Norm: L0, Eps: 1}},
+		"for the untargeted form":   &FAB{Threat: Threat{Eps: 0.1}, Untargeted: true, TargetClasses: 3},
 		"eta is 0.5":                &FAB{Threat: Threat{Eps: 0.1}, Eta: 0.5},
 		"Square under l0":           &Square{Threat: Threat{Norm: L0, Eps: 1}},
 		"share 2":                   &Square{Threat: Threat{Eps: 0.1}, Share: 2},
@@ -286,8 +324,15 @@ func TestAutoAttackBadInput(t *testing.T) {
 		_, err := a.Run(ctx, m, x, y)
 		require.ErrorContains(t, err, want)
 	}
+	y = tensor.ArgMax(m.Logits(x))
+	rep, err := (&AutoAttack{}).Evaluate(ctx, m, x, y)
+	require.NoError(t, err)
+	require.Equal(t, rep.Clean, rep.Robust)
+	require.Len(t, rep.Stages, 4)
+	require.Equal(t, []int{1, 1}, rep.Result.Queries)
+	require.Equal(t, x.Values(), rep.Result.X.Values())
 	cancelled, cancel := context.WithCancelCause(ctx)
 	cancel(errors.New("enough"))
-	_, err := (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
+	_, err = (&AutoAttack{Threat: Threat{Eps: 0.1}}).Evaluate(cancelled, m, x, y)
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -21,8 +21,10 @@
 //	x_{t+1} = P( x_t + alpha d_t ),  d_t = argmax { <d, ∇L(x_t)> : ‖d‖_p <= 1 },
 //
 // where P is the exact Euclidean projection onto the threat's set. FGSM is one
-// step, BIM several from x itself, PGD several from random starts; MIFGSM sums
-// gradients up, SLIDE makes sparse steps.
+// step, RFGSM one after a random one, BIM several from x itself, PGD several from
+// random starts; SLIDE makes sparse steps. MIFGSM sums gradients up, DIFGSM takes
+// them at images of other sizes and TIFGSM smooths them, so that what they find
+// transfers to other models.
 //
 // A number to publish comes from AutoAttack, which has no knobs: APGD with two
 // objectives, FAB and Square, one after the other, with a log of what each broke
@@ -31,12 +33,19 @@
 // DeepFool, CarliniWagner, EAD, DDN, FMN and FAB with Minimize look for the nearest
 // success. Square, NES, SPSA and SimBA need scores only, Boundary and HopSkipJump
 // answers only; they count their queries. JSMA changes few values, Universal finds
-// one perturbation for many inputs, and Transfer attacks through a surrogate. Noise is
-// what all of them must beat.
+// one perturbation for many inputs, and Transfer attacks through a surrogate. Noise
+// and Blur are what all of them must beat.
+//
+// Beyond small changes of values, Spatial turns and shifts images, Patch is a picture
+// put on them, and EOT makes perturbations that survive the differentiable changes of
+// package transform.
 //
 //	pgd := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.3}, Steps: 40}
 //	report, err := attack.Evaluate(ctx, model, x, y, pgd)
 //	fmt.Println(report.Clean, report.Worst)
+//
+// Evaluate takes several attacks and counts the worst for each input; NormCurve and
+// EpsCurve are accuracy against the radius, and Diagnose looks for masked gradients.
 //
 // Results are per example: an attack never undoes an existing mistake, and
 // reports success only for an input that it has seen the model get wrong.

@@ -63,6 +63,8 @@ type AttackReport struct {
 type Report struct {
 	Clean   Estimate       `json:"clean"`
 	Attacks []AttackReport `json:"attacks"`
+	// CleanRight says for each input whether it is right by itself.
+	CleanRight []bool `json:"-"`
 	// Worst counts the inputs that stay right under every attack.
 	Worst Estimate `json:"worst"`
 	// Right says so for each input.
@@ -124,7 +126,7 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 	for i, a := range answers {
 		clean[i] = a == y[i]
 	}
-	rep.Right = slices.Clone(clean)
+	rep.CleanRight, rep.Right = clean, slices.Clone(clean)
 	rep.Clean = count(clean)
 	rep.Worst = rep.Clean
 	for _, a := range attacks {

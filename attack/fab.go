@@ -11,11 +11,13 @@ import (
 
 var _ Attack = (*FAB)(nil)
 
-// FAB is the fast adaptive boundary attack in its targeted form: it looks for the
-// nearest point that the model gets wrong by projecting onto the linearised
-// boundary between the true class and one target class, both from the iterate and
-// from the input, and steps between the two. It needs no step size and does not
-// change when the logits are scaled.
+// FAB is the fast adaptive boundary attack: it looks for the nearest point that the
+// model gets wrong by projecting onto the linearised boundary between the true class
+// and another one, both from the iterate and from the input, and steps between the
+// two. It needs no step size and does not change when the logits are scaled. In its
+// targeted form, FAB-T, the other class stays the same for a run; in the untargeted
+// one it is at each step the one whose linearised boundary is nearest, which takes a
+// gradient for every wrong class.
 //
 // Croce and Hein, ICML 2020 ("Minimally distorted adversarial examples with a
 // fast adaptive boundary attack"), Algorithm 1; the targeted form is that of the
@@ -25,13 +27,16 @@ type FAB struct {
 	Threat Threat // Linf, L2 or L1
 	// Steps is the number of steps of a run; 0 means 100.
 	Steps int
-	// Restarts is the number of runs for each target, the first from the input
-	// and others from a random point at half of Eps; 0 means 1.
+	// Restarts is the number of runs, for each target if there are targets, the
+	// first from the input and others from a random point at half of Eps; 0
+	// means 1.
 	Restarts int
 	// TargetClasses is the number of target classes to try, from the one with
 	// the largest logit at the input on; 0 means 9. Any wrong answer is a
 	// success. More than there are wrong classes means all of them.
 	TargetClasses int
+	// Untargeted chooses the class at each step; TargetClasses is 0 then.
+	Untargeted bool
 	// AlphaMax is the largest weight of the input in a step, 0 to 1; 0 means
 	// 0.1.
 	AlphaMax float64
@@ -54,8 +59,25 @@ type FAB struct {
 	ids []int // names of the inputs for random numbers
 }
 
-// Name returns "FAB-T".
-func (f *FAB) Name() string { return "FAB-T" }
+// Name returns "FAB-T", or "FAB" for the untargeted form.
+func (f *FAB) Name() string {
+	if f.Untargeted {
+		return "FAB"
+	}
+	return "FAB-T"
+}
+
+// String describes all that matters for the outcome.
+func (f *FAB) String() string {
+	s := summary(f.Name(), f.Threat, "steps", or(f.Steps, 100), "restarts", max(1, f.Restarts))
+	if !f.Untargeted {
+		s += fmt.Sprintf(", target classes %d", or(f.TargetClasses, 9))
+	}
+	if f.Minimize {
+		s += ", to the nearest success"
+	}
+	return fmt.Sprintf("%s, alpha at most %v, eta %v, beta %v, seed %d", s, or(f.AlphaMax, 0.1), or(f.Eta, 1.05), or(f.Beta, 0.9), f.Seed)
+}
 
 // difference is the lead of the target over the true class, z_t - z_y.
 type difference struct{}
@@ -82,6 +104,8 @@ func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
 		return err
 	}
 	switch {
+	case f.Untargeted && f.TargetClasses > 0:
+		return fmt.Errorf("attack: FAB: %d target classes for the untargeted form, want none", f.TargetClasses)
 	case f.Threat.Norm == L0:
 		return fmt.Errorf("attack: FAB under l0, want linf, l2 or l1")
 	case f.Steps < 0 || f.Restarts < 0 || f.TargetClasses < 0 || f.BatchSize < 0:
@@ -104,7 +128,19 @@ func beginFAB[T float](f *FAB, r *relay, y []int) beginner[T] {
 			rng: rand.New(rand.NewPCG(f.Seed, r.id(i))), catch: catch[T]{threat: f.Threat, x0: x0},
 			x: make([]T, len(x0)), d1: make([]T, len(x0)), d2: make([]T, len(x0)),
 		}
+		if f.Untargeted {
+			for c := range z {
+				if c != y[i] {
+					t.rivals = append(t.rivals, c)
+				}
+			}
+			t.nearest = make([]T, len(x0))
+		}
 		for restart := range max(1, f.Restarts) {
+			if f.Untargeted {
+				t.plan = append(t.plan, fabRun{random: restart > 0})
+				continue
+			}
 			for _, c := range runnersUp(z, y[i], or(f.TargetClasses, 9)) {
 				t.plan = append(t.plan, fabRun{c, restart > 0})
 			}
@@ -114,7 +150,7 @@ func beginFAB[T float](f *FAB, r *relay, y []int) beginner[T] {
 	}
 }
 
-// fabRun is one run towards a target.
+// fabRun is one run, towards a target if the attack has targets.
 type fabRun struct {
 	target int
 	random bool // from a random start
@@ -134,16 +170,26 @@ type fab[T float] struct {
 	x, d1, d2 []T
 	i         int  // steps made in the run
 	stepped   bool // x is where a step has led, and not a start or pulled back
+
+	// Without a target all wrong classes are asked about at x, one by one.
+	rivals  []int
+	heard   int     // of them
+	lead    float64 // of the class whose boundary is the nearest so far
+	far     float64 // its distance
+	nearest []T     // the gradient of its lead
 }
 
 func (t *fab[T]) ask(x []T) int {
 	copy(x, t.x)
+	if t.rivals != nil {
+		return t.rivals[t.heard]
+	}
 	return t.plan[0].target
 }
 
 func (t *fab[T]) startRun() {
 	copy(t.x, t.x0)
-	t.i, t.stepped = 0, false
+	t.i, t.stepped, t.heard = 0, false, 0
 	if !t.plan[0].random {
 		return
 	}
@@ -179,7 +225,7 @@ func (t *fab[T]) startRun() {
 }
 
 func (t *fab[T]) answer(z []T, lead float64, g []T) bool {
-	if t.stepped {
+	if t.stepped && t.heard == 0 {
 		if c := argMax(z); c != t.y {
 			if t.offer(t.x, c); t.point != nil && !t.minimize {
 				return false
@@ -200,9 +246,25 @@ func (t *fab[T]) answer(z []T, lead float64, g []T) bool {
 	if t.i >= t.steps {
 		return t.nextRun()
 	}
+	if t.rivals != nil {
+		if t.hear(lead, g); t.heard > 0 {
+			return true
+		}
+		lead, g = t.lead, t.nearest
+	}
 	t.step(lead, g)
 	t.stepped = true
 	return true
+}
+
+// hear keeps the lead of a rival if its boundary is the nearest so far. After the
+// last one heard is 0 again.
+func (t *fab[T]) hear(lead float64, g []T) {
+	if far := math.Abs(lead) / (tiny + size(dual(t.threat.Norm), g)); t.heard == 0 || far < t.far {
+		t.far, t.lead = far, lead
+		copy(t.nearest, g)
+	}
+	t.heard = (t.heard + 1) % len(t.rivals)
 }
 
 func (t *fab[T]) nextRun() bool {

@@ -2,10 +2,11 @@ package attack
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
+
+var _ Attack = (*FGSM)(nil)
 
 var (
 	_ Attack = (*FGSM)(nil)
@@ -17,10 +18,11 @@ var (
 //
 // Goodfellow, Shlens and Szegedy, ICLR 2015, section 4.
 type FGSM struct {
-	Threat    Threat
-	Objective Objective // what to climb; nil means CrossEntropy
-	Targets   []int     // a class to reach for each input; nil for any wrong one
-	BatchSize int       // inputs in a forward pass; 0 means 64
+	Threat     Threat
+	Objective  Objective             // what to climb; nil means CrossEntropy
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	BatchSize  int                   // inputs in a forward pass; 0 means 64
+	OnProgress func(done, total int) // as in PGD
 }
 
 // Name returns "FGSM".
@@ -35,33 +37,5 @@ func (f *FGSM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 func (f *FGSM) String() string { return describe(f, f.pgd()) }
 
 func (f *FGSM) pgd() *PGD {
-	return &PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize}
-}
-
-// BIM is the basic iterative method: small steps from the input itself.
-//
-// Kurakin, Goodfellow and Bengio, ICLR 2017 workshop, section 2.2.
-type BIM struct {
-	Threat    Threat
-	Steps     int       // at least 1
-	StepSize  float64   // size of a step; 0 means Eps/Steps
-	Objective Objective // what to climb; nil means CrossEntropy
-	Targets   []int     // a class to reach for each input; nil for any wrong one
-	BatchSize int       // inputs in a forward pass; 0 means 64
-}
-
-// Name returns "BIM-10".
-func (b *BIM) Name() string { return fmt.Sprintf("BIM-%d", b.Steps) }
-
-// Run attacks inputs x [N, ...] with labels y.
-func (b *BIM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
-	return b.pgd().Run(ctx, m, x, y)
-}
-
-// String describes all that matters for the outcome.
-func (b *BIM) String() string { return describe(b, b.pgd()) }
-
-func (b *BIM) pgd() *PGD {
-	size := or(b.StepSize, b.Threat.Eps/float64(max(1, b.Steps)))
-	return &PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize}
+	return &PGD{Threat: f.Threat, Steps: 1, StepSize: f.Threat.Eps, NoRandomStart: true, Objective: f.Objective, Targets: f.Targets, BatchSize: f.BatchSize, OnProgress: f.OnProgress}
 }

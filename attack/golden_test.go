@@ -213,11 +213,11 @@ func TestFABOnThreeClasses(t *testing.T) {
 	m := linear{tensor.FromFloat64([]float64{2, -1, .5, -1, 1.5, .3, .2, .1, -1}, 3, 3), tensor.FromFloat64([]float64{.1, -.2, .3}, 3)}
 	x := tensor.FromFloat64([]float64{.7, .3, .6}, 1, 3)
 	for _, c := range []struct {
-		norm   Norm
-		second bool // only the second class of the ranking
-		want   float64
-	}{{Linf, false, .3121451734}, {L2, false, .4550171196}} {
-		f := &FAB{Threat: Threat{Norm: c.norm, Eps: 10}, Minimize: true}
+		norm       Norm
+		untargeted bool
+		want       float64
+	}{{Linf, false, .3121451734}, {L2, false, .4550171196}, {Linf, true, .3121451734}, {L2, true, .4550171196}} {
+		f := &FAB{Threat: Threat{Norm: c.norm, Eps: 10}, Minimize: true, Untargeted: c.untargeted}
 		res, err := f.Run(t.Context(), m, x, []int{0})
 		require.NoError(t, err)
 		require.True(t, res.Success[0])
@@ -235,6 +235,18 @@ func TestFABOnThreeClasses(t *testing.T) {
 		res, err := f.Run(t.Context(), two, x, []int{0})
 		require.NoError(t, err)
 		require.InDelta(t, want, res.Distance[0], 1e-9, "%v", norm)
+	}
+}
+
+// Without a target FAB asks about each iterate once for each wrong class.
+func TestUntargetedFABCountsSteps(t *testing.T) {
+	m := linear{tensor.FromFloat64([]float64{2, -1, .5, -1, 1.5, .3, .2, .1, -1}, 3, 3), tensor.FromFloat64([]float64{100, 0, 0}, 3)}
+	x := tensor.FromFloat64([]float64{.7, .3, .6}, 1, 3)
+	for steps, want := range map[int]int{1: 1 + 2 + 1, 5: 1 + 2*5 + 1} {
+		res, err := (&FAB{Threat: Threat{Norm: Linf, Eps: 10}, Untargeted: true, Steps: steps}).Run(t.Context(), m, x, []int{0})
+		require.NoError(t, err)
+		require.False(t, res.Success[0])
+		require.Equal(t, want, res.Queries[0])
 	}
 }
 
@@ -319,7 +331,7 @@ func TestSquareKeepsItsPromises(t *testing.T) {
 		for i := range x0 {
 			x0[i] = r.Float64()
 		}
-		trial := beginSquare[float64](s, &relay{}, []int{1, 8, 7, 2}, []int{0})(0, x0, nil).(*square[float64])
+		trial := beginSquare[float64](s, &relay{}, imageSize{8, 7, 2}, []int{0})(0, x0, nil).(*square[float64])
 		u, margin := make([]float64, len(x0)), math.Inf(1)
 		asked := 0
 		for more := true; more; asked++ {
@@ -355,4 +367,26 @@ func TestAPGDHalvesTheStepAtRhoExactly(t *testing.T) {
 		require.True(t, trial.answer([]float64{1, 0}, loss, []float64{1, 1}))
 	}
 	require.InDelta(t, 0.2, trial.step, 1e-12)
+}
+
+// Under L1 the first steps in the larger balls are as sparse as the start is, and in
+// the ball itself they change a fifth of the values.
+func TestAPGDStartsSparseUnderL1(t *testing.T) {
+	x0 := make([]float64, 400)
+	for i := range x0 {
+		x0[i] = 0.5
+	}
+	for _, plain := range []bool{false, true} {
+		a := &APGD{Threat: Threat{Norm: L1, Eps: 3}, PlainL1: plain}
+		trial := beginAPGD[float64](a, &relay{}, []int{0})(0, x0, nil).(*apgd[float64])
+		n := trial.changed(trial.x)
+		require.True(t, n > 5 && n < 200, "%v", n)
+		if plain {
+			require.Equal(t, 0.2, trial.sparsity)
+			require.Equal(t, 400., trial.nonzero)
+		} else {
+			require.Equal(t, n/400/1.5, trial.sparsity)
+			require.Equal(t, n, trial.nonzero)
+		}
+	}
 }

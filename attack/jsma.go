@@ -48,6 +48,11 @@ func (targetOrAll) Values(logits *tensor.Tensor, rows Rows) *tensor.Tensor {
 // allClasses stands for the sum of all logits.
 const allClasses = -1
 
+// String describes all that matters for the outcome.
+func (a *JSMA) String() string {
+	return summary(a.Name(), a.Threat) + targeted(a.Targets)
+}
+
 // Run attacks inputs x [N, ...] with labels y. Inputs that resist are returned
 // unchanged.
 func (a *JSMA) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {

@@ -2,9 +2,7 @@ package attack
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -59,86 +57,6 @@ type Rows struct {
 	Index  []int // positions of the rows among the inputs of Run
 }
 
-// checkInputs returns an error unless x and y can be attacked under a threat.
-func checkInputs(m Model, x *tensor.Tensor, y []int, th Threat) error {
-	if err := th.Validate(); err != nil {
-		return err
-	}
-	if err := checkBatch(m, x); err != nil {
-		return err
-	}
-	if err := checkLabels(x, y); err != nil {
-		return err
-	}
-	lo, hi := th.box()
-	return checkPixels(x, fmt.Sprintf("%v to %v", lo, hi), func(v float64) bool { return v >= lo && v <= hi })
-}
-
-func checkBatch(m Model, x *tensor.Tensor) error {
-	switch {
-	case m == nil:
-		return errors.New("attack: no model")
-	case x == nil || x.Rank() < 2:
-		return errors.New("attack: inputs must be a batch [N, ...]")
-	case x.Dim(0) == 0:
-		return fmt.Errorf("attack: empty batch: inputs have shape %v", x.Shape())
-	}
-	return nil
-}
-
-func checkLabels(x *tensor.Tensor, y []int) error {
-	if len(y) != x.Dim(0) {
-		return fmt.Errorf("attack: %d labels for %d inputs", len(y), x.Dim(0))
-	}
-	for i, l := range y {
-		if l < 0 {
-			return fmt.Errorf("attack: label of input %d is %d, want 0 or more", i, l)
-		}
-	}
-	return nil
-}
-
-// checkTargets returns an error unless there are no targets or a wrong class for
-// every input.
-func checkTargets(y, target []int) error {
-	if target == nil {
-		return nil
-	}
-	if len(target) != len(y) {
-		return fmt.Errorf("attack: %d targets for %d inputs", len(target), len(y))
-	}
-	for i, t := range target {
-		if t == y[i] {
-			return fmt.Errorf("attack: target of input %d is its label %d, want another class", i, t)
-		}
-	}
-	return nil
-}
-
-// checkPixels returns an error unless all values of x are good.
-func checkPixels(x *tensor.Tensor, want string, good func(float64) bool) error {
-	find := func(i int, v float64) error {
-		d := x.Len() / x.Dim(0)
-		return fmt.Errorf("attack: pixel %d of input %d is %v, want %s", i%d, i/d, v, want)
-	}
-	if x.DType() == tensor.Float32 {
-		for i, v := range x.Float32s() {
-			if !good(float64(v)) {
-				return find(i, float64(v))
-			}
-		}
-		return nil
-	}
-	for i, v := range x.Float64s() {
-		if !good(v) {
-			return find(i, v)
-		}
-	}
-	return nil
-}
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
 // offTape returns x's value on no tape, so that several goroutines can read it.
 func offTape(x *tensor.Tensor) *tensor.Tensor {
 	if x.Tape() == nil {
@@ -147,9 +65,14 @@ func offTape(x *tensor.Tensor) *tensor.Tensor {
 	return x.Clone()
 }
 
-// asError turns a panic of the model or the objective into an error.
+// asError turns a panic of the model or the objective into an error, which wraps
+// what it panicked with if that is one.
 func asError(who string, rows Rows, err *error) {
-	if p := recover(); p != nil {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %w", who, len(rows.Index), rows.Index[0], p)
+	default:
 		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %v", who, len(rows.Index), rows.Index[0], p)
 	}
 }

@@ -69,6 +69,9 @@ func (p *PGD) String() string {
 // describe says what an attack does that is a configuration of p.
 func describe(a Attack, p *PGD) string {
 	s := fmt.Sprintf("%s under %v, objective %v", a.Name(), p.Threat, p.ascent(nil).objective)
+	if p.StepSize != 0 || p.Threat.Norm != L0 {
+		s += fmt.Sprintf(", step size %.4g", or(p.StepSize, 2.5*p.Threat.Eps/float64(max(1, p.Steps))))
+	}
 	if p.Targets != nil {
 		s += ", targeted"
 	}

@@ -50,6 +50,18 @@ type Square struct {
 // Name returns "Square".
 func (s *Square) Name() string { return "Square" }
 
+// String describes all that matters for the outcome.
+func (s *Square) String() string {
+	text := summary(s.Name(), s.Threat, "queries", or(s.Queries, 5000), "restarts", max(1, s.Restarts), "share", or(s.Share, 0.8))
+	if s.Rescale {
+		text += ", rescaled schedule"
+	}
+	if s.Inclusive {
+		text += ", inclusive windows"
+	}
+	return fmt.Sprintf("%s, seed %d", text, s.Seed) + targeted(s.Targets)
+}
+
 // Run attacks images x [N, H, W, C], or [N, H, W] or [N, W], with labels y.
 // Inputs that resist are returned unchanged.
 func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
@@ -57,7 +69,7 @@ func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 		return Result{}, err
 	}
 	r := &relay{model: m, goals: s.Targets, batch: s.BatchSize, ids: s.ids, progress: s.OnProgress}
-	return runTrials(ctx, r, s.Threat, x, y, beginSquare[float32](s, r, x.Shape(), y), beginSquare[float64](s, r, x.Shape(), y))
+	return runTrials(ctx, r, s.Threat, x, y, beginSquare[float32](s, r, sizeOf(x), y), beginSquare[float64](s, r, sizeOf(x), y))
 }
 
 func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
@@ -67,9 +79,10 @@ func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
 	if err := checkTargets(y, s.Targets); err != nil {
 		return err
 	}
+	if err := checkImages("Square", m, x); err != nil {
+		return err
+	}
 	switch {
-	case x.Rank() > 4:
-		return fmt.Errorf("attack: Square: inputs of shape %v, want images [N, H, W, C]", x.Shape())
 	case s.Threat.Norm == L0:
 		return fmt.Errorf("attack: Square under l0, want linf, l2 or l1")
 	case s.Queries < 0 || s.Restarts < 0 || s.BatchSize < 0:
@@ -80,17 +93,10 @@ func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
 	return nil
 }
 
-func beginSquare[T float](s *Square, r *relay, shape []int, y []int) beginner[T] {
-	h, w, c := 1, shape[len(shape)-1], 1
-	switch len(shape) {
-	case 3:
-		h = shape[1]
-	case 4:
-		h, w, c = shape[1], shape[2], shape[3]
-	}
+func beginSquare[T float](s *Square, r *relay, size imageSize, y []int) beginner[T] {
 	return func(i int, x0, z []T) trial[T] {
 		t := &square[T]{
-			threat: s.Threat, h: h, w: w, c: c, aim: r.aim(i, y), x0: x0,
+			threat: s.Threat, h: size.h, w: size.w, c: size.c, aim: r.aim(i, y), x0: x0,
 			queries: or(s.Queries, 5000), runs: max(1, s.Restarts), share: or(s.Share, 0.8),
 			rescale: s.Rescale, inclusive: s.Inclusive,
 			rng:  rand.New(rand.NewPCG(s.Seed, r.id(i))),

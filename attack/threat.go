@@ -339,3 +339,15 @@ func distance[T float](n Norm, x, x0 []T) float64 {
 	}
 	return s
 }
+
+// dual is the norm that the gradient is measured in when perturbations are measured
+// in n.
+func dual(n Norm) Norm {
+	switch n {
+	case Linf:
+		return L1
+	case L1:
+		return Linf
+	}
+	return n
+}

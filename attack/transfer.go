@@ -17,6 +17,9 @@ var _ Attack = (*Transfer)(nil)
 type Transfer struct {
 	Surrogate Model
 	Attack    Attack // with gradients of the surrogate
+	// Targets holds a class for each input that the model is to answer; nil for
+	// any wrong one. They are the Attack's own too, if it is to aim at them.
+	Targets []int
 }
 
 // Name returns the attack's name with "transfer" before it.
@@ -25,6 +28,11 @@ func (t *Transfer) Name() string {
 		return "transfer"
 	}
 	return "transfer " + t.Attack.Name()
+}
+
+// String describes all that matters for the outcome.
+func (t *Transfer) String() string {
+	return fmt.Sprintf("through a surrogate: %v", t.Attack) + targeted(t.Targets)
 }
 
 // Run attacks inputs x [N, ...] with labels y. Each input takes two queries of the
@@ -43,29 +51,12 @@ func (t *Transfer) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) 
 	if err := checkLabels(x, y); err != nil {
 		return Result{}, err
 	}
-	clean, err := Predict(ctx, m, x)
-	if err != nil {
+	if err := checkTargets(y, t.Targets); err != nil {
 		return Result{}, err
 	}
 	found, err := t.Attack.Run(ctx, t.Surrogate, x, y)
 	if err != nil {
-		return found, fmt.Errorf("on the surrogate: %w", err)
+		return untouched(ctx, x), fmt.Errorf("on the surrogate: %w", err)
 	}
-	answers, err := Predict(ctx, m, found.X)
-	if err != nil {
-		return Result{}, err
-	}
-	res := newResult(x)
-	res.Distance = make([]float64, len(y))
-	for i := range y {
-		res.Queries[i], res.Label[i] = 2, clean[i]
-		switch {
-		case clean[i] != y[i]:
-			res.Success[i] = true
-		case answers[i] != y[i]:
-			res.Success[i], res.Label[i], res.Distance[i] = true, answers[i], found.Distance[i]
-			copyRow(res.X, i, found.X, i)
-		}
-	}
-	return res, nil
+	return show(ctx, m, offTape(x), y, t.Targets, found.X, found.Distance, make([]int, len(y)))
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
+var _ Attack = (*Universal)(nil)
+
 // Universal looks for one perturbation that fools a model on most inputs: steps
 // along the sum of gradients of a batch, projected onto the ball.
 //
@@ -25,6 +27,7 @@ type Universal struct {
 	Clip float64
 	// BatchSize is the number of inputs of a step; 0 means 128.
 	BatchSize int
+	Targets   []int // a class to reach for each input; nil for any wrong one
 	// Seed selects the order of the inputs.
 	Seed uint64
 	// OnProgress is called with the steps made and the steps in all, nil for
@@ -32,61 +35,49 @@ type Universal struct {
 	OnProgress func(done, total int)
 }
 
+// Name returns "universal".
+func (u *Universal) Name() string { return "universal" }
+
+// String describes all that matters for the outcome.
+func (u *Universal) String() string {
+	return summary(u.Name(), u.Threat, "objective", orCrossEntropy(u.Objective), "epochs", or(u.Epochs, 10), "batches of", or(u.BatchSize, 128),
+		"step size", or(u.StepSize, u.Threat.Eps/10), "clip", or(u.Clip, 3), "seed", u.Seed) + targeted(u.Targets)
+}
+
 // Fit returns a perturbation of the shape of one input of x [N, ...].
 func (u *Universal) Fit(ctx context.Context, m Model, x *tensor.Tensor, y []int) (*tensor.Tensor, error) {
+	delta, _, err := u.fit(ctx, m, x, y)
+	return delta, err
+}
+
+// fit is Fit, and says how often each input was asked about.
+func (u *Universal) fit(ctx context.Context, m Model, x *tensor.Tensor, y []int) (delta *tensor.Tensor, asked []int, err error) {
 	if u.Threat.Norm == L0 {
-		return nil, fmt.Errorf("attack: Universal under l0, want linf, l2 or l1")
+		return nil, nil, fmt.Errorf("attack: Universal under l0, want linf, l2 or l1")
 	}
-	if err := checkAll(m, x, y, u.Threat, nil, "Universal", setting{"epochs", float64(u.Epochs), 0}, setting{"step size", u.StepSize, 0},
+	if err := checkAll(m, x, y, u.Threat, u.Targets, "Universal", setting{"epochs", float64(u.Epochs), 0}, setting{"step size", u.StepSize, 0},
 		setting{"clip", u.Clip, 0}, setting{"batch size", float64(u.BatchSize), 0}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	x = offTape(x)
-	var objective Objective = CrossEntropy{}
-	if u.Objective != nil {
-		objective = u.Objective
-	}
 	// The perturbation itself may take any sign; a box that holds every change
 	// of a value leaves only the ball.
 	lo, hi := u.Threat.box()
 	ball := u.Threat
 	ball.Lo, ball.Hi = lo-hi, hi-lo
-	one := append([]int{1}, x.Shape()[1:]...)
-	zero := tensor.Zeros(x.DType(), one...)
-	delta := zero.Clone()
+	zero := tensor.Zeros(x.DType(), append([]int{1}, x.Shape()[1:]...)...)
+	delta = zero.Clone()
 	size := min(or(u.BatchSize, 128), len(y))
-	steps := or(u.Epochs, 10) * (len(y) / size)
-	alpha, clip := or(u.StepSize, u.Threat.Eps/10), or(u.Clip, 3)
-	rng := rand.New(rand.NewPCG(u.Seed, 0))
-	order := rng.Perm(len(y))
-	tape := tensor.NewTape()
-	for s := range steps {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("attack: stopped: %w", err)
-		}
-		if len(order) < size {
-			order = rng.Perm(len(y))
-		}
-		rows := rowsOf(order[:size], y, nil)
-		order = order[size:]
-		tape.Reset()
-		w := tape.Watch(delta)
-		moved := tensor.Clamp(tensor.Add(tensor.Gather(x, rows.Index), w), lo, hi)
-		_, values, err := evaluate(m, objective, moved, rows)
-		if err != nil {
-			return nil, err
-		}
-		limit := tensor.Full(values.DType(), clip, values.Shape()...)
-		g, err := inputGradient(tensor.Minimum(values, limit), w, rows)
-		if err != nil {
-			return nil, err
-		}
-		ball.Step(delta, g, zero, alpha)
-		if u.OnProgress != nil {
-			u.OnProgress(s+1, steps)
-		}
+	alpha := or(u.StepSize, u.Threat.Eps/10)
+	c := sharedClimb{objective: orCrossEntropy(u.Objective), targets: u.Targets, clip: or(u.Clip, 3), batch: size,
+		steps: or(u.Epochs, 10) * (len(y) / size), rng: rand.New(rand.NewPCG(u.Seed, 0)), progress: u.OnProgress}
+	asked, err = c.climb(ctx, m, x, y, delta, func(inputs, w *tensor.Tensor) *tensor.Tensor {
+		return tensor.Clamp(tensor.Add(inputs, w), lo, hi)
+	}, func(g *tensor.Tensor) { ball.Step(delta, g, zero, alpha) })
+	if err != nil {
+		return nil, nil, err
 	}
-	return tensor.Reshape(delta, x.Shape()[1:]...), nil
+	return tensor.Reshape(delta, x.Shape()[1:]...), asked, nil
 }
 
 // Apply adds a perturbation of the shape of one input to inputs x [N, ...] and
@@ -94,4 +85,18 @@ func (u *Universal) Fit(ctx context.Context, m Model, x *tensor.Tensor, y []int)
 func (u *Universal) Apply(x, perturbation *tensor.Tensor) *tensor.Tensor {
 	lo, hi := u.Threat.box()
 	return tensor.Clamp(tensor.Add(offTape(x), perturbation), lo, hi)
+}
+
+// Run fits a perturbation to the inputs x [N, ...] with labels y and adds it to each
+// of them. Inputs that the model still gets right are returned unchanged. For inputs
+// that it was not fitted to use Fit and Apply.
+func (u *Universal) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	delta, asked, err := u.fit(ctx, m, x, y)
+	if err != nil {
+		return untouched(ctx, x), err
+	}
+	x = offTape(x)
+	changed := u.Apply(x, delta)
+	u.Threat.Project(changed, x) // the sum may round out of the ball
+	return show(ctx, m, x, y, u.Targets, changed, u.Threat.Distance(changed, x), asked)
 }

@@ -1,187 +1,62 @@
 package attack
 
-import (
-	"context"
-	"fmt"
-	"math"
-	"math/rand/v2"
-
-	"github.com/redoubt-ml/redoubt/tensor"
-)
-
-var (
-	_ Attack = (*MIFGSM)(nil)
-	_ Attack = (*SLIDE)(nil)
-)
-
-// walk is a number of steps of a gradient attack on one input, which end with the
-// first success. turn makes the direction of the next step out of the gradient.
+// walk is a number of steps of a gradient attack on one input.
 type walk[T float] struct {
-	threat   Threat
 	aim      aim
-	x0, x    []T
-	steps, i int
-	move     func(x, g []T)
+	x        []T // iterate
+	steps, i int // in all and made
+	// all goes on after a success, to end deeper among the wrong answers.
+	all bool
+	// move makes a step out of the gradient at x.
+	move func(x, g []T)
+	// vary, unless nil, writes the point whose gradient is to stand for that of
+	// x to dst, or says that it is x itself.
+	vary func(dst, x []T) bool
+	// back turns the gradient at that point into one with respect to x.
+	back func(g []T) []T
 
-	point []T
-	label int
+	varied []T // the point of the question, if it is not x
+	aside  bool
+	point  []T // the last success
+	label  int
 }
 
 func (t *walk[T]) ask(x []T) int {
-	copy(x, t.x)
+	if t.aside {
+		copy(x, t.varied)
+	} else {
+		copy(x, t.x)
+	}
 	return t.aim.class()
 }
 
 func (t *walk[T]) found() ([]T, int) { return t.point, t.label }
 
 func (t *walk[T]) answer(z []T, _ float64, g []T) bool {
-	if c := argMax(z); t.aim.hit(c) {
-		t.point, t.label = t.x, c
-		return false
-	}
-	if t.i == t.steps {
-		return false
+	if t.aside {
+		t.aside = false
+		g = t.back(g)
+	} else {
+		if c := argMax(z); t.aim.hit(c) {
+			t.point, t.label = append(t.point[:0], t.x...), c
+			if !t.all {
+				return false
+			}
+		}
+		if t.i == t.steps {
+			return false
+		}
+		if t.vary != nil {
+			if t.varied == nil {
+				t.varied = make([]T, len(t.x))
+			}
+			if t.vary(t.varied, t.x) {
+				t.aside = true
+				return true
+			}
+		}
 	}
 	t.i++
 	t.move(t.x, g)
 	return true
-}
-
-// MIFGSM makes steps along a running sum of gradients, each scaled to an L1 length
-// of 1, whose adversaries transfer better to other models. With Eps for StepSize
-// and one step it is FGSM.
-//
-// Dong et al., CVPR 2018, Algorithm 1.
-type MIFGSM struct {
-	Threat Threat
-	// Steps is the number of steps; 0 means 10.
-	Steps int
-	// StepSize is the size of a step in the threat's norm; 0 means Eps/Steps.
-	StepSize float64
-	// Decay is the weight of what was summed before; 0 means 1, and a negative
-	// number forgets it, which makes this BIM.
-	Decay      float64
-	Objective  Objective             // what to climb; nil means CrossEntropy
-	Targets    []int                 // a class to reach for each input; nil for any wrong one
-	BatchSize  int                   // inputs in a forward pass; 0 means 32
-	OnProgress func(done, total int) // as in PGD
-}
-
-// Name returns "MI-FGSM".
-func (a *MIFGSM) Name() string { return "MI-FGSM" }
-
-// Run attacks inputs x [N, ...] with labels y. Inputs that resist are returned
-// unchanged.
-func (a *MIFGSM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
-	if err := checkAll(m, x, y, a.Threat, a.Targets, "MI-FGSM", setting{"steps", float64(a.Steps), 0},
-		setting{"step size", a.StepSize, 0}, setting{"decay", max(a.Decay, 0), 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
-		return Result{}, err
-	}
-	r := &relay{model: m, objective: a.Objective, targeted: a.Targets != nil, goals: a.Targets, batch: a.BatchSize, progress: a.OnProgress}
-	if r.objective == nil {
-		r.objective = CrossEntropy{}
-	}
-	return runTrials(ctx, r, a.Threat, x, y, beginMIFGSM[float32](a, r, y), beginMIFGSM[float64](a, r, y))
-}
-
-func beginMIFGSM[T float](a *MIFGSM, r *relay, y []int) beginner[T] {
-	steps, decay := or(a.Steps, 10), T(max(0, or(a.Decay, 1)))
-	alpha := or(a.StepSize, a.Threat.Eps/float64(steps))
-	return func(i int, x0, _ []T) trial[T] {
-		sum := make([]T, len(x0))
-		return &walk[T]{
-			threat: a.Threat, aim: r.aim(i, y), x0: x0, x: append([]T(nil), x0...), steps: steps,
-			move: func(x, g []T) {
-				n := size(L1, g)
-				for j, v := range g {
-					sum[j] *= decay
-					if n > 0 {
-						sum[j] += T(float64(v) / n)
-					}
-				}
-				step(a.Threat, x, sum, x0, alpha)
-			},
-		}
-	}
-}
-
-// SLIDE makes sparse steps in an L1 ball: along the signs of the largest entries of
-// the gradient that the box leaves room for.
-//
-// Tramèr and Boneh, NeurIPS 2019, section 3.
-type SLIDE struct {
-	Threat Threat // under L1
-	// Steps is the number of steps; 0 means 20.
-	Steps int
-	// StepSize is the L1 length of a step; 0 means 2 Eps/Steps.
-	StepSize float64
-	// Share is the share of the entries to change in a step, above 0 to 1; 0
-	// means 0.01.
-	Share float64
-	// RandomStart starts from a random point of the ball, of the seed Seed.
-	RandomStart bool
-	Seed        uint64
-	Objective   Objective             // what to climb; nil means CrossEntropy
-	Targets     []int                 // a class to reach for each input; nil for any wrong one
-	BatchSize   int                   // inputs in a forward pass; 0 means 32
-	OnProgress  func(done, total int) // as in PGD
-}
-
-// Name returns "SLIDE".
-func (a *SLIDE) Name() string { return "SLIDE" }
-
-// Run attacks inputs x [N, ...] with labels y. Inputs that resist are returned
-// unchanged.
-func (a *SLIDE) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
-	if a.Threat.Norm != L1 {
-		return Result{}, fmt.Errorf("attack: SLIDE under %v, want l1", a.Threat.Norm)
-	}
-	if !(a.Share >= 0 && a.Share <= 1) {
-		return Result{}, fmt.Errorf("attack: SLIDE: share %v, want above 0 to 1", a.Share)
-	}
-	if err := checkAll(m, x, y, a.Threat, a.Targets, "SLIDE", setting{"steps", float64(a.Steps), 0},
-		setting{"step size", a.StepSize, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
-		return Result{}, err
-	}
-	r := &relay{model: m, objective: a.Objective, targeted: a.Targets != nil, goals: a.Targets, batch: a.BatchSize, progress: a.OnProgress}
-	if r.objective == nil {
-		r.objective = CrossEntropy{}
-	}
-	return runTrials(ctx, r, a.Threat, x, y, beginSLIDE[float32](a, r, y), beginSLIDE[float64](a, r, y))
-}
-
-func beginSLIDE[T float](a *SLIDE, r *relay, y []int) beginner[T] {
-	steps := or(a.Steps, 20)
-	alpha := or(a.StepSize, 2*a.Threat.Eps/float64(steps))
-	lo, hi := a.Threat.box()
-	return func(i int, x0, _ []T) trial[T] {
-		t := &walk[T]{threat: a.Threat, aim: r.aim(i, y), x0: x0, x: append([]T(nil), x0...), steps: steps}
-		if a.RandomStart {
-			sample(a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i))), t.x, x0)
-		}
-		n := max(1, int(or(a.Share, 0.01)*float64(len(x0))))
-		mag := make([]float64, len(x0))
-		t.move = func(x, g []T) {
-			for j, v := range g {
-				mag[j] = 0
-				if v > 0 && float64(x[j]) < hi || v < 0 && float64(x[j]) > lo {
-					mag[j] = math.Abs(float64(v))
-				}
-			}
-			least := kth(append([]float64(nil), mag...), len(mag)-n)
-			count := 0
-			for _, v := range mag {
-				if v >= least && v > 0 {
-					count++
-				}
-			}
-			for j, v := range mag {
-				if v >= least && v > 0 {
-					x[j] += T(math.Copysign(alpha/float64(count), float64(g[j])))
-				}
-			}
-			project(a.Threat, x, x0)
-		}
-		return t
-	}
 }

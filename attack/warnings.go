@@ -29,7 +29,7 @@ const (
 	// FewClasses: some attacks cannot run.
 	FewClasses WarningKind = "few classes"
 	// GradientFreeWins: Square broke inputs that all attacks with gradients
-	// had left, more than one in 500, so the gradients may be masked.
+	// before it had left, more than one in 500, so the gradients may be masked.
 	GradientFreeWins WarningKind = "gradient-free attack wins"
 )
 
@@ -153,7 +153,7 @@ func (rep *AutoReport) judgeStages(n int) {
 	for _, s := range rep.Stages {
 		if s.Name == (&Square{}).Name() && float64(s.Broken) > squareGain*float64(n) {
 			rep.Warnings = append(rep.Warnings, Warning{GradientFreeWins, fmt.Sprintf(
-				"Square broke %d inputs that the attacks with gradients had left: the model may mask its gradients", s.Broken)})
+				"Square broke %d inputs that the attacks with gradients before it had left: the model may mask its gradients", s.Broken)})
 		}
 	}
 }

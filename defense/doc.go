@@ -21,6 +21,18 @@
 //
 //	min_θ E L(θ, x, y) + β max_{x' in B(x)} KL( p(x) ‖ p(x') ).
 //
+// # Several attacks at once
+//
+// A network hardened against one norm falls to another. AMPGD trains against K
+// attack sets B_i together and lets each example weigh them, with a pull gamma
+// towards equal weights (Wang et al., NeurIPS 2021, Eq. (11)):
+//
+//	min_θ E max_{w, x_i in B_i(x)} sum_i w_i L(θ, x_i, y) - gamma/2 ‖w - 1/K‖².
+//
+// The mean of the attacks (NewAVG), the worst of them (NewMAX) and multi steepest
+// descent (MSD) are what it is compared with. WeightLog records how the weights move
+// during training; Multi and Area measure the outcome.
+//
 // Each method is a loss for nn.Trainer:
 //
 //	at := &defense.AdversarialTraining{

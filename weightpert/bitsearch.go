@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -72,7 +73,7 @@ func (s BitSearch) Run(ctx context.Context, q *Quantised, x *tensor.Tensor) (Sea
 	}
 	r := &search{q: q.Clone(), x: x, tape: tensor.NewTape()}
 	r.y = tensor.ArgMax(r.q.Network().Forward(&nn.Pass{}, x))
-	out := Search{Network: r.q, Kept: 1}
+	out := Search{Network: r.q, Kept: 1, Flips: []BitFlip{}}
 	loss, kept := r.measure()
 	out.Loss = append(out.Loss, loss)
 	for len(out.Flips) < s.Flips && kept > s.Break {
@@ -133,7 +134,7 @@ type search struct {
 
 func (r *search) flip(flips []BitFlip) {
 	for _, f := range flips {
-		r.q.Flip(f.Layer, f.Index, f.Bit)
+		r.q.flip(f.Layer, f.Index, f.Bit)
 	}
 }
 
@@ -170,22 +171,34 @@ func (r *search) gradients() [][]float64 {
 	return out
 }
 
+// largest returns the positions of the n values of the largest moduli, the largest first
+// and the first of equals before the others.
+func largest(v []float64, n int) []int {
+	top := make([]int, 0, n+1)
+	for k, x := range v {
+		at := len(top)
+		for at > 0 && math.Abs(x) > math.Abs(v[top[at-1]]) {
+			at--
+		}
+		if at == n {
+			continue
+		}
+		top = slices.Insert(top, at, k)
+		top = top[:min(n, len(top))]
+	}
+	return top
+}
+
 // candidates returns the n bits of a layer whose flips raise the loss most by first
 // order, among the weights of the largest gradients.
 func (r *search) candidates(layer int, g []float64, weights, n int) []BitFlip {
-	order := make([]int, len(g))
-	for i := range order {
-		order[i] = i
-	}
-	abs := func(v float64) float64 { return max(v, -v) }
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(abs(g[b]), abs(g[a])) })
 	type gain struct {
 		BitFlip
 		by float64
 	}
 	var gains []gain
 	width := r.q.Width
-	for _, k := range order[:min(weights, len(order))] {
+	for _, k := range largest(g, weights) {
 		c := r.q.Layers[layer].Code[k]
 		for bit := width - 1; bit >= 0; bit-- {
 			change := float64(flip(c, 1<<bit, width)) - float64(c)

@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,9 +23,13 @@ type layerBox struct {
 	moves          bool
 }
 
-// NewBox returns the box in which nothing moves.
+// NewBox returns the box in which nothing moves. Without a network it has no layers,
+// and nothing takes it.
 func NewBox(n *Network) *Box {
 	b := &Box{net: n}
+	if n == nil {
+		return b
+	}
 	for _, l := range n.layers {
 		b.layers = append(b.layers, layerBox{lo: l.Weight.Val, hi: l.Weight.Val, biasLo: l.Bias, biasHi: l.Bias})
 	}
@@ -63,6 +68,9 @@ func (b *Box) SetBias(i int, lo, hi []float64) error {
 }
 
 func (b *Box) at(i int) (*layerBox, error) {
+	if b == nil || len(b.layers) == 0 {
+		return nil, errors.New("the box is of no network")
+	}
 	if i < 0 || i >= len(b.layers) {
 		return nil, fmt.Errorf("no such layer, want 0 to %d", len(b.layers)-1)
 	}
@@ -105,19 +113,21 @@ func AbsoluteWithBias(layers ...int) Budget {
 // Relative lets every weight w of the given layers, of all layers if none is
 // named, move by eps |w|. Biases stay.
 func Relative(layers ...int) Budget {
-	return budget(layers, false, func(w, eps float64) float64 { return eps * math.Abs(w) })
+	return budget(layers, false, func(w, eps float64) float64 { return mulUp(eps, math.Abs(w)) })
 }
 
 // PerRange lets every weight of the given layers, of all layers if none is named,
-// move by eps times the distance from the layer's smallest to its largest weight.
+// move by eps times the distance from the layer's smallest to its largest weight; of
+// a convolution, the smallest and largest of its filters.
 func PerRange(layers ...int) Budget {
 	return func(n *Network, eps float64) (*Box, error) {
 		return n.grow(layers, eps, false, func(l *Layer) func(w float64) float64 {
-			span := 0.0
-			if len(l.Weight.Val) > 0 {
-				span = slices.Max(l.Weight.Val) - slices.Min(l.Weight.Val)
+			span := l.extent()
+			r := mulUp(eps, math.Nextafter(span.hi-span.lo, math.Inf(1)))
+			if span.hi == span.lo {
+				r = 0
 			}
-			return func(float64) float64 { return eps * span }
+			return func(float64) float64 { return r }
 		})
 	}
 }
@@ -132,6 +142,9 @@ func budget(layers []int, bias bool, radius func(w, eps float64) float64) Budget
 
 // grow lets weights move by a radius that depends on layer and weight.
 func (n *Network) grow(layers []int, eps float64, bias bool, of func(*Layer) func(w float64) float64) (*Box, error) {
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("weightpert: box: %w", err)
+	}
 	if !(eps >= 0 && eps <= math.MaxFloat64) {
 		return nil, fmt.Errorf("weightpert: box: eps is %v, want a finite number of 0 or more", eps)
 	}
@@ -186,6 +199,9 @@ func around(val []float64, radius func(float64) float64) (lo, hi []float64) {
 // StuckAt returns the box of memory cells that may be stuck: every weight of the
 // given layers, of all layers if none is named, anywhere between itself and value.
 func StuckAt(n *Network, value float64, layers ...int) (*Box, error) {
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("weightpert: StuckAt: %w", err)
+	}
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return nil, fmt.Errorf("weightpert: StuckAt: value is %v, want a finite number", value)
 	}

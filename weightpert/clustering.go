@@ -21,6 +21,9 @@ type Clustering struct {
 
 // Loss is the loss of a batch, for nn.Trainer.
 func (t *Clustering) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: Clustering: %w", err)
+	}
 	if !(t.Coefficient >= 0 && t.Coefficient <= math.MaxFloat32) {
 		return nil, fmt.Errorf("weightpert: Clustering: Coefficient is %v, want a finite number of 0 or more", t.Coefficient)
 	}

@@ -2,6 +2,7 @@ package weightpert
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -10,15 +11,30 @@ import (
 // GeneralizationBound is an upper bound of the probability that some weights within
 // Eps of the network's get a fresh example wrong, and what it is made of.
 type GeneralizationBound struct {
-	Eps       float64 `json:"eps"`
-	Scale     float64 `json:"scale"`     // of the margin
-	Empirical float64 `json:"empirical"` // mean robust ramp loss of the examples
+	Eps       float64
+	Scale     float64 // of the margin
+	Empirical float64 // mean robust ramp loss of the examples
 	// Network is the term of the network's own complexity and Perturbation the
-	// one that grows with eps.
-	Network      float64 `json:"network"`
-	Perturbation float64 `json:"perturbation"`
-	Confidence   float64 `json:"confidence"`
-	Total        float64 `json:"total"`
+	// one that grows with eps. An overflow makes them +Inf.
+	Network      float64
+	Perturbation float64
+	Confidence   float64
+	Total        float64
+}
+
+// MarshalJSON writes the terms and whether the bound is vacuous; a term that
+// overflowed is null.
+func (g GeneralizationBound) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Eps          float64  `json:"eps"`
+		Scale        float64  `json:"scale"`
+		Empirical    *float64 `json:"empirical"`
+		Network      *float64 `json:"network"`
+		Perturbation *float64 `json:"perturbation"`
+		Confidence   *float64 `json:"confidence"`
+		Total        *float64 `json:"total"`
+		Vacuous      bool     `json:"vacuous"`
+	}{g.Eps, g.Scale, finiteOrNil(g.Empirical), finiteOrNil(g.Network), finiteOrNil(g.Perturbation), finiteOrNil(g.Confidence), finiteOrNil(g.Total), g.Vacuous()})
 }
 
 // Vacuous says that the bound is 1 or more and so says nothing.
@@ -39,14 +55,17 @@ func (g GeneralizationBound) String() string {
 //
 //	P[some Ŵ within eps errs] <= mean φ(M(f(x),y) - q(x))
 //	    + (2/g) [2K H + (Ψ/n) Σ_k ‖X_k‖₂] + 3 √(ln(2/delta)/(2n)),
-//	H = 2^{L-1} ∏ s_m max_k ‖X_k‖₂ √(2 ln 2d) / n,
+//	H = ∏ s_m max_k ‖X_k‖₂ min(2^{L-1} √(2 ln 2d), 2 √(L+1+ln d)) / n,
 //	Ψ = Σ_m eps σ_m ∏_{k<m} (b_k + eps d_k), σ_L = 2, σ_m = 2 s_L ∏_{m<k<L} s_k,
 //
 // for networks of ReLU without biases, with φ the Ramp of scale g, X_k column k of
 // the examples, and q that of LinearDrop. q dominates every change of a
 // margin and is linear in |x|, with coefficients of at most Ψ; symmetrisation,
-// contraction and peeling of layers give the rest. On images it is vacuous; it is
-// the order of networks that it gets right. A bound that says something is
+// contraction and peeling of layers give the rest. The first form of H peels one
+// layer at a time, the second all of them under a logarithm (Golowich, Rakhlin and
+// Shamir, Size-independent sample complexity of neural networks, COLT 2018, the
+// theorem for networks with bounded rows). On images the bound is vacuous; it is
+// the order of networks that it gets right. Every term is rounded up. A bound that says something is
 // CertifiedShare, from examples that training has not seen.
 func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64, y []int, scale, delta float64) (GeneralizationBound, error) {
 	fail := func(err error) (GeneralizationBound, error) {
@@ -66,71 +85,130 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 		return fail(err)
 	}
 	g := GeneralizationBound{Eps: eps, Scale: scale}
-	norms := make([]float64, n.Inputs())
+	p, err := prepare(n, NewBox(n))
+	if err != nil {
+		return GeneralizationBound{}, err
+	}
+	clean, low := p.newClean(), make([]float64, n.Classes())
 	for i, v := range x {
 		if err := ctx.Err(); err != nil {
 			return fail(fmt.Errorf("stopped: %w", err))
 		}
-		f := n.Logits(v)
 		drop := 0.0
 		for k, a := range v {
-			norms[k] += a * a
 			drop += q[k] * math.Abs(a)
 		}
-		m := math.Inf(1)
-		for j, s := range f {
-			if j != y[i] {
-				m = min(m, f[y[i]]-s)
-			}
-		}
-		g.Empirical += Ramp(m-drop, scale)
+		clean.run(v, nil)
+		clean.margins(low, y[i])
+		g.Empirical += Ramp(minus(least(low, y[i]), drop*(1+gamma(len(v)))+tiny), scale)
 	}
 	count := float64(len(x))
-	g.Empirical /= count
-	largest, sum := 0.0, 0.0
-	for _, v := range norms {
-		v = math.Sqrt(v)
-		largest, sum = max(largest, v), sum+v
-	}
+	g.Empirical = min(1, g.Empirical/count*(1+gamma(len(x))))
+	largest, sum := columnNorms(x)
 	product := 1.0
 	for i := range n.layers {
-		product *= n.layers[i].Weight.rowSum(n.layers[i].Weight.Val)
+		product = mulUp(product, n.layers[i].Weight.rowSum(n.layers[i].Weight.Val))
 	}
-	h := math.Exp2(float64(n.Depth()-1)) * product * MaxColumnRademacher(1, largest, n.Inputs(), len(x))
-	g.Network = 2 / scale * 2 * float64(n.Classes()) * h
-	g.Perturbation = 2 / scale * psi(n, eps) / count * sum
-	g.Confidence = 3 * math.Sqrt(math.Log(2/delta)/(2*count))
-	g.Total = orInf(g.Empirical + g.Network + g.Perturbation + g.Confidence)
+	peeled, err := MaxColumnRademacher(product, largest, n.Inputs(), len(x))
+	if err != nil {
+		return GeneralizationBound{}, err
+	}
+	logged, err := DepthRademacher(product, largest, n.Depth(), n.Inputs(), len(x))
+	if err != nil {
+		return GeneralizationBound{}, err
+	}
+	const up = 1 + 16*unit
+	g.Network = orInf(4 / scale * float64(n.Classes()) * min(math.Exp2(float64(n.Depth()-1))*peeled, logged) * up)
+	g.Perturbation = orInf(mulUp(2/scale*up, mulUp(psi(n, eps)/count*up, sum)))
+	g.Confidence = 3 * math.Sqrt(math.Log(2/delta)/(2*count)) * up
+	g.Total = orInf((g.Empirical + g.Network + g.Perturbation + g.Confidence) * up)
 	return g, nil
+}
+
+// columnNorms returns the largest 2-norm of a column of the examples and the sum of
+// all, rounded up.
+func columnNorms(x [][]float64) (largest, sum float64) {
+	column := make([]float64, len(x))
+	for k := range x[0] {
+		for i, v := range x {
+			column[i] = v[k]
+		}
+		s := normAbove(column, 2)
+		largest, sum = max(largest, s), sum+s
+	}
+	return largest, sum * (1 + gamma(len(x[0])))
 }
 
 // MaxColumnRademacher bounds the Rademacher complexity of linear functions with
 // coefficients in the l1-ball of the given radius on n examples of d values, by
 // Massart's lemma on the 2d vertices: radius · column √(2 ln 2d) / n, where column is
-// the largest 2-norm of a column of the examples.
-func MaxColumnRademacher(radius, column float64, d, n int) float64 {
-	return radius * column * math.Sqrt(2*math.Log(2*float64(d))) / float64(n)
+// the largest 2-norm of a column of the examples, rounded up. It returns an error for
+// n or d below 1 and for a negative radius or column.
+func MaxColumnRademacher(radius, column float64, d, n int) (float64, error) {
+	if err := checkComplexity(radius, column, d, n); err != nil {
+		return 0, fmt.Errorf("weightpert: MaxColumnRademacher: %w", err)
+	}
+	return mulUp(radius, column) * math.Sqrt(2*math.Log(2*float64(d))) / float64(n) * (1 + 16*unit), nil
+}
+
+// DepthRademacher bounds the Rademacher complexity of networks of ReLU with depth
+// layers, without biases, of which the product of the largest row sums ‖W_m‖∞ is at
+// most product, on n examples of d values: 2 product · column √(depth+1+ln d) / n,
+// where column is the largest 2-norm of a column of the examples (Golowich, Rakhlin
+// and Shamir, COLT 2018), rounded up. It returns an error for n, d or depth below 1
+// and for a negative product or column.
+func DepthRademacher(product, column float64, depth, d, n int) (float64, error) {
+	err := checkComplexity(product, column, d, n)
+	if err == nil && depth < 1 {
+		err = fmt.Errorf("depth is %d, want at least 1", depth)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("weightpert: DepthRademacher: %w", err)
+	}
+	return 2 * mulUp(product, column) * math.Sqrt(float64(depth)+1+math.Log(float64(d))) / float64(n) * (1 + 16*unit), nil
+}
+
+func checkComplexity(radius, column float64, d, n int) error {
+	switch {
+	case !(radius >= 0):
+		return fmt.Errorf("size of the class is %v, want 0 or more", radius)
+	case !(column >= 0):
+		return fmt.Errorf("norm of a column is %v, want 0 or more", column)
+	case d < 1 || n < 1:
+		return fmt.Errorf("%d examples of %d values, want at least 1 of each", n, d)
+	}
+	return nil
 }
 
 // AbsRademacher bounds the Rademacher complexity of the functions c·|x| with
-// |c_k| <= bound on the examples: bound Σ_k ‖X_k‖₂ / n.
-func AbsRademacher(bound float64, x [][]float64) float64 {
-	sum := 0.0
-	for k := range x[0] {
-		s := 0.0
-		for _, v := range x {
-			s += v[k] * v[k]
-		}
-		sum += math.Sqrt(s)
+// |c_k| <= bound on the examples: bound Σ_k ‖X_k‖₂ / n, rounded up. It returns an
+// error for a negative bound, and for examples that are none, empty, of different
+// lengths or not finite.
+func AbsRademacher(bound float64, x [][]float64) (float64, error) {
+	fail := func(err error) (float64, error) { return 0, fmt.Errorf("weightpert: AbsRademacher: %w", err) }
+	switch {
+	case !(bound >= 0):
+		return fail(fmt.Errorf("bound is %v, want 0 or more", bound))
+	case len(x) == 0 || len(x[0]) == 0:
+		return fail(errors.New("0 examples or values, want at least 1"))
 	}
-	return bound * sum / float64(len(x))
+	for i, v := range x {
+		if len(v) != len(x[0]) {
+			return fail(fmt.Errorf("example %d has %d values, example 0 has %d, want the same", i, len(v), len(x[0])))
+		}
+		if err := finite("value", v); err != nil {
+			return fail(fmt.Errorf("example %d: %w", i, err))
+		}
+	}
+	_, sum := columnNorms(x)
+	return mulUp(bound, sum) / float64(len(x)) * (1 + 4*unit), nil
 }
 
 // plainReLU returns an error unless all activations are ReLU and there are no
 // biases.
 func plainReLU(n *Network, eps float64) error {
-	if n == nil {
-		return errors.New("no network")
+	if err := n.check(); err != nil {
+		return err
 	}
 	if !(eps >= 0 && eps <= math.MaxFloat64) {
 		return fmt.Errorf("eps is %v, want a finite number of 0 or more", eps)
@@ -152,14 +230,15 @@ func plainReLU(n *Network, eps float64) error {
 //	q = Σ_m eps S_m 1ᵀ ∏_{k<m} (|W_k| + eps 11ᵀ), S_L = 2,
 //	S_m = max_ij ‖W_i - W_j‖₁ ∏_{m<k<L} ‖W_k‖∞.
 //
-// It takes networks of ReLU without biases.
+// The coefficients are rounded up. It takes networks of ReLU without biases.
 func LinearDrop(n *Network, eps float64) ([]float64, error) {
 	if err := plainReLU(n, eps); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("weightpert: LinearDrop: %w", err)
 	}
 	last := len(n.layers) - 1
 	gain := 0.0
-	for _, v := range pairNorms(&n.layers[last].Weight) {
+	top := &n.layers[last].Weight
+	for _, v := range pairNorms(&Matrix{Rows: top.Rows, Cols: top.Cols, Val: top.spread(top.Val)}, nil) {
 		gain = max(gain, v)
 	}
 	q := make([]float64, n.Inputs())
@@ -167,30 +246,31 @@ func LinearDrop(n *Network, eps float64) ([]float64, error) {
 		s := 2.0
 		if m < last {
 			s = gain
-			gain *= n.layers[m].Weight.rowSum(n.layers[m].Weight.Val)
+			gain = mulUp(gain, n.layers[m].Weight.rowSum(n.layers[m].Weight.Val))
 		}
 		v := make([]float64, n.layers[m].Weight.Cols)
 		for k := range v {
-			v[k] = eps * s
+			v[k] = mulUp(eps, s)
 		}
 		for k := m - 1; k >= 0; k-- {
 			w := &n.layers[k].Weight
 			next := make([]float64, w.Cols)
 			w.absTransposed(next, w.Val, v)
-			all := eps * sumAbs(v)
+			all := mulUp(eps, sumAbs(v)*(1+gamma(len(v))))
 			for c := range next {
-				next[c] += all
+				next[c] = (next[c] + all) * (1 + 2*unit)
 			}
 			v = next
 		}
 		for k := range q {
-			q[k] += v[k]
+			q[k] = (q[k] + v[k]) * (1 + 2*unit)
 		}
 	}
 	return q, nil
 }
 
-// psi bounds the coefficients of LinearDrop over all networks of the same norms.
+// psi bounds the coefficients of LinearDrop over all networks of the same norms; it is
+// rounded up.
 func psi(n *Network, eps float64) float64 {
 	last := len(n.layers) - 1
 	prefix := make([]float64, last+1)
@@ -198,16 +278,16 @@ func psi(n *Network, eps float64) float64 {
 	for k := range n.layers {
 		w := &n.layers[k].Weight
 		prefix[k] = p
-		p *= w.columnSum(w.Val) + eps*float64(w.Rows)
+		p = mulUp(p, (w.columnSum(w.Val)+mulUp(eps, float64(w.Rows)))*(1+2*unit))
 	}
 	sum, gain := 0.0, 2*n.layers[last].Weight.rowSum(n.layers[last].Weight.Val)
 	for m := last; m >= 0; m-- {
-		if m == last {
-			sum += eps * 2 * prefix[m]
-			continue
+		s := 2.0
+		if m < last {
+			s = gain
+			gain = mulUp(gain, n.layers[m].Weight.rowSum(n.layers[m].Weight.Val))
 		}
-		sum += eps * gain * prefix[m]
-		gain *= n.layers[m].Weight.rowSum(n.layers[m].Weight.Val)
+		sum = (sum + mulUp(eps, mulUp(s, prefix[m]))) * (1 + 2*unit)
 	}
 	return sum
 }

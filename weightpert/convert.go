@@ -3,6 +3,8 @@ package weightpert
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -65,7 +67,7 @@ func (r *reader) read(l nn.Layer, name string) error {
 	case *nn.BatchNorm:
 		return fmt.Errorf("layer %s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network; fold it into the layer before", name)
 	case nn.Function:
-		return fmt.Errorf("layer %s is a function (pooling, dropout or one of your own): nothing is known of what it does to bounds, so a certificate through it could be false", name)
+		return fmt.Errorf("layer %s is a function of %s: %s, so a certificate through it could be false", name, functionName(l), functionReason(l))
 	case nil:
 		return fmt.Errorf("layer %s is nil, want a layer", name)
 	}
@@ -90,16 +92,15 @@ func (r *reader) linear(l *nn.Linear, name string) error {
 	for i, v := range l.Weight.Values() {
 		m.Val[i%out*in+i/out] = v
 	}
-	r.add(m, l.Bias)
+	r.add(Layer{Weight: m}, l.Bias)
 	r.h, r.w, r.c = 1, 1, out
 	return nil
 }
 
-func (r *reader) add(m Matrix, bias *tensor.Tensor) {
-	l := Layer{Weight: m}
+func (r *reader) add(l Layer, bias *tensor.Tensor) {
 	if bias != nil {
 		per := bias.Values()
-		for row := range m.Rows {
+		for row := range l.Weight.Rows {
 			l.Bias = append(l.Bias, per[row%len(per)])
 		}
 	}
@@ -117,6 +118,13 @@ func (r *reader) conv(l *nn.Conv2D, name string) error {
 		return fmt.Errorf("layer %s has filters %dx%dx%d, but gets images of %dx%dx%d", name, kh, kw, in, r.h, r.w, r.c)
 	}
 	f := l.Filter.Values()
+	extents := make([]extent, out)
+	for k, v := range f {
+		if k < out {
+			extents[k] = extent{v, v}
+		}
+		extents[k%out] = extents[k%out].join(extent{v, v})
+	}
 	m := Matrix{Rows: oh * ow * out, Cols: r.h * r.w * r.c, Start: []int{0}, Col: []int32{}}
 	for y := range oh {
 		for x := range ow {
@@ -138,7 +146,34 @@ func (r *reader) conv(l *nn.Conv2D, name string) error {
 			}
 		}
 	}
-	r.add(m, l.Bias)
+	r.add(Layer{Weight: m, filter: extents}, l.Bias)
 	r.h, r.w, r.c = oh, ow, out
 	return nil
+}
+
+// functionName returns the name of the function that made a layer: nn.MaxPool2D for
+// instance.
+func functionName(f nn.Function) string {
+	if f == nil {
+		return "nothing"
+	}
+	name := "no name"
+	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
+		name = fn.Name()[strings.LastIndex(fn.Name(), "/")+1:]
+		if at := strings.Index(name, ".func"); at >= 0 {
+			name = name[:at]
+		}
+	}
+	return name
+}
+
+// functionReason says why no bound goes through a layer that is a function.
+func functionReason(f nn.Function) string {
+	switch name := functionName(f); {
+	case strings.HasSuffix(name, "Pool2D"):
+		return "a window joins units whose weights move together, and the bounds here take the units behind a layer one by one"
+	case strings.HasSuffix(name, "Dropout"):
+		return "in training it draws which units count, and bounds are of one fixed function; leave it out of the network that is certified"
+	}
+	return "nothing is known of how it amplifies changes"
 }

@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -13,15 +14,16 @@ import (
 //	min_Ŵ aᵀŴz = (max(a, 0) W_lo - max(-a, 0) W_hi) z,
 //
 // so no relaxation of the product of weight and activation is needed. ReLU is
-// relaxed between its pre-activation bounds as in Zhang et al., NeurIPS 2018. The
-// result is the larger one of CROWN's bound and IBP's, since neither is always
-// better. Bounds need not shrink as the box grows. All hidden activations must be
-// ReLU.
+// relaxed between its pre-activation bounds as in Zhang et al., NeurIPS 2018. No way to
+// relax is always better, so the result is the best one of that with the adaptive lower
+// line, that with the lower line parallel to the upper one as in WengBound, and IBP's.
+// Bounds need not shrink as the box grows. All hidden activations must be ReLU.
 type CROWN struct {
 	// Intervals takes the pre-activation bounds of inner layers from interval
 	// propagation alone (CROWN-IBP): faster and looser.
 	Intervals bool
-	// Pure leaves IBP's bound of the margin out.
+	// Pure takes the adaptive lower line alone and leaves IBP's bound of the margin
+	// out.
 	Pure bool
 }
 
@@ -46,6 +48,7 @@ func (c CROWN) prepare(n *Network, b *Box) (bounder, error) {
 	return func() margins {
 		r := p.newReach()
 		bw := p.newBackward(false)
+		parallel := make([]float64, n.Classes())
 		return func(out, x []float64, y int) {
 			p.propagate(r, x)
 			if !r.finite {
@@ -53,12 +56,18 @@ func (c CROWN) prepare(n *Network, b *Box) (bounder, error) {
 				return
 			}
 			if !c.Intervals {
-				bw.tighten(r, p.first)
+				bw.tighten(context.Background(), r, p.first)
 			}
 			bw.margins(out, r, p.first, y)
+			if c.Pure {
+				return
+			}
+			bw.sameSlope = true
+			bw.margins(parallel, r, p.first, y)
+			bw.sameSlope = false
 			for j := range out {
-				if j != y && !c.Pure {
-					out[j] = max(out[j], p.merged(r.act[len(p.layers)-1], y, j))
+				if j != y {
+					out[j] = max(out[j], parallel[j], p.merged(r.act[len(p.layers)-1], y, j))
 				}
 			}
 		}
@@ -71,10 +80,11 @@ type backward struct {
 	sameSlope bool // the lower line of an unstable ReLU has the slope of the upper one
 	a, b      []float64
 	slope     [][]float64 // of the upper line of each ReLU
+	total     []float64   // sum of the largest moduli of each layer's pre-activations
 }
 
 func (p *prepared) newBackward(sameSlope bool) *backward {
-	bw := &backward{p: p, sameSlope: sameSlope, a: make([]float64, p.width), b: make([]float64, p.width)}
+	bw := &backward{p: p, sameSlope: sameSlope, total: make([]float64, len(p.layers)), a: make([]float64, p.width), b: make([]float64, p.width)}
 	for i := range p.layers {
 		bw.slope = append(bw.slope, make([]float64, p.layers[i].Weight.Rows))
 	}
@@ -84,8 +94,10 @@ func (p *prepared) newBackward(sameSlope bool) *backward {
 // lines computes the upper lines of layer i's ReLUs from their bounds.
 func (bw *backward) lines(r *reach, i int) {
 	pre := r.pre[i]
+	bw.total[i] = 0
 	for k, l := range pre.lo {
 		u := pre.hi[k]
+		bw.total[i] += max(math.Abs(l), math.Abs(u))
 		switch {
 		case u <= 0:
 			bw.slope[i][k] = 0
@@ -100,7 +112,7 @@ func (bw *backward) lines(r *reach, i int) {
 
 // tighten replaces the interval bounds of the hidden layers behind the first
 // moving one by the better ones of interval and linear propagation.
-func (bw *backward) tighten(r *reach, first int) {
+func (bw *backward) tighten(ctx context.Context, r *reach, first int) {
 	p := bw.p
 	for m := first + 1; m < len(p.layers)-1; m++ {
 		bw.lines(r, m-1)
@@ -109,6 +121,9 @@ func (bw *backward) tighten(r *reach, first int) {
 		for k := range pre.lo {
 			if pre.hi[k] <= 0 {
 				continue // the output is 0 whatever the bounds
+			}
+			if k%64 == 0 && ctx.Err() != nil {
+				return // bounds so far are bounds
 			}
 			lo := bw.unit(r, first, m, k, 1)
 			hi := -bw.unit(r, first, m, k, -1)
@@ -156,7 +171,7 @@ func (bw *backward) unit(r *reach, first, m, k int, sign float64) float64 {
 func (bw *backward) margins(out []float64, r *reach, first, y int) {
 	p := bw.p
 	last := len(p.layers) - 1
-	l := &p.layers[last]
+	l := p.top
 	cols := l.Weight.Cols
 	for i := first; i < last; i++ {
 		bw.lines(r, i)
@@ -191,11 +206,14 @@ func (bw *backward) margins(out []float64, r *reach, first, y int) {
 // down bounds coef·z + constant from below, where z is the output of layer i,
 // going back to the pre-activations of the first moving layer, which lie anywhere
 // in their bounds. size bounds the moduli of what has been added up, and slip is
-// what rounding may have cost.
+// what rounding may have cost; a coefficient can also be off by what underflows in
+// the sum that it is, as often as that has terms.
 func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size, slip float64) float64 {
 	p := bw.p
 	other := bw.b
+	terms := 1 // of each coefficient
 	for ; ; i-- {
+		slip += under(terms+8) * bw.total[i]
 		pre, slope := r.pre[i], bw.slope[i]
 		for k, c := range coef {
 			if c == 0 {
@@ -220,6 +238,7 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 			size += math.Abs(coef[k]) * max(math.Abs(lo), math.Abs(hi))
 		}
 		slip += gamma(len(coef)) * size
+		terms = len(coef)
 		if i == first {
 			sum := constant
 			for k, c := range coef {
@@ -255,7 +274,7 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 				constant += c * bias[k]
 				size += math.Abs(c * bias[k])
 			}
-			slip += g * math.Abs(c) * r.size[i][k]
+			slip += g * (math.Abs(c) * r.size[i][k])
 		}
 		other = coef[:cap(coef)]
 		coef = next

@@ -1,6 +1,7 @@
 package weightpert_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/weightpert"
@@ -30,7 +31,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		radius, err := weightpert.CertifiedRadius(net, m, weightpert.Absolute(), x, label, weightpert.RadiusOptions{})
+		radius, err := weightpert.CertifiedRadius(context.Background(), net, m, weightpert.Absolute(), x, label, weightpert.RadiusOptions{})
 		if err != nil {
 			fmt.Println(err)
 			return

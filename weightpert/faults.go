@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -48,7 +49,7 @@ func (q *Quantised) RandomFlips(flips int, seed uint64) (*Quantised, error) {
 		for i := range c.Layers {
 			n := q.Width * len(c.Layers[i].Code)
 			if at < n {
-				c.Flip(i, at/q.Width, at%q.Width)
+				c.flip(i, at/q.Width, at%q.Width)
 				break
 			}
 			at -= n
@@ -100,6 +101,9 @@ func GaussianNoise(net nn.Layer, alpha float64, seed uint64) (Perturbed, error) 
 	if !(alpha >= 0 && alpha <= math.MaxFloat32) {
 		return Perturbed{}, fmt.Errorf("weightpert: GaussianNoise: alpha is %v, want a finite number of 0 or more", alpha)
 	}
+	if err := hasMatrices(net); err != nil {
+		return Perturbed{}, fmt.Errorf("weightpert: GaussianNoise: %w", err)
+	}
 	rng := rand.New(rand.NewPCG(seed, 0x6a))
 	return changed(net, func(w *tensor.Tensor) func(v float64, _ int) float64 {
 		s := alpha * deviation(w)
@@ -115,6 +119,9 @@ func StuckWeights(net nn.Layer, p, value float64, seed uint64) (Perturbed, error
 	}
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return Perturbed{}, fmt.Errorf("weightpert: StuckWeights: value is %v, want a finite number", value)
+	}
+	if err := hasMatrices(net); err != nil {
+		return Perturbed{}, fmt.Errorf("weightpert: StuckWeights: %w", err)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x57))
 	return changed(net, func(*tensor.Tensor) func(float64, int) float64 {
@@ -134,6 +141,9 @@ func DeadUnits(net nn.Layer, p float64, seed uint64) (Perturbed, error) {
 	if !(p >= 0 && p <= 1) {
 		return Perturbed{}, fmt.Errorf("weightpert: DeadUnits: probability is %v, want 0 to 1", p)
 	}
+	if err := hasMatrices(net); err != nil {
+		return Perturbed{}, fmt.Errorf("weightpert: DeadUnits: %w", err)
+	}
 	rng := rand.New(rand.NewPCG(seed, 0xdead))
 	ws := Matrices(net)
 	return changed(net, func(w *tensor.Tensor) func(float64, int) float64 {
@@ -149,6 +159,15 @@ func DeadUnits(net nn.Layer, p float64, seed uint64) (Perturbed, error) {
 			return v
 		}
 	}), nil
+}
+
+// hasMatrices returns an error unless there is a network with weight matrices.
+func hasMatrices(net nn.Layer) error {
+	if net == nil {
+		return errors.New("no network")
+	}
+	_, err := chosen(Matrices(net), nil)
+	return err
 }
 
 // changed returns the network with each value of its matrices replaced.

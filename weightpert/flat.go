@@ -23,6 +23,9 @@ type AWP struct {
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
 func (t *AWP) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: AWP: %w", err)
+	}
 	if !(t.Gamma >= 0 && t.Gamma <= math.MaxFloat32) {
 		return nil, fmt.Errorf("weightpert: AWP: Gamma is %v, want a finite number of 0 or more", t.Gamma)
 	}
@@ -45,6 +48,9 @@ type SAM struct {
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
 func (t *SAM) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: SAM: %w", err)
+	}
 	if !(t.Rho >= 0 && t.Rho <= math.MaxFloat32) {
 		return nil, fmt.Errorf("weightpert: SAM: Rho is %v, want a finite number of 0 or more", t.Rho)
 	}
@@ -70,6 +76,9 @@ type SignStep struct {
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
 func (t *SignStep) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: SignStep: %w", err)
+	}
 	if !(t.Eps >= 0 && t.Eps <= math.MaxFloat32) {
 		return nil, fmt.Errorf("weightpert: SignStep: Eps is %v, want a finite number of 0 or more", t.Eps)
 	}
@@ -89,6 +98,9 @@ type WeightNoise struct {
 
 // Loss is the cross-entropy at the noisy weights, for nn.Trainer.
 func (t *WeightNoise) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: WeightNoise: %w", err)
+	}
 	if !(t.Eps >= 0 && t.Eps <= math.MaxFloat32) || !(t.Alpha >= 0 && t.Alpha <= math.MaxFloat32) {
 		return nil, fmt.Errorf("weightpert: WeightNoise: Eps is %v and Alpha %v, want finite numbers of 0 or more", t.Eps, t.Alpha)
 	}

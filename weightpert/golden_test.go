@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"math"
 	"testing"
 
@@ -64,21 +65,33 @@ func TestGoldenBoundsOfSingleLayers(t *testing.T) {
 			require.InDelta(t, want.tight, margin(t, m, n, b, x, 1, 0), 1e-12, "%v layer %d", m, layer)
 			require.InDelta(t, want.tight10, margin(t, m, n, wide, x, 1, 0), 1e-12, "%v layer %d", m, layer)
 		}
+		for _, c := range []struct {
+			b    *Box
+			want float64
+		}{{b, want.tight}, {wide, want.tight10}} {
+			w, err := SamplePGD{}.Run(context.Background(), n, c.b, x, 1)
+			require.NoError(t, err)
+			require.InDelta(t, c.want, w.Margin, 1e-12, "attained")
+		}
 		r, err := SingleLayerRadius(n, layer, x, 1)
 		require.NoError(t, err)
-		require.InDelta(t, want.radius, r, 1e-11)
+		require.InDelta(t, want.radius, r, 2e-9)
 	}
 }
 
 func TestGoldenBoundsOfAllLayers(t *testing.T) {
 	n, x := g3(t)
-	for _, c := range []struct{ eps, t1, t2, tight float64 }{
-		{.01, .192312, .172912, 1.881}, {.05, 1.009, .924, 1.425}, {.1, 2.142, 2.002, .69},
+	for _, c := range []struct{ eps, t1, path, t2, tight float64 }{
+		{.01, .192312, .184812, .172912, 1.881}, {.05, 1.009, .9715, .924, 1.425}, {.1, 2.142, 2.067, 2.002, .69},
 	} {
 		b := grown(t, n, Absolute(), c.eps)
 		require.InDelta(t, 2-c.t1, margin(t, Product{Form: T1}, n, b, x, 1, 0), 1e-10)
 		require.InDelta(t, 2-c.t2, margin(t, Product{Form: T2}, n, b, x, 1, 0), 1e-10)
 		require.InDelta(t, 2-c.t2, margin(t, Product{}, n, b, x, 1, 0), 1e-10)
+		require.InDelta(t, 2-c.path, margin(t, Path{Envelope: true}, n, b, x, 1, 0), 1e-10)
+		w, err := SamplePGD{}.Run(context.Background(), n, b, x, 1)
+		require.NoError(t, err)
+		require.InDelta(t, c.tight, w.Margin, 1e-10, "attained")
 		require.InDelta(t, c.tight, margin(t, IBP{}, n, b, x, 1, 0), 1e-10)
 		require.InDelta(t, c.tight, margin(t, CROWN{Pure: true}, n, b, x, 1, 0), 1e-10)
 	}
@@ -89,6 +102,12 @@ func TestGoldenBoundsOfAllLayers(t *testing.T) {
 	p.propagate(r, x)
 	require.InDeltaSlice(t, []float64{0, .5}, r.act[2].lo, 1e-12)
 	require.InDeltaSlice(t, []float64{.175, 1.5}, r.act[2].hi, 1e-12)
+	w := p.newSums()
+	w.c.run(x, nil)
+	w.overEnvelope()
+	for i, want := range []float64{1.5, 2.3, 2.76} {
+		require.InDelta(t, want, sumAbs(w.env[i]), 1e-12)
+	}
 }
 
 func TestGoldenRadii(t *testing.T) {
@@ -96,10 +115,15 @@ func TestGoldenRadii(t *testing.T) {
 	for _, c := range []struct {
 		m    Method
 		want float64
-	}{{Product{Form: T1}, .0940340}, {Product{Form: T2}, .0999136}, {IBP{}, .1448555}, {CROWN{}, .1448555}} {
-		r, err := CertifiedRadius(n, c.m, Absolute(), x, 1, RadiusOptions{})
+	}{{Product{Form: T1}, .0940340}, {Path{Envelope: true}, .0971037}, {Product{Form: T2}, .0999136}, {IBP{}, .1448555}, {CROWN{}, .1448555}} {
+		r, err := CertifiedRadius(context.Background(), n, c.m, Absolute(), x, 1, RadiusOptions{})
 		require.NoError(t, err)
 		require.InDelta(t, c.want, r, 6e-8, c.m.Name())
+	}
+	for eps, broken := range map[float64]bool{.144: false, .16: true} {
+		w, err := SamplePGD{}.Run(context.Background(), n, grown(t, n, Absolute(), eps), x, 1)
+		require.NoError(t, err)
+		require.Equal(t, broken, w.Margin < 0, eps)
 	}
 }
 

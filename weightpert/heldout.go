@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -72,20 +73,21 @@ func bernoulliKL(q, p float64) float64 {
 // one form.
 func GaussianDivergence(learnt, initial *Network, sigma float64) (float64, error) {
 	if !sameForm(initial, learnt) {
-		return 0, fmt.Errorf("weightpert: GaussianDivergence: networks of different forms")
+		return 0, errors.New("weightpert: GaussianDivergence: networks of different forms")
 	}
-	if !(sigma > 0) {
-		return 0, fmt.Errorf("weightpert: GaussianDivergence: sigma is %v, want above 0", sigma)
+	if !(sigma > 0 && sigma <= math.MaxFloat64) {
+		return 0, fmt.Errorf("weightpert: GaussianDivergence: sigma is %v, want above 0 and finite", sigma)
 	}
-	sum := 0.0
+	var change []float64
 	add := func(a, b []float64) {
 		for k := range a {
-			sum += (a[k] - b[k]) * (a[k] - b[k])
+			change = append(change, a[k]-b[k])
 		}
 	}
 	for i := range learnt.layers {
 		add(learnt.layers[i].Weight.Val, initial.layers[i].Weight.Val)
 		add(learnt.layers[i].Bias, initial.layers[i].Bias)
 	}
-	return sum / (2 * sigma * sigma), nil
+	d := norm(change, 2) / sigma
+	return d * d / 2, nil
 }

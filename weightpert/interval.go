@@ -81,6 +81,7 @@ func (p *prepared) interval(r *reach, i int) {
 			out.hi[row] += l.biasHi[row]
 			size[row] += max(math.Abs(l.biasLo[row]), math.Abs(l.biasHi[row]))
 		}
+		size[row] += tiny
 		out.lo[row] -= g*size[row] + tiny
 		out.hi[row] += g*size[row] + tiny
 	}
@@ -92,6 +93,7 @@ type columns struct {
 	lo, hi       []float64 // for known inputs the ends, otherwise their positive parts
 	loNeg, hiNeg []float64 // the negative parts of the ends, nil for known inputs
 	size         []float64 // the larger modulus of each interval's ends
+	val          []float64 // the weights themselves, for known inputs
 }
 
 // byColumn lays the layer out by columns.
@@ -99,7 +101,9 @@ func (l *boxedLayer) byColumn(known bool) *columns {
 	rows, cols := l.Weight.Rows, l.Weight.Cols
 	n := rows * cols
 	c := &columns{lo: make([]float64, n), hi: make([]float64, n), size: make([]float64, n)}
-	if !known {
+	if known {
+		c.val = make([]float64, n)
+	} else {
 		c.loNeg, c.hiNeg = make([]float64, n), make([]float64, n)
 	}
 	for r := range rows {
@@ -108,7 +112,7 @@ func (l *boxedLayer) byColumn(known bool) *columns {
 			lo, hi := l.lo[from], l.hi[from]
 			c.size[to] = max(-lo, hi)
 			if known {
-				c.lo[to], c.hi[to] = lo, hi
+				c.lo[to], c.hi[to], c.val[to] = lo, hi, l.Weight.Val[from]
 				continue
 			}
 			c.lo[to], c.loNeg[to] = max(lo, 0), min(lo, 0)
@@ -120,6 +124,16 @@ func (l *boxedLayer) byColumn(known bool) *columns {
 
 // pointProduct bounds the product with a known vector.
 func (l *boxedLayer) pointProduct(out bounds, size, x []float64) {
+	if l.even > 0 {
+		// All weights move alike, and so does what they sum up to.
+		l.columnProduct(out.lo, l.cols.val, x, func(v float64) float64 { return v })
+		l.columnProduct(size, l.cols.size, x, math.Abs)
+		shift := mulUp(l.even, sumAbs(x)*(1+gamma(len(x))))
+		for r, v := range out.lo {
+			out.lo[r], out.hi[r] = v-shift, v+shift
+		}
+		return
+	}
 	clear(out.lo)
 	clear(out.hi)
 	clear(size)
@@ -191,7 +205,7 @@ func corners(a, b, c, d float64) (lo, hi float64) {
 // inputs: rows y and j are joined before anything is bounded.
 func (p *prepared) merged(in bounds, y, j int) float64 {
 	last := len(p.layers) - 1
-	l := &p.layers[last]
+	l := p.top
 	cols := l.Weight.Cols
 	ylo, yhi := l.lo[y*cols:(y+1)*cols], l.hi[y*cols:(y+1)*cols]
 	jlo, jhi := l.lo[j*cols:(j+1)*cols], l.hi[j*cols:(j+1)*cols]

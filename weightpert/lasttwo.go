@@ -20,7 +20,9 @@ type Worst struct {
 // For a network of two layers this decides robustness against changes of all weights.
 //
 // The activation of the last-but-one layer must be monotone and not negative. An
-// error says which layer moves beyond the last two.
+// error says which layer moves beyond the last two. Of a convolution laid out by FromNN
+// the entries move apart, as in every box: the margin is exact for the box, and a bound
+// for convolutions.
 func LastTwo(n *Network, b *Box, x []float64, y, j int) (Worst, error) {
 	fail := func(err error) (Worst, error) { return Worst{}, fmt.Errorf("weightpert: LastTwo: %w", err) }
 	p, err := prepare(n, b)
@@ -50,17 +52,16 @@ func LastTwo(n *Network, b *Box, x []float64, y, j int) (Worst, error) {
 	cols := top.Weight.Cols
 	top.Weight.Val = append([]float64(nil), top.Weight.Val...)
 	_, acts := n.trace(x)
-	if last == 0 {
-		for k, v := range x {
-			top.Weight.Val[y*cols+k] = toward(lb.lo[y*cols+k], lb.hi[y*cols+k], v < 0)
-			top.Weight.Val[j*cols+k] = toward(lb.lo[j*cols+k], lb.hi[j*cols+k], v >= 0)
+	// The inputs of the last layer are not negative, those of the network may be.
+	negative := func(k int) bool { return last == 0 && x[k] < 0 }
+	for _, row := range []int{y, j} {
+		from, to := top.Weight.span(row)
+		for k := from; k < to; k++ {
+			top.Weight.Val[k] = toward(lb.lo[k], lb.hi[k], negative(top.Weight.column(k, from)) == (row == y))
 		}
-	} else {
-		copy(top.Weight.Val[y*cols:(y+1)*cols], lb.lo[y*cols:])
-		copy(top.Weight.Val[j*cols:(j+1)*cols], lb.hi[j*cols:])
-		w.worstUnits(p, last-1, acts[last-1], func(k int) bool {
-			return top.Weight.Val[y*cols+k]-top.Weight.Val[j*cols+k] < 0
-		})
+	}
+	if last > 0 {
+		w.worstUnits(p, last-1, acts[last-1], func(k int) bool { return p.top.lo[y*cols+k] < p.top.hi[j*cols+k] })
 	}
 	if top.Bias != nil {
 		top.Bias = append([]float64(nil), top.Bias...)

@@ -33,7 +33,7 @@ func TestMethodsLayerByLayer(t *testing.T) {
 				if low[i] > 0 {
 					robust++
 				}
-				w, err := WengBound(n, RowBall{layer, eps, math.Inf(1)}, true, rows[i], y[i])
+				w, err := WengBound(context.Background(), n, RowBall{layer, eps, math.Inf(1)}, true, rows[i], y[i])
 				require.NoError(t, err)
 				if holds(least(w, y[i]), n.Logits(rows[i])) {
 					weng++
@@ -105,7 +105,7 @@ func TestRefuteDecidesTwoLayers(t *testing.T) {
 	x := []float64{1, -.5}
 	for eps, broken := range map[float64]bool{.1: false, .199: false, .201: true, .3: true} {
 		b := grown(t, n, Absolute(), eps)
-		w, got, err := Refute(n, b, SamplePGD{}, x, 0)
+		w, got, err := Refute(context.Background(), n, b, SamplePGD{}, x, 0)
 		require.NoError(t, err)
 		require.Equal(t, broken, got, "eps %v: %v", eps, w.Margin)
 		require.True(t, b.Contains(w.Network))
@@ -113,10 +113,10 @@ func TestRefuteDecidesTwoLayers(t *testing.T) {
 		require.InDelta(t, w.Margin, f[0]-f[w.Rival], 1e-12)
 	}
 	g, gx := g3(t)
-	w, broken, err := Refute(g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
+	w, broken, err := Refute(context.Background(), g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
 	require.NoError(t, err)
 	require.True(t, broken)
 	require.Equal(t, 0, w.Rival)
-	_, _, err = Refute(g, grown(t, g, Absolute(), .2), SamplePGD{Rivals: -1}, gx, 1)
+	_, _, err = Refute(context.Background(), g, grown(t, g, Absolute(), .2), SamplePGD{Rivals: -1}, gx, 1)
 	require.ErrorContains(t, err, "rivals")
 }

@@ -78,18 +78,27 @@ func (m *Matrix) check() error {
 			return fmt.Errorf("column of value %d is %d, want 0 to %d", i, c, m.Cols-1)
 		}
 	}
+	seen := make([]int, m.Cols) // the last row, from 1, with an entry in each column
+	for r := range m.Rows {
+		for _, c := range m.Col[m.Start[r]:m.Start[r+1]] {
+			if seen[c] == r+1 {
+				return fmt.Errorf("row %d has two values in column %d, want at most one", r, c)
+			}
+			seen[c] = r + 1
+		}
+	}
 	return nil
 }
 
-// dense returns the matrix with every entry written out.
-func (m Matrix) dense() Matrix {
+// spread writes the given entries out as rows of a dense matrix.
+func (m *Matrix) spread(val []float64) []float64 {
 	if m.Col == nil {
-		return m
+		return val
 	}
-	out := Matrix{Rows: m.Rows, Cols: m.Cols, Val: make([]float64, m.Rows*m.Cols)}
+	out := make([]float64, m.Rows*m.Cols)
 	for r := range m.Rows {
 		for i := m.Start[r]; i < m.Start[r+1]; i++ {
-			out.Val[r*m.Cols+int(m.Col[i])] += m.Val[i]
+			out[r*m.Cols+int(m.Col[i])] = val[i]
 		}
 	}
 	return out
@@ -129,9 +138,16 @@ func (m *Matrix) times(out, val, bias, x []float64) {
 	}
 }
 
-// absTransposed adds to out the product of the transpose of the entries' moduli
-// with s >= 0.
+// absTransposed computes the product of the transpose of the entries' moduli with
+// s >= 0, rounded up.
 func (m *Matrix) absTransposed(out, val, s []float64) {
+	clear(out)
+	defer func() {
+		g, u := 1+gamma(m.Rows), under(m.Rows)
+		for i := range out {
+			out[i] = out[i]*g + u
+		}
+	}()
 	for r, f := range s {
 		if f == 0 {
 			continue
@@ -149,19 +165,19 @@ func (m *Matrix) absTransposed(out, val, s []float64) {
 	}
 }
 
-// rowSum returns the largest sum of moduli of a row: the operator norm from
-// sup-norm to sup-norm.
+// rowSum returns the largest sum of moduli of a row, rounded up: the operator norm
+// from sup-norm to sup-norm.
 func (m *Matrix) rowSum(val []float64) float64 {
 	largest := 0.0
 	for r := range m.Rows {
 		from, to := m.span(r)
 		largest = max(largest, sumAbs(val[from:to]))
 	}
-	return largest
+	return largest * (1 + gamma(m.longest()))
 }
 
-// columnSum returns the largest sum of moduli of a column: the operator norm from
-// l1 to l1.
+// columnSum returns the largest sum of moduli of a column, rounded up: the operator
+// norm from l1 to l1.
 func (m *Matrix) columnSum(val []float64) float64 {
 	sums := make([]float64, m.Cols)
 	ones := make([]float64, m.Rows)

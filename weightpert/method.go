@@ -31,6 +31,9 @@ type margins func(out, x []float64, y int)
 // Margins returns, for each class j, a lower bound of the margin f_y(x) - f_j(x)
 // over all weights of the box; 0 for the label y itself. An overflow gives -Inf.
 func Margins(m Method, n *Network, b *Box, x []float64, y int) ([]float64, error) {
+	if m == nil {
+		return nil, errors.New("weightpert: Margins: no method")
+	}
 	bound, err := m.prepare(n, b)
 	if err != nil {
 		return nil, err
@@ -73,6 +76,9 @@ func (c Certificate) Share() float64 { return float64(c.Count) / float64(c.Total
 // example that the network gets wrong is not certified. When ctx is cancelled the
 // error is ctx's.
 func Certify(ctx context.Context, m Method, n *Network, b *Box, x [][]float64, y []int) (Certificate, error) {
+	if m == nil {
+		return Certificate{}, errors.New("weightpert: Certify: no method")
+	}
 	bound, err := m.prepare(n, b)
 	if err != nil {
 		return Certificate{}, err
@@ -102,16 +108,22 @@ func Certify(ctx context.Context, m Method, n *Network, b *Box, x [][]float64, y
 }
 
 // holds says whether a lower margin is a certificate beside the given logits.
-func holds(margin float64, logits []float64) bool {
+func holds(margin float64, logits []float64) bool { return margin > room(logits) }
+
+// room is the margin that a certificate must exceed.
+func room(logits []float64) float64 {
 	size := 0.0
 	for _, f := range logits {
 		size = max(size, math.Abs(f))
 	}
-	return margin > slack*(1+size)
+	return slack * (1 + size)
 }
 
 // checkSet says what is wrong with a set of examples.
 func (n *Network) checkSet(x [][]float64, y []int) error {
+	if err := n.check(); err != nil {
+		return err
+	}
 	if len(x) == 0 {
 		return errors.New("0 examples, want at least 1")
 	}

@@ -12,6 +12,55 @@ type Layer struct {
 	Weight Matrix
 	Bias   []float64 // one for each row, nil for none
 	Act    Activation
+	// filter says what the weights of each output channel range over where the
+	// matrix is a convolution laid out, which can leave out taps that never meet
+	// the image; nil for a matrix that is all there is.
+	filter []extent
+}
+
+// extent is the smallest and the largest of some weights.
+type extent struct{ lo, hi float64 }
+
+// size returns the largest modulus.
+func (e extent) size() float64 { return max(-e.lo, e.hi) }
+
+// extentOf returns the extent of at least one value.
+func extentOf(v []float64) extent { return extent{slices.Min(v), slices.Max(v)} }
+
+// join returns the extent of both together.
+func (e extent) join(o extent) extent { return extent{min(e.lo, o.lo), max(e.hi, o.hi)} }
+
+// extent returns that of all weights of the layer.
+func (l *Layer) extent() extent {
+	var all extent
+	if len(l.Weight.Val) > 0 {
+		all = extentOf(l.Weight.Val)
+	} else if len(l.filter) > 0 {
+		all = l.filter[0]
+	}
+	for _, e := range l.filter {
+		all = all.join(e)
+	}
+	return all
+}
+
+// unitExtent returns the extent of the weights of row r, or of its output channel.
+func (l *Layer) unitExtent(r int) extent {
+	if l.filter != nil {
+		return l.filter[r%len(l.filter)]
+	}
+	from, to := l.Weight.span(r)
+	if from == to {
+		return extent{}
+	}
+	return extentOf(l.Weight.Val[from:to])
+}
+
+// clone returns a layer with memory of its own.
+func (l Layer) clone() Layer {
+	l.Weight.Val, l.Weight.Start, l.Weight.Col = slices.Clone(l.Weight.Val), slices.Clone(l.Weight.Start), slices.Clone(l.Weight.Col)
+	l.Bias, l.filter = slices.Clone(l.Bias), slices.Clone(l.filter)
+	return l
 }
 
 // Network is a feed-forward network in float64, the form that certificates are
@@ -21,17 +70,17 @@ type Network struct {
 	layers []Layer
 }
 
-// NewNetwork returns a network of the given layers, whose memory it shares. It
-// returns an error for fewer than 1 layer or 2 classes, layers that do not follow
-// one another, a weight or bias that is not finite, an unknown activation, or one
-// behind the last layer.
+// NewNetwork returns a network of the given layers, which it copies: what is
+// certified cannot change afterwards. It returns an error for fewer than 1 layer or 2
+// classes, layers that do not follow one another, a weight or bias that is not finite,
+// an unknown activation, or one behind the last layer.
 func NewNetwork(layers ...Layer) (*Network, error) {
 	if len(layers) == 0 {
 		return nil, errors.New("weightpert: network has 0 layers, want at least 1")
 	}
-	n := &Network{layers: slices.Clone(layers)}
-	for i := range n.layers {
-		l := &n.layers[i]
+	n := &Network{}
+	for i := range layers {
+		l := &layers[i]
 		fail := func(err error) error { return fmt.Errorf("weightpert: layer %d: %w", i, err) }
 		if err := l.Weight.check(); err != nil {
 			return nil, fail(err)
@@ -51,6 +100,7 @@ func NewNetwork(layers ...Layer) (*Network, error) {
 		if l.Act >= numActivations {
 			return nil, fail(fmt.Errorf("unknown activation %v", l.Act))
 		}
+		n.layers = append(n.layers, l.clone())
 	}
 	last := &n.layers[len(layers)-1]
 	if last.Act != Identity {
@@ -59,8 +109,18 @@ func NewNetwork(layers ...Layer) (*Network, error) {
 	if last.Weight.Rows < 2 {
 		return nil, fmt.Errorf("weightpert: network has %d class, want at least 2", last.Weight.Rows)
 	}
-	last.Weight = last.Weight.dense()
 	return n, nil
+}
+
+// check returns an error for a network that is not there.
+func (n *Network) check() error {
+	if n == nil {
+		return errors.New("no network")
+	}
+	if len(n.layers) == 0 {
+		return errors.New("network has 0 layers, want one that NewNetwork or FromNN made")
+	}
+	return nil
 }
 
 func finite(what string, v []float64) error {
@@ -75,8 +135,8 @@ func finite(what string, v []float64) error {
 // Depth returns the number of layers.
 func (n *Network) Depth() int { return len(n.layers) }
 
-// Layer returns layer i, counted from 0. It shares the network's memory.
-func (n *Network) Layer(i int) Layer { return n.layers[i] }
+// Layer returns a copy of layer i, counted from 0.
+func (n *Network) Layer(i int) Layer { return n.layers[i].clone() }
 
 // Inputs returns the number of values that the network takes.
 func (n *Network) Inputs() int { return n.layers[0].Weight.Cols }
@@ -96,10 +156,9 @@ func (n *Network) Weights() int {
 
 // Clone returns a network with weights and biases of its own.
 func (n *Network) Clone() *Network {
-	c := &Network{layers: slices.Clone(n.layers)}
-	for i := range c.layers {
-		c.layers[i].Weight.Val = slices.Clone(c.layers[i].Weight.Val)
-		c.layers[i].Bias = slices.Clone(c.layers[i].Bias)
+	c := &Network{}
+	for i := range n.layers {
+		c.layers = append(c.layers, n.layers[i].clone())
 	}
 	return c
 }
@@ -165,6 +224,9 @@ func argMax(v []float64) int {
 
 // checkInput says what is wrong with an example.
 func (n *Network) checkInput(x []float64, label int) error {
+	if err := n.check(); err != nil {
+		return err
+	}
 	if len(x) != n.Inputs() {
 		return fmt.Errorf("%d values, want %d", len(x), n.Inputs())
 	}

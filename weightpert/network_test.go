@@ -65,6 +65,53 @@ func TestBoundsHoldForConvolutions(t *testing.T) {
 			}
 		}
 	}
+	// Shared weights that go down the gradient of a margin together.
+	params := nn.Params(net)
+	for j := range 3 {
+		if j == y {
+			continue
+		}
+		var at []*tensor.Tensor
+		for _, w := range params {
+			at = append(at, w.Clone())
+		}
+		for range 15 {
+			tape, p := tensor.NewTape(), &nn.Pass{}
+			var watched []*tensor.Tensor
+			for i, w := range params {
+				watched = append(watched, tape.Watch(at[i]))
+				p.Use(w, watched[i])
+			}
+			f := net.Forward(p, tape.Const(x.To(tensor.Float64)))
+			for name, out := range low {
+				for k, l := range out {
+					require.GreaterOrEqual(t, f.At(0, y)-f.At(0, k), l, name)
+				}
+			}
+			margin := tensor.Sub(tensor.Pick(f, []int{y}), tensor.Pick(f, []int{j}))
+			for i, g := range tensor.Grad(tensor.Sum(margin), watched...) {
+				if params[i].Rank() < 2 {
+					continue
+				}
+				for k, v := range g.Values() {
+					base := params[i].Float64s()[k]
+					to := at[i].Float64s()
+					to[k] = min(max(to[k]-.3*eps*sign(v), base-eps), base+eps)
+				}
+				at[i].Touch()
+			}
+		}
+		f := func() *tensor.Tensor {
+			p := &nn.Pass{}
+			for i, w := range params {
+				p.Use(w, at[i])
+			}
+			return net.Forward(p, x.To(tensor.Float64))
+		}()
+		clean := n.Logits(v)
+		fell := clean[y] - clean[j] - f.At(0, y) + f.At(0, j)
+		require.Greater(t, fell, .3*(clean[y]-clean[j]-low["IBP"][j]), "the attack is no test")
+	}
 	box, err := ActivationBox(n, grown(t, n, Absolute(0), eps), v)
 	require.NoError(t, err)
 	require.False(t, box.Exact)
@@ -77,7 +124,11 @@ func TestUnsupportedLayersAreNamed(t *testing.T) {
 		want  []string
 	}{
 		{nn.NewBatchNorm(1), []string{"BatchNorm", "box", "1"}},
-		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"function", "certificate"}},
+		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"MaxPool2D", "window", "certificate", "1"}},
+		{nn.AvgPool2D(2, tensor.Same(2, 0)), []string{"AvgPool2D"}},
+		{nn.Dropout(.5), []string{"Dropout", "training", "certificate"}},
+		{nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return x }), []string{"weightpert", "nothing is known"}},
+		{nn.Function(nil), []string{"function of nothing"}},
 		{nn.GlobalAvgPool, []string{"GlobalAvgPool"}},
 		{nil, []string{"nil"}},
 		{nn.ReLU, nil},
@@ -181,15 +232,15 @@ func TestBadBoxesAndExamplesAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "layer 0 may move")
 	_, err = ActivationBox(n, grown(t, n, Absolute(), .1), x)
 	require.ErrorContains(t, err, "only one")
-	_, err = WengBound(n, RowBall{0, -1, 2}, true, x, 1)
+	_, err = WengBound(context.Background(), n, RowBall{0, -1, 2}, true, x, 1)
 	require.ErrorContains(t, err, "eps")
 	_, err = RowBallBound(n, RowBall{0, 1, .5}, x, 1)
 	require.ErrorContains(t, err, "order 0.5")
 	_, err = FrobeniusBound(n, 7, 1, x, 1)
 	require.ErrorContains(t, err, "layer 7")
-	_, err = CertifiedRadius(n, IBP{}, Absolute(), x, 1, RadiusOptions{Halvings: -1})
+	_, err = CertifiedRadius(context.Background(), n, IBP{}, Absolute(), x, 1, RadiusOptions{Halvings: -1})
 	require.ErrorContains(t, err, "halvings")
-	_, err = SamplePGD{Steps: -1}.Run(n, b, x, 1)
+	_, err = SamplePGD{Steps: -1}.Run(context.Background(), n, b, x, 1)
 	require.ErrorContains(t, err, "-1 steps")
 
 	gelu := mlp(t, GELU, rows(x, x), rows(x, x))
@@ -216,7 +267,7 @@ func TestOverflowCertifiesNothing(t *testing.T) {
 				require.True(t, math.IsInf(v, -1), "%v %v: %v", m.Name(), eps, v)
 			}
 		}
-		v, err := WengBound(n, RowBall{0, eps, 2}, false, x, 1)
+		v, err := WengBound(context.Background(), n, RowBall{0, eps, 2}, false, x, 1)
 		require.NoError(t, err)
 		require.Negative(t, v[0])
 		require.False(t, math.IsNaN(v[0]))
@@ -226,7 +277,7 @@ func TestOverflowCertifiesNothing(t *testing.T) {
 func TestMisclassifiedExamplesAreNotCertified(t *testing.T) {
 	n, x := g3(t)
 	for _, m := range everyMethod {
-		r, err := CertifiedRadius(n, m, Absolute(), x, 0, RadiusOptions{})
+		r, err := CertifiedRadius(context.Background(), n, m, Absolute(), x, 0, RadiusOptions{})
 		require.NoError(t, err)
 		require.Zero(t, r)
 		c, err := Certify(context.Background(), m, n, NewBox(n), [][]float64{x, x}, []int{0, 1})

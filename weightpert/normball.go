@@ -15,9 +15,15 @@ import (
 // and √2 eps ‖z‖₂ for the last layer, which is attained. ‖·‖₂ of a matrix is its
 // spectral norm, here from above. Activations must be 1-Lipschitz. The result for y
 // itself is 0.
+//
+// Proof. The layer's pre-activations move by Δz, of at most ‖Δ‖_F ‖z‖₂ in the 2-norm.
+// ρ does not enlarge the 2-norm of a change, and each later layer does by at most
+// ‖W_k‖₂; the last inner product gives ‖W_i - W_j‖₂ by Cauchy and Schwarz. In the last
+// layer the change is (Δ_i - Δ_j)·z, and ‖Δ_i - Δ_j‖₂ <= √2 ‖Δ‖_F, with equality for
+// Δ_i = -Δ_j along z.
 func FrobeniusBound(n *Network, layer int, eps float64, x []float64, y int) ([]float64, error) {
-	return normBound("FrobeniusBound", n, RowBall{layer, eps, 2}, x, y, func(z []float64) float64 { return norm(z, 2) },
-		(*Matrix).spectralAbove, func(d []float64) float64 { return norm(d, 2) }, math.Sqrt2)
+	return normBound("FrobeniusBound", n, RowBall{layer, eps, 2}, x, y, 2,
+		(*Matrix).spectralAbove, func(d []float64) float64 { return normAbove(d, 2) }, math.Sqrt2*(1+4*unit))
 }
 
 // RowBallBound returns lower bounds of the margins f_y(x) - f_j(x) when one layer
@@ -27,12 +33,17 @@ func FrobeniusBound(n *Network, layer int, eps float64, x []float64, y int) ([]f
 //
 // and 2 eps ‖z‖_q for the last layer, with 1/p + 1/q = 1. Activations must be
 // 1-Lipschitz. The result for y itself is 0.
+//
+// Proof. By Hölder's inequality each pre-activation of the layer moves by at most
+// eps ‖z‖_q. From there the proof is that of the single-layer bound: ρ keeps the
+// sup-norm of a change, a clean layer multiplies it by at most ‖W_k‖∞, and the last
+// inner product by ‖W_i - W_j‖₁. In the last layer rows i and j move apart.
 func RowBallBound(n *Network, ball RowBall, x []float64, y int) ([]float64, error) {
-	return normBound("RowBallBound", n, ball, x, y, func(z []float64) float64 { return norm(z, dualOrder(ball.P)) },
-		func(m *Matrix) float64 { return m.rowSum(m.Val) }, sumAbs, 2)
+	return normBound("RowBallBound", n, ball, x, y, dualOrder(ball.P),
+		func(m *Matrix) float64 { return m.rowSum(m.Val) }, func(d []float64) float64 { return normAbove(d, 1) }, 2)
 }
 
-func normBound(name string, n *Network, ball RowBall, x []float64, y int, input func([]float64) float64, gain func(*Matrix) float64, pair func([]float64) float64, top float64) ([]float64, error) {
+func normBound(name string, n *Network, ball RowBall, x []float64, y int, order float64, gain func(*Matrix) float64, pair func([]float64) float64, top float64) ([]float64, error) {
 	if _, err := ball.check(n); err != nil {
 		return nil, fmt.Errorf("weightpert: %s: %w", name, err)
 	}
@@ -46,36 +57,29 @@ func normBound(name string, n *Network, ball RowBall, x []float64, y int, input 
 	if err := p.assume(name, true, false); err != nil {
 		return nil, err
 	}
-	r := p.newReach()
-	p.propagate(r, x)
-	mod := make([]float64, len(r.act[ball.Layer].lo))
-	for k := range mod {
-		mod[k] = max(math.Abs(r.act[ball.Layer].lo[k]), math.Abs(r.act[ball.Layer].hi[k]))
-	}
+	c := p.newClean()
+	c.run(x, nil)
 	last := len(n.layers) - 1
-	drop := ball.Eps * input(mod)
-	terms := len(mod)
+	drop := mulUp(ball.Eps, normAbove(c.mod[ball.Layer], order))
 	for k := ball.Layer + 1; k < last; k++ {
-		drop *= gain(&n.layers[k].Weight)
-		terms += n.layers[k].Weight.longest()
+		drop = mulUp(drop, gain(&n.layers[k].Weight))
 	}
-	w := &n.layers[last].Weight
-	up := 1 + gamma(4*(terms+w.Cols+8))
+	w := &p.top.Weight
 	out := make([]float64, n.Classes())
-	p.mergedMargins(out, r, y)
+	c.margins(out, y)
 	diff := make([]float64, w.Cols)
 	for j := range out {
 		if j == y {
 			continue
 		}
-		eta := drop * top
+		eta := mulUp(drop, top)
 		if ball.Layer < last {
 			for c := range diff {
-				diff[c] = w.Val[y*w.Cols+c] - w.Val[j*w.Cols+c]
+				diff[c] = math.Abs(w.Val[y*w.Cols+c]-w.Val[j*w.Cols+c]) * (1 + 4*unit)
 			}
-			eta = drop * pair(diff)
+			eta = mulUp(drop, pair(diff))
 		}
-		out[j] = minus(out[j], orInf(eta*up))
+		out[j] = minus(out[j], orInf(eta))
 	}
 	return out, nil
 }
@@ -83,9 +87,8 @@ func normBound(name string, n *Network, ball RowBall, x []float64, y int, input 
 // spectralAbove returns the spectral norm, with room for the rounding of its
 // computation.
 func (m *Matrix) spectralAbove() float64 {
-	d := m.dense()
 	var svd mat.SVD
-	if !svd.Factorize(mat.NewDense(d.Rows, d.Cols, d.Val), mat.SVDNone) {
+	if !svd.Factorize(mat.NewDense(m.Rows, m.Cols, m.spread(m.Val)), mat.SVDNone) {
 		return math.Inf(1)
 	}
 	return svd.Values(nil)[0] * (1 + 1e-10)

@@ -2,6 +2,7 @@ package weightpert
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -27,6 +28,11 @@ const (
 	Hinge
 	// Push is the negative cross-entropy of one class for all examples.
 	Push
+	// DLR is the mean difference of logits ratio: the margin of the best rival over
+	// the label, divided by the distance of the largest logit from the third, so that
+	// the scale of the logits does not matter. It needs 3 classes.
+	DLR
+	numObjectives
 )
 
 // lost is the margin below which StillCorrect and Hinge leave an example alone.
@@ -43,8 +49,40 @@ func (o Objective) String() string {
 		return "margin of the still correct"
 	case Push:
 		return fmt.Sprintf("push to class %d", o.Class)
+	case DLR:
+		return "difference of logits ratio"
 	}
 	return fmt.Sprintf("Objective(%d)", uint8(o.Kind))
+}
+
+// check says what is wrong with the objective for a number of classes.
+func (o Objective) check(classes int) error {
+	if o.Kind == Push && (o.Class < 0 || o.Class >= classes) {
+		return fmt.Errorf("class to push to is %d, want 0 to %d", o.Class, classes-1)
+	}
+	if o.Kind == DLR && classes < 3 {
+		return fmt.Errorf("%v needs 3 classes, the network has %d", o, classes)
+	}
+	return nil
+}
+
+// ratio returns the difference of logits ratio of each example.
+func ratio(logits *tensor.Tensor, y []int) *tensor.Tensor {
+	v, classes := logits.Values(), logits.Dim(1)
+	rivals, first, third := make([]int, len(y)), make([]int, len(y)), make([]int, len(y))
+	for i, c := range y {
+		f := v[i*classes : (i+1)*classes]
+		order := rivalsOf(f, c)
+		rivals[i] = order[0]
+		at := 0
+		for at < len(order) && f[order[at]] > f[c] {
+			at++
+		}
+		order = slices.Insert(order, at, c)
+		first[i], third[i] = order[0], order[2]
+	}
+	up := tensor.Sub(tensor.Pick(logits, rivals), tensor.Pick(logits, y))
+	return tensor.Div(up, tensor.AddScalar(tensor.Sub(tensor.Pick(logits, first), tensor.Pick(logits, third)), 1e-12))
 }
 
 // sum returns the objective summed over a batch, and the number of examples that
@@ -59,6 +97,9 @@ func (o Objective) sum(logits *tensor.Tensor, y []int) (*tensor.Tensor, int) {
 			to[i] = o.Class
 		}
 		return tensor.Neg(tensor.Sum(tensor.CrossEntropy(logits, to))), len(y)
+	}
+	if o.Kind == DLR {
+		return tensor.Sum(ratio(logits, y)), len(y)
 	}
 	v, classes := logits.Values(), logits.Dim(1)
 	var idx, labels, rivals []int

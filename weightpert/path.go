@@ -13,46 +13,50 @@ import (
 //	|f̂_ij - f_ij| <= (E_i + E_j)·u_{L-1} + Σ_m s_m·(E_m u_{m-1}).
 //
 // It is never above T1 and needs 1-Lipschitz, monotone activations.
-type Path struct{}
+type Path struct {
+	// Envelope takes the enlarged activations of T1 for u_m in place of those of
+	// interval propagation: looser, and for activations that are not negative.
+	Envelope bool
+}
 
-// Name returns "path".
-func (Path) Name() string { return "path" }
+// Name returns "path" or "path-T1".
+func (m Path) Name() string {
+	if m.Envelope {
+		return "path-T1"
+	}
+	return "path"
+}
 
-func (Path) prepare(n *Network, b *Box) (bounder, error) {
+func (m Path) prepare(n *Network, b *Box) (bounder, error) {
 	p, err := prepare(n, b)
 	if err != nil {
 		return nil, err
 	}
-	clean, err := prepare(n, NewBox(n))
-	if err != nil {
-		return nil, err
-	}
-	if err := p.assume("path", true, false); err != nil {
+	if err := p.assume(m.Name(), true, m.Envelope); err != nil {
 		return nil, err
 	}
 	paths := p.paths()
-	up := p.gains().up
+	terms := 4 * len(p.layers)
+	for i := range p.layers {
+		terms += p.layers[i].Weight.Cols
+	}
+	up := 1 + gamma(terms)
 	return func() margins {
-		r, c := p.newReach(), clean.newReach()
-		radius := make([]float64, p.net.Classes())
-		mod := make([][]float64, len(p.layers))
-		for i := range mod {
-			mod[i] = make([]float64, p.layers[i].Weight.Cols)
-		}
+		w := p.newSums()
+		last := len(p.layers) - 1
+		upper := p.intervalModuli()
 		return func(out, x []float64, y int) {
-			clean.propagate(c, x)
-			clean.mergedMargins(out, c, y)
-			p.propagate(r, x)
-			if !r.finite {
-				p.mergedMargins(out, r, y)
-				return
+			mod, size := w.env, []float64(nil)
+			if !m.Envelope {
+				mod, size = upper(x)
 			}
-			for i := range mod {
-				for k := range mod[i] {
-					mod[i][k] = max(math.Abs(r.act[i].lo[k]), math.Abs(r.act[i].hi[k]))
-				}
+			w.c.run(x, size)
+			w.c.margins(out, y)
+			if m.Envelope {
+				w.overEnvelope()
 			}
-			p.shifts(radius, len(p.layers)-1, mod[len(mod)-1])
+			radius := w.last1
+			p.shifts(radius, last, mod[last])
 			for j := range out {
 				if j == y {
 					continue
@@ -64,13 +68,38 @@ func (Path) prepare(n *Network, b *Box) (bounder, error) {
 						eta += floats.Dot(t.weight, mod[i])
 					}
 				}
-				out[j] = minus(out[j], eta*up)
+				out[j] = minus(out[j], orInf(eta*up+tiny))
 			}
 		}
 	}, nil
 }
 
-// path is what a layer's radii can do to a margin: weight·|z| + bias for inputs z.
+// intervalModuli returns a function that bounds the moduli of every layer's inputs by
+// interval propagation, and the sums of moduli of the products in layer 0; what
+// overflows is +Inf.
+func (p *prepared) intervalModuli() func(x []float64) (mod [][]float64, size []float64) {
+	r := p.newReach()
+	mod := make([][]float64, len(p.layers))
+	for i := range mod {
+		mod[i] = make([]float64, p.layers[i].Weight.Cols)
+	}
+	return func(x []float64) ([][]float64, []float64) {
+		p.propagate(r, x)
+		for i := range mod {
+			lo, hi := r.act[i].lo, r.act[i].hi
+			for k := range mod[i] {
+				mod[i][k] = max(math.Abs(lo[k]), math.Abs(hi[k]))
+				if !r.finite {
+					mod[i][k] = math.Inf(1)
+				}
+			}
+		}
+		return mod, r.size[0]
+	}
+}
+
+// path is what a layer's radii can do to a margin: weight·|z| + bias for inputs z,
+// rounded up.
 type path struct {
 	weight []float64 // nil for a layer that does not move
 	bias   float64
@@ -79,14 +108,14 @@ type path struct {
 // paths returns, for each pair of classes, the paths of the hidden layers.
 func (p *prepared) paths() [][]path {
 	last := len(p.layers) - 1
-	w := &p.layers[last].Weight
+	w := &p.top.Weight
 	k := w.Rows
 	out := make([][]path, k*k)
 	for i := range k {
 		for j := range i {
 			s := make([]float64, w.Cols)
 			for c := range s {
-				s[c] = math.Abs(w.Val[i*w.Cols+c] - w.Val[j*w.Cols+c])
+				s[c] = math.Abs(w.Val[i*w.Cols+c]-w.Val[j*w.Cols+c]) * (1 + 4*unit)
 			}
 			ps := make([]path, last)
 			for m := last - 1; m >= 0; m-- {
@@ -95,9 +124,7 @@ func (p *prepared) paths() [][]path {
 					ps[m].weight = make([]float64, l.Weight.Cols)
 					l.Weight.absTransposed(ps[m].weight, l.radius, s)
 					if l.biasRadius != nil {
-						for r, v := range s {
-							ps[m].bias += v * l.biasRadius[r]
-						}
+						ps[m].bias = floats.Dot(s, l.biasRadius)*(1+gamma(len(s))) + under(len(s))
 					}
 				}
 				next := make([]float64, l.Weight.Cols)

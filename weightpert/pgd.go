@@ -42,11 +42,16 @@ func (b Ball) String() string {
 type PGD struct {
 	Eps  float64
 	Ball Ball
-	// Steps is the number of steps of a start; 0 means 20, and a negative number
-	// none.
+	// Steps is the number of steps of a start; 0 means 20.
 	Steps int
+	// StartOnly takes no steps: only the starts are measured.
+	StartOnly bool
 	// StepSize is the size of a step relative to the budget; 0 means 2.5/Steps.
 	StepSize float64
+	// Momentum is the decay of the gradients of earlier steps, each divided by its
+	// mean modulus before it is added (Dong et al., Boosting adversarial attacks
+	// with momentum, CVPR 2018); 0 means none. It is below 1 or, to keep all, 1.
+	Momentum float64
 	// Restarts is the number of starts: the weights themselves, then random
 	// points of the budget; 0 means 1.
 	Restarts int
@@ -97,10 +102,8 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 			err = errors.New("biases go with all layers, not with some")
 		}
 	}
-	if err == nil && a.Objective.Kind == Push {
-		if k := net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1); a.Objective.Class < 0 || a.Objective.Class >= k {
-			err = fmt.Errorf("class to push to is %d, want 0 to %d", a.Objective.Class, k-1)
-		}
+	if err == nil {
+		err = a.Objective.check(net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1))
 	}
 	if err != nil {
 		return fail(err)
@@ -110,6 +113,9 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 		u.at = append(u.at, w.Clone())
 		u.grads = append(u.grads, tensor.Zeros(tensor.Float32, w.Shape()...))
 		u.limits = append(u.limits, a.limits(w))
+		if a.Momentum > 0 {
+			u.pace = append(u.pace, make([]float32, w.Len()))
+		}
 	}
 	out := Outcome{Objective: a.Objective.String(), Accuracy: 2}
 	rng := rand.New(rand.NewPCG(a.Seed, 0x9d))
@@ -152,10 +158,14 @@ func (a *PGD) fill() error {
 		return fmt.Errorf("eps is %v, want a finite number of 0 or more", a.Eps)
 	case a.Ball > L2:
 		return fmt.Errorf("unknown budget %v", a.Ball)
-	case a.Objective.Kind > Push:
+	case a.Objective.Kind >= numObjectives:
 		return fmt.Errorf("unknown objective %v", a.Objective)
 	case !(a.StepSize >= 0 && a.StepSize <= math.MaxFloat32):
 		return fmt.Errorf("step size is %v, want a finite number of 0 or more", a.StepSize)
+	case !(a.Momentum >= 0 && a.Momentum <= 1):
+		return fmt.Errorf("momentum is %v, want 0 to 1", a.Momentum)
+	case a.Steps < 0:
+		return fmt.Errorf("%d steps, want 0 or more", a.Steps)
 	case a.Restarts < 0:
 		return fmt.Errorf("%d restarts, want 0 or more", a.Restarts)
 	case a.BatchSize < 0:
@@ -166,9 +176,11 @@ func (a *PGD) fill() error {
 	if a.Steps == 0 {
 		a.Steps = 20
 	}
-	a.Steps = max(a.Steps, 0)
 	if a.StepSize == 0 {
-		a.StepSize = 2.5 / float64(max(a.Steps, 1))
+		a.StepSize = 2.5 / float64(a.Steps)
+	}
+	if a.StartOnly {
+		a.Steps = 0
 	}
 	if a.Restarts == 0 {
 		a.Restarts = 1
@@ -219,12 +231,16 @@ type ascent struct {
 	params []*tensor.Tensor
 	at     []*tensor.Tensor // the perturbed values
 	grads  []*tensor.Tensor
+	pace   [][]float32 // sums of gradients, nil without momentum
 	limits []limits
 	tape   *tensor.Tape
 }
 
 // begin puts a tensor at its own value or at a random point of its budget.
 func (u *ascent) begin(i int, random bool, rng *rand.Rand) {
+	if u.pace != nil {
+		clear(u.pace[i])
+	}
 	u.at[i].CopyFrom(u.params[i])
 	if !random {
 		return
@@ -289,8 +305,27 @@ func (u *ascent) measure(x *tensor.Tensor, y []int, gradient bool) float64 {
 	return float64(hits) / float64(len(y))
 }
 
+// gather adds the gradient of a tensor to the decayed earlier ones and leaves the sum
+// in its place. Without momentum it does nothing.
+func (u *ascent) gather(i int) {
+	if u.pace == nil {
+		return
+	}
+	g, pace := u.grads[i].Float32s(), u.pace[i]
+	mean := norm(u.grads[i].Values(), 1) / float64(len(g))
+	for k := range pace {
+		pace[k] *= float32(u.Momentum)
+		if mean > 0 {
+			pace[k] += float32(float64(g[k]) / mean)
+		}
+	}
+	copy(g, pace)
+	u.grads[i].Touch()
+}
+
 // step moves a tensor up its gradient inside its budget.
 func (u *ascent) step(i int) {
+	u.gather(i)
 	v, g, l := u.at[i].Float32s(), u.grads[i].Float32s(), &u.limits[i]
 	if u.Ball == L2 {
 		if size := frobenius(u.grads[i]); size > 0 {

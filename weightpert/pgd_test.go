@@ -69,10 +69,119 @@ func TestUniversalAttacksKeepTheirBudget(t *testing.T) {
 		}
 		require.Less(t, last, clean-.3, ball.String())
 	}
-	none, err := PGD{Eps: .1, Steps: -1}.Run(ctx, net, x, y)
+	none, err := PGD{Eps: .1, StartOnly: true}.Run(ctx, net, x, y)
 	require.NoError(t, err)
 	require.Equal(t, clean, none.Accuracy)
+	n, v := g3(t)
+	still, err := SamplePGD{StartOnly: true}.Run(ctx, n, grown(t, n, Absolute(), .2), v, 1)
+	require.NoError(t, err)
+	require.Equal(t, 2., still.Margin)
+	require.Same(t, n, still.Network)
 	require.Equal(t, before, snapshot(net))
+}
+
+// With momentum a step follows the decayed sum of the gradients, each relative to its
+// mean modulus, and a new start forgets it.
+func TestMomentumSumsGradients(t *testing.T) {
+	w := tensor.FromFloat32([]float32{1, 1})
+	u := &ascent{PGD: PGD{Momentum: .5, StepSize: .25}, params: []*tensor.Tensor{w}, at: []*tensor.Tensor{w.Clone()},
+		grads: []*tensor.Tensor{tensor.FromFloat32([]float32{3, 1})}, pace: [][]float32{{0, 0}}, limits: []limits{{lo: []float32{0, 0}, hi: []float32{2, 2}}}}
+	u.step(0)
+	require.Equal(t, []float32{1.5, .5}, u.pace[0])
+	require.Equal(t, []float32{1.25, 1.25}, u.at[0].Float32s())
+	u.grads[0] = tensor.FromFloat32([]float32{-.2, -2})
+	u.step(0)
+	require.InDeltaSlice(t, []float64{.75 - 2./11, .25 - 20./11}, []float64{float64(u.pace[0][0]), float64(u.pace[0][1])}, 1e-6)
+	require.Equal(t, []float32{1.5, 1}, u.at[0].Float32s())
+	u.begin(0, false, nil)
+	require.Equal(t, []float32{0, 0}, u.pace[0])
+
+	net, x, y := trained(t, nil)
+	out, err := PGD{Eps: .01, Steps: 8, Momentum: .9}.Run(context.Background(), net, x, y)
+	require.NoError(t, err)
+	require.Less(t, out.Accuracy, out.Clean-.05)
+	_, err = PGD{Eps: .01, Momentum: 1.5}.Run(context.Background(), net, x, y)
+	require.ErrorContains(t, err, "momentum is 1.5")
+}
+
+// Four examples, of which one is lost far beyond the margin of -0.5, worked out by
+// hand.
+func TestObjectivesSumWhatTheyName(t *testing.T) {
+	logits := tensor.FromFloat64([]float64{2, 0, 1, 0, 3, 1, 1, .8, 0, -1, 4, 0}, 4, 3)
+	y := []int{0, 1, 1, 0} // margins 1, 2, -0.2, -5
+	ce := func(i, c int) float64 {
+		f := logits.Values()[3*i : 3*i+3]
+		return math.Log(math.Exp(f[0])+math.Exp(f[1])+math.Exp(f[2])) - f[c]
+	}
+	for _, c := range []struct {
+		o    Objective
+		want float64
+		n    int
+	}{
+		{Objective{Kind: CrossEntropy}, ce(0, 0) + ce(1, 1) + ce(2, 1) + ce(3, 0), 4},
+		{Objective{Kind: StillCorrect}, ce(0, 0) + ce(1, 1) + ce(2, 1), 3},
+		{Objective{Kind: Hinge}, -1 - 2 + .2, 3},
+		{Objective{Push, 2}, -ce(0, 2) - ce(1, 2) - ce(2, 2) - ce(3, 2), 4},
+		{Objective{Kind: DLR}, -1./2 - 2./3 + .2/1 + 5./5, 4},
+	} {
+		v, n := c.o.sum(logits, y)
+		require.InDelta(t, c.want, v.Item(), 1e-9, c.o)
+		require.Equal(t, c.n, n, c.o)
+	}
+	v, n := Objective{Kind: Hinge}.sum(logits, []int{1, 0, 2, 0})
+	require.Nil(t, v)
+	require.Zero(t, n)
+}
+
+// Every objective moves what it names, and pushing to a class makes it more frequent.
+func TestObjectivesGoUp(t *testing.T) {
+	net, x, y := trained(t, nil)
+	ctx := context.Background()
+	cleanLogits := net.Forward(&nn.Pass{}, x)
+	for _, o := range []Objective{{}, {Kind: StillCorrect}, {Kind: Hinge}, {Kind: DLR}, {Push, 0}, {Push, 4}, {Push, 9}} {
+		out, err := PGD{Eps: .01, Steps: 5, Objective: o}.Run(ctx, net, x, y)
+		require.NoError(t, err)
+		require.Less(t, out.Accuracy, out.Clean, o)
+		moved := out.Network.Forward(&nn.Pass{}, x)
+		before, n := o.sum(cleanLogits, y)
+		after, m := o.sum(moved, y)
+		if o.Kind == StillCorrect || o.Kind == Hinge {
+			// The mask shrinks; compare on examples that count before.
+			require.Less(t, m, n, o)
+			before, _ = Objective{Kind: CrossEntropy}.sum(cleanLogits, y)
+			after, _ = Objective{Kind: CrossEntropy}.sum(moved, y)
+		}
+		require.Greater(t, after.Item(), before.Item(), o)
+		if o.Kind == Push {
+			require.Greater(t, count(tensor.ArgMax(moved), o.Class), count(tensor.ArgMax(cleanLogits), o.Class)+10, o)
+		}
+	}
+}
+
+func count(v []int, c int) (n int) {
+	for _, x := range v {
+		if x == c {
+			n++
+		}
+	}
+	return n
+}
+
+// Steps as large as the budget go to and fro: the outcome is the worst iterate, so more
+// steps never help the network, and the worst one is not always the last.
+func TestWorstIterateIsKept(t *testing.T) {
+	net, x, y := trained(t, nil)
+	before, early := 1., 0
+	for steps := 1; steps <= 10; steps++ {
+		out, err := PGD{Eps: .02, Steps: steps, StepSize: 2}.Run(context.Background(), net, x, y)
+		require.NoError(t, err)
+		require.LessOrEqual(t, out.Accuracy, before)
+		before = out.Accuracy
+		if out.Step < steps {
+			early++
+		}
+	}
+	require.Positive(t, early)
 }
 
 func TestEnsembleIsTheWorstOfItsObjectives(t *testing.T) {
@@ -166,9 +275,9 @@ func TestLeakFindsWhatDeadUnitsHide(t *testing.T) {
 	for i := range 40 {
 		out, err := Margins(IBP{}, n, b, rows[i], y[i])
 		require.NoError(t, err)
-		l, err := SamplePGD{}.Run(n, b, rows[i], y[i])
+		l, err := SamplePGD{}.Run(context.Background(), n, b, rows[i], y[i])
 		require.NoError(t, err)
-		d, err := SamplePGD{Leak: -1}.Run(n, b, rows[i], y[i])
+		d, err := SamplePGD{Leak: -1}.Run(context.Background(), n, b, rows[i], y[i])
 		require.NoError(t, err)
 		require.True(t, b.Contains(l.Network))
 		f := l.Network.Logits(rows[i])
@@ -192,6 +301,7 @@ func TestBadAttacksAreErrors(t *testing.T) {
 		"unknown objective": {Objective: Objective{Kind: 9}},
 		"step size":         {StepSize: -1},
 		"restarts":          {Restarts: -1},
+		"-1 steps":          {Steps: -1},
 		"batch size":        {BatchSize: -1},
 		"leak":              {Leak: 2},
 		"weight matrix 3":   {Layers: []int{3}},

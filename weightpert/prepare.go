@@ -10,8 +10,10 @@ import (
 type prepared struct {
 	net    *Network
 	layers []boxedLayer
-	first  int // the first layer that moves, or the last layer
-	width  int // of the widest layer, inputs included
+	top    *boxedLayer // the last layer with every entry written out
+	first  int         // the first layer that moves, or the last layer
+	width  int         // of the widest layer, inputs included
+	still  [][]bool    // for each layer, which of its inputs cannot change
 }
 
 // boxedLayer is a layer with its box.
@@ -28,22 +30,21 @@ type boxedLayer struct {
 
 // prepare checks that the box belongs to the network.
 func prepare(n *Network, b *Box) (*prepared, error) {
-	switch {
-	case n == nil:
-		return nil, errors.New("weightpert: no network")
-	case b == nil:
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("weightpert: %w", err)
+	}
+	if b == nil {
 		return nil, errors.New("weightpert: no box")
-	case b.net != n && !sameForm(b.net, n):
+	}
+	if !sameForm(b.net, n) || len(b.layers) != len(n.layers) {
 		return nil, errors.New("weightpert: the box is of a network of another form")
 	}
 	p := &prepared{net: n, first: len(n.layers) - 1, width: n.Inputs()}
 	for i := range n.layers {
 		l := &n.layers[i]
 		bl := boxedLayer{Layer: l, layerBox: b.layers[i], longest: l.Weight.longest(), nonNegativeOut: activations[l.Act].notNegative}
-		if b.net != n {
-			if !within(l.Weight.Val, bl.lo, bl.hi) || !within(l.Bias, bl.biasLo, bl.biasHi) {
-				return nil, fmt.Errorf("weightpert: layer %d of the network lies outside the box", i)
-			}
+		if !within(l.Weight.Val, bl.lo, bl.hi) || !within(l.Bias, bl.biasLo, bl.biasHi) {
+			return nil, fmt.Errorf("weightpert: layer %d of the network lies outside the box", i)
 		}
 		p.width = max(p.width, l.Weight.Rows)
 		if bl.moves {
@@ -58,7 +59,70 @@ func prepare(n *Network, b *Box) (*prepared, error) {
 		}
 		p.layers = append(p.layers, bl)
 	}
+	p.top = p.layers[len(p.layers)-1].dense()
+	p.settle()
 	return p, nil
+}
+
+// settle finds the inputs of each layer that no weights of the box can change: those of
+// the network, and units that do not move and see only such inputs. A constant that is
+// carried along for biases is one.
+func (p *prepared) settle() {
+	still := make([]bool, p.net.Inputs())
+	for k := range still {
+		still[k] = true
+	}
+	for i := range p.layers {
+		p.still = append(p.still, still)
+		l := &p.layers[i]
+		next := make([]bool, l.Weight.Rows)
+		for r := range next {
+			from, to := l.Weight.span(r)
+			next[r] = l.biasRadius == nil || l.biasRadius[r] == 0
+			for k := from; k < to && next[r]; k++ {
+				next[r] = (l.radius == nil || l.radius[k] == 0) && (l.Weight.Val[k] == 0 || still[l.Weight.column(k, from)])
+			}
+		}
+		still = next
+	}
+}
+
+// gain returns the largest sum of moduli of a row, of any weights of the box if moved
+// is set, over inputs that can change; rounded up.
+func (p *prepared) gain(i int, moved bool) float64 {
+	l := &p.layers[i]
+	largest := 0.0
+	for r := range l.Weight.Rows {
+		from, to := l.Weight.span(r)
+		sum := 0.0
+		for k := from; k < to; k++ {
+			if p.still[i][l.Weight.column(k, from)] {
+				continue
+			}
+			sum += math.Abs(l.Weight.Val[k])
+			if moved && l.radius != nil {
+				sum += l.radius[k]
+			}
+		}
+		largest = max(largest, sum)
+	}
+	return largest * (1 + gamma(2*l.longest))
+}
+
+// dense returns the layer with every entry of its matrix written out. Entries that a
+// sparse matrix leaves out are 0 and do not move.
+func (l *boxedLayer) dense() *boxedLayer {
+	if l.Weight.Col == nil {
+		return l
+	}
+	d, w := *l, &l.Weight
+	d.Layer = &Layer{Weight: Matrix{Rows: w.Rows, Cols: w.Cols, Val: w.spread(w.Val)}, Bias: l.Bias, Act: l.Act}
+	d.lo, d.hi = w.spread(l.lo), w.spread(l.hi)
+	if l.radius != nil {
+		d.radius = w.spread(l.radius)
+	}
+	d.longest, d.even = w.Cols, -1
+	return &d
 }
 
 func sameForm(a, b *Network) bool {

@@ -1,6 +1,9 @@
 package weightpert
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Product is the bound by norms: the clean margin less the change that the layers'
 // operator norms allow. T1 sums the layers' contributions over enlarged
@@ -30,15 +33,22 @@ const (
 
 // Name returns "product", "T1" or "T2".
 func (m Product) Name() string {
-	return [...]string{Smaller: "product", T1: "T1", T2: "T2"}[m.Form]
+	switch m.Form {
+	case Smaller:
+		return "product"
+	case T1:
+		return "T1"
+	case T2:
+		return "T2"
+	}
+	return fmt.Sprintf("Product(%d)", uint8(m.Form))
 }
 
 func (m Product) prepare(n *Network, b *Box) (bounder, error) {
-	p, err := prepare(n, b)
-	if err != nil {
-		return nil, err
+	if m.Form > T2 {
+		return nil, fmt.Errorf("weightpert: unknown form %d of the product bound, want %d to %d", m.Form, Smaller, T2)
 	}
-	clean, err := prepare(n, NewBox(n))
+	p, err := prepare(n, b)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +61,13 @@ func (m Product) prepare(n *Network, b *Box) (bounder, error) {
 	}
 	g := p.gains()
 	return func() margins {
-		r := clean.newReach()
-		w := &sums{p: p, r: r, a: make([]float64, p.width), b: make([]float64, p.width), shift1: make([]float64, len(p.layers)), shift2: make([]float64, len(p.layers))}
+		w := p.newSums()
 		return func(out, x []float64, y int) {
-			clean.propagate(r, x)
-			clean.mergedMargins(out, r, y)
-			w.clean()
+			w.c.run(x, nil)
+			w.c.margins(out, y)
+			w.overClean()
 			if form != T2 {
-				w.enlarged()
+				w.overEnvelope()
 			}
 			for j := range out {
 				if j == y {
@@ -78,7 +87,7 @@ func (m Product) prepare(n *Network, b *Box) (bounder, error) {
 }
 
 // gains are what the layers do to a change of their input: products of operator
-// norms, rounded up.
+// norms, over inputs that can change, rounded up.
 type gains struct {
 	clean, moved []float64 // clean[m] = ∏ ‖W_k‖∞ over hidden layers k > m; moved with the box
 	pair         []float64 // ‖W_i - W_j‖₁ of the last layer, K by K
@@ -89,72 +98,74 @@ type gains struct {
 func (p *prepared) gains() *gains {
 	last := len(p.layers) - 1
 	g := &gains{clean: make([]float64, last), moved: make([]float64, last)}
-	terms := 0
-	for i := range p.layers {
-		terms += p.layers[i].longest + 8
-	}
-	g.up = 1 + gamma(2*terms)
+	g.up = 1 + gamma(2*len(p.layers))
 	c, m := 1.0, 1.0
 	for i := last - 1; i >= 0; i-- {
 		g.clean[i], g.moved[i] = c, m
-		l := &p.layers[i]
-		c *= l.Weight.rowSum(l.Weight.Val)
-		m *= l.reachSum()
+		c = mulUp(c, p.gain(i, false))
+		m = mulUp(m, p.gain(i, true))
 	}
-	l := &p.layers[last]
+	l := p.top
 	k, cols := l.Weight.Rows, l.Weight.Cols
-	g.pair = pairNorms(&l.Weight)
+	g.pair = pairNorms(&l.Weight, p.still[last])
 	g.lastRadius = make([]float64, k)
 	if l.radius != nil {
 		for i := range k {
-			g.lastRadius[i] = sumAbs(l.radius[i*cols : (i+1)*cols])
+			for c, r := range l.radius[i*cols : (i+1)*cols] {
+				if !p.still[last][c] {
+					g.lastRadius[i] += r
+				}
+			}
+			g.lastRadius[i] *= 1 + gamma(cols)
 		}
 	}
 	return g
 }
 
-// pairNorms returns ‖W_i - W_j‖₁ for all pairs of rows of a dense matrix.
-func pairNorms(w *Matrix) []float64 {
+// pairNorms returns ‖W_i - W_j‖₁, rounded up, for all pairs of rows of a dense
+// matrix, the columns of still inputs left out; nil means none are still.
+func pairNorms(w *Matrix, still []bool) []float64 {
 	k, cols := w.Rows, w.Cols
 	out := make([]float64, k*k)
 	for i := range k {
 		for j := range i {
 			s := 0.0
 			for c := range cols {
+				if still != nil && still[c] {
+					continue
+				}
 				s += math.Abs(w.Val[i*cols+c] - w.Val[j*cols+c])
 			}
+			s *= 1 + gamma(cols)
 			out[i*k+j], out[j*k+i] = s, s
 		}
 	}
 	return out
 }
 
-// reachSum returns the largest row sum of any weights of the layer's box.
-func (l *boxedLayer) reachSum() float64 {
-	if l.radius == nil {
-		return l.Weight.rowSum(l.Weight.Val)
-	}
-	largest := 0.0
-	for r := range l.Weight.Rows {
-		from, to := l.Weight.span(r)
-		largest = max(largest, sumAbs(l.Weight.Val[from:to])+sumAbs(l.radius[from:to]))
-	}
-	return largest
-}
-
 // sums holds, for one example, how far each layer can shift its pre-activations.
 type sums struct {
 	p      *prepared
-	r      *reach // of the clean network
-	a, b   []float64
-	shift1 []float64 // over enlarged inputs
-	shift2 []float64 // over clean inputs
-	last1  []float64 // radius of each logit over enlarged inputs
+	c      *clean
+	b      []float64
+	env    [][]float64 // inputs of each layer in the envelope of T1
+	shift1 []float64   // over enlarged inputs
+	shift2 []float64   // over clean inputs
+	last1  []float64   // radius of each logit over enlarged inputs
 	last2  []float64
 }
 
+func (p *prepared) newSums() *sums {
+	depth, k := len(p.layers), p.net.Classes()
+	w := &sums{p: p, c: p.newClean(), b: make([]float64, p.width), shift1: make([]float64, depth), shift2: make([]float64, depth), last1: make([]float64, k), last2: make([]float64, k)}
+	for i := range p.layers {
+		w.env = append(w.env, make([]float64, p.layers[i].Weight.Cols))
+	}
+	return w
+}
+
 // shifts returns the radius of each pre-activation of layer i for inputs of the
-// given moduli, in out, and the largest of them.
+// given moduli, in out, and the largest of them, rounded up.
 func (p *prepared) shifts(out []float64, i int, mod []float64) float64 {
 	l := &p.layers[i]
 	if l.radius == nil {
@@ -162,86 +173,93 @@ func (p *prepared) shifts(out []float64, i int, mod []float64) float64 {
 		return 0
 	}
 	if l.even >= 0 && l.Weight.Col == nil {
-		s := l.even * sumAbs(mod)
+		s := mulUp(l.even, sumAbs(mod)*(1+gamma(len(mod))))
 		for r := range out {
 			out[r] = s
 		}
 	} else {
 		l.Weight.times(out, l.radius, nil, mod)
+		g, u := 1+gamma(l.longest), under(l.longest)
+		for r := range out {
+			out[r] = out[r]*g + u
+		}
 	}
 	largest := 0.0
 	for r := range out {
 		if l.biasRadius != nil {
-			out[r] += l.biasRadius[r]
+			out[r] = (out[r] + l.biasRadius[r]) * (1 + 4*unit)
 		}
 		largest = max(largest, out[r])
 	}
 	return largest
 }
 
-// clean fills shift2 and last2 from the clean activations.
-func (w *sums) clean() {
+// overClean fills shift2 and last2 from the clean activations.
+func (w *sums) overClean() {
 	last := len(w.p.layers) - 1
-	for i := range w.p.layers {
-		in := w.r.act[i]
-		mod := w.a[:len(in.lo)]
-		for k := range mod {
-			mod[k] = max(math.Abs(in.lo[k]), math.Abs(in.hi[k]))
-		}
-		if i == last {
-			w.last2 = append(w.last2[:0], make([]float64, w.p.net.Classes())...)
-			w.p.shifts(w.last2, i, mod)
-			return
-		}
-		w.shift2[i] = w.p.shifts(w.b[:w.p.layers[i].Weight.Rows], i, mod)
+	for i := range last {
+		w.shift2[i] = w.p.shifts(w.b[:w.p.layers[i].Weight.Rows], i, w.c.mod[i])
 	}
+	w.p.shifts(w.last2, last, w.c.mod[last])
 }
 
-// enlarged fills shift1 and last1 from the envelope
+// overEnvelope fills shift1 and last1 from the envelope
 //
 //	z*₁ = ρ(W₁x + r₁), z*_m = ρ(max(W_m, 0) z*_{m-1} + r_m),
 //
 // with r_m the radius of the pre-activations over inputs z*.
-func (w *sums) enlarged() {
+func (w *sums) overEnvelope() {
 	p := w.p
 	last := len(p.layers) - 1
-	z := make([]float64, 0, p.width)
-	for _, v := range w.r.act[0].lo {
-		z = append(z, math.Abs(v))
-	}
-	for i := range p.layers {
-		l := &p.layers[i]
-		if i == last {
-			w.last1 = append(w.last1[:0], make([]float64, p.net.Classes())...)
-			p.shifts(w.last1, i, z)
-			return
-		}
+	copy(w.env[0], w.c.mod[0])
+	for i := range last {
+		l, z := &p.layers[i], w.env[i]
 		radius := w.b[:l.Weight.Rows]
 		w.shift1[i] = p.shifts(radius, i, z)
-		next := w.a[:l.Weight.Rows]
-		g := gamma(l.longest + 2)
-		for r := range next {
-			if i == 0 {
-				next[r] = w.r.pre[0].hi[r]
-			} else {
-				from, to := l.Weight.span(r)
-				sum := 0.0
-				for k := from; k < to; k++ {
-					if v := l.Weight.Val[k]; v > 0 {
-						sum += v * z[l.Weight.column(k, from)]
-					}
-				}
-				mag := sum
-				if l.Bias != nil {
-					sum += l.Bias[r]
-					mag += math.Abs(l.Bias[r])
-				}
-				next[r] = sum + g*mag
-			}
-			next[r] += radius[r]*(1+2*g) + 2*unit*math.Abs(next[r])
-			_, next[r] = l.Act.enclose(next[r], next[r])
+		next := w.env[i+1]
+		if i > 0 {
+			w.envelope(next, i, z)
 		}
-		z = append(z[:0], next...)
+		for r := range next {
+			a := w.c.pre[0]
+			v := next[r]
+			if i == 0 {
+				v = a.at[r] + a.err[r]
+				v += 2 * unit * math.Abs(v)
+			} else if l.Bias != nil {
+				v += l.Bias[r]
+				v += unit * (math.Abs(v) + math.Abs(l.Bias[r]))
+			}
+			v += radius[r]
+			v += 2*unit*(math.Abs(v)+radius[r]) + tiny
+			_, next[r] = l.Act.enclose(v, v)
+		}
+	}
+	p.shifts(w.last1, last, w.env[last])
+}
+
+// envelope bounds the product of layer i's weights with inputs from 0 to z from above:
+// that of the positive weights, and of all of them where the input cannot change.
+func (w *sums) envelope(out []float64, i int, z []float64) {
+	l, clean := &w.p.layers[i], w.c.act[i]
+	g := gamma(l.longest)
+	for r := range out {
+		from, to := l.Weight.span(r)
+		sum, size := 0.0, 0.0
+		for k := from; k < to; k++ {
+			c := l.Weight.column(k, from)
+			v := l.Weight.Val[k]
+			switch {
+			case v > 0:
+				sum += v * z[c]
+				size += v * z[c]
+			case w.p.still[i][c]:
+				low := max(0, clean.at[c]-clean.err[c]*(1+4*unit))
+				sum += v * low
+				size -= v * low
+			}
+		}
+		out[r] = sum + g*size + tiny
 	}
 }
 
@@ -249,7 +267,7 @@ func (w *sums) t1(g *gains, y, j int) float64 {
 	k := w.p.net.Classes()
 	eta := w.last1[y] + w.last1[j]
 	for i := range len(w.p.layers) - 1 {
-		eta += w.shift1[i] * g.pair[y*k+j] * g.clean[i]
+		eta += mulUp(mulUp(w.shift1[i], g.pair[y*k+j]), g.clean[i])
 	}
 	return eta * g.up
 }
@@ -257,9 +275,9 @@ func (w *sums) t1(g *gains, y, j int) float64 {
 func (w *sums) t2(g *gains, y, j int) float64 {
 	k := w.p.net.Classes()
 	eta := w.last2[y] + w.last2[j]
-	pair := g.pair[y*k+j] + g.lastRadius[y] + g.lastRadius[j]
+	pair := (g.pair[y*k+j] + g.lastRadius[y] + g.lastRadius[j]) * (1 + 4*unit)
 	for i := range len(w.p.layers) - 1 {
-		eta += w.shift2[i] * pair * g.moved[i]
+		eta += mulUp(mulUp(w.shift2[i], pair), g.moved[i])
 	}
 	return eta * g.up
 }

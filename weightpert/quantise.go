@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -65,6 +66,9 @@ func (q Quantiser) Quantise(net nn.Layer) (*Quantised, error) {
 	width, err := q.bits()
 	if err != nil {
 		return nil, fmt.Errorf("weightpert: Quantise: %w", err)
+	}
+	if net == nil {
+		return nil, errors.New("weightpert: Quantise: no network")
 	}
 	out := &Quantised{Net: net, Width: width}
 	for i, w := range Matrices(net) {
@@ -136,11 +140,22 @@ func flip(v int8, mask uint8, width int) int8 {
 }
 
 // Flip flips one bit of one weight; bit Width-1 is the sign, worth -2^(Width-1). It
-// panics if there is no such layer, weight or bit.
-func (q *Quantised) Flip(layer, index, bit int) {
-	if bit < 0 || bit >= q.Width {
-		panic(fmt.Sprintf("weightpert: Flip: bit %d, want 0 to %d", bit, q.Width-1))
+// returns an error if there is no such layer, weight or bit.
+func (q *Quantised) Flip(layer, index, bit int) error {
+	switch {
+	case layer < 0 || layer >= len(q.Layers):
+		return fmt.Errorf("weightpert: Flip: layer %d, want 0 to %d", layer, len(q.Layers)-1)
+	case index < 0 || index >= len(q.Layers[layer].Code):
+		return fmt.Errorf("weightpert: Flip: weight %d of layer %d, want 0 to %d", index, layer, len(q.Layers[layer].Code)-1)
+	case bit < 0 || bit >= q.Width:
+		return fmt.Errorf("weightpert: Flip: bit %d, want 0 to %d", bit, q.Width-1)
 	}
+	q.flip(layer, index, bit)
+	return nil
+}
+
+// flip is Flip for a bit that is there.
+func (q *Quantised) flip(layer, index, bit int) {
 	l := &q.Layers[layer]
 	l.Code[index] = flip(l.Code[index], 1<<bit, q.Width)
 	l.value.Float32s()[index] = l.at(index)
@@ -156,8 +171,22 @@ func (q *Quantised) Bits() int {
 	return n
 }
 
-// Hamming returns the number of bits that differ from other, of the same form.
-func (q *Quantised) Hamming(other *Quantised) int {
+// Hamming returns the number of bits that differ from other. It returns an error if
+// that has another width or other numbers of weights.
+func (q *Quantised) Hamming(other *Quantised) (int, error) {
+	switch {
+	case other == nil:
+		return 0, errors.New("weightpert: Hamming: no network to compare with")
+	case other.Width != q.Width:
+		return 0, fmt.Errorf("weightpert: Hamming: weights of %d and %d bits, want the same", q.Width, other.Width)
+	case len(other.Layers) != len(q.Layers):
+		return 0, fmt.Errorf("weightpert: Hamming: %d and %d layers, want the same", len(q.Layers), len(other.Layers))
+	}
+	for i := range q.Layers {
+		if a, b := len(q.Layers[i].Code), len(other.Layers[i].Code); a != b {
+			return 0, fmt.Errorf("weightpert: Hamming: layer %d has %d and %d weights, want the same", i, a, b)
+		}
+	}
 	mask := uint8(1<<q.Width - 1)
 	n := 0
 	for i := range q.Layers {
@@ -165,17 +194,17 @@ func (q *Quantised) Hamming(other *Quantised) int {
 			n += bits.OnesCount8((uint8(v) ^ uint8(other.Layers[i].Code[k])) & mask)
 		}
 	}
-	return n
+	return n, nil
 }
 
 // Rounding returns the box of all networks that rounding to the quantiser's integers
 // can give, with halves and errors of float32 going either way: each weight within
 // half a scale of itself. A certificate for this box says that quantisation keeps
-// the prediction. Where rows are those of a convolution, PerRow takes the largest
-// scale of all of them.
+// the prediction. Scales are those of Quantise: for a convolution that FromNN laid
+// out they come from its whole filters, taps that never meet the image included.
 func (q Quantiser) Rounding(n *Network) (*Box, error) {
 	return q.box(n, "Rounding", func(w, scale float64, width int) (lo, hi float64) {
-		r := scale/2*(1+1e-6) + math.Abs(w)*0x1p-22
+		r := scale/2*(1+1e-6) + math.Abs(w)*0x1p-22 + 0x1p-149
 		return w - r, w + r
 	})
 }
@@ -195,7 +224,7 @@ func (q Quantiser) BitFlips(n *Network, flips int) (*Box, error) {
 				continue
 			}
 			v := float64(flip(c, uint8(mask), width)) * scale
-			slip := math.Abs(v) * 0x1p-23
+			slip := math.Abs(v)*0x1p-23 + 0x1p-149
 			lo, hi = min(lo, v-slip), max(hi, v+slip)
 		}
 		return lo, hi
@@ -207,19 +236,20 @@ func (q Quantiser) box(n *Network, name string, interval func(w, scale float64, 
 	if err != nil {
 		return nil, fmt.Errorf("weightpert: %s: %w", name, err)
 	}
-	if n == nil {
-		return nil, fmt.Errorf("weightpert: %s: no network", name)
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("weightpert: %s: %w", name, err)
 	}
 	b := NewBox(n)
 	for i := range n.layers {
-		w := &n.layers[i].Weight
+		l := &n.layers[i]
+		w := &l.Weight
 		lo, hi := make([]float64, len(w.Val)), make([]float64, len(w.Val))
-		all := scaleFor(norm(w.Val, math.Inf(1)), width)
+		all := scaleFor(l.extent().size(), width)
 		for r := range w.Rows {
 			from, to := w.span(r)
 			scale := all
-			if q.PerRow && w.Col == nil {
-				scale = scaleFor(norm(w.Val[from:to], math.Inf(1)), width)
+			if q.PerRow {
+				scale = scaleFor(l.unitExtent(r).size(), width)
 			}
 			for k := from; k < to; k++ {
 				lo[k], hi[k] = interval(w.Val[k], scale, width)

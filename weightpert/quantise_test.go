@@ -70,14 +70,17 @@ func TestQuantisedNetworksRoundAndFlip(t *testing.T) {
 		require.False(t, box.Contains(rounded))
 
 		c := z.Clone()
-		c.Flip(1, 7, 1)
-		c.Flip(0, 3, 0)
-		require.Equal(t, 2, z.Hamming(c))
-		c.Flip(1, 7, 1)
-		c.Flip(0, 3, 0)
-		require.Zero(t, z.Hamming(c))
+		require.NoError(t, c.Flip(1, 7, 1))
+		require.NoError(t, c.Flip(0, 3, 0))
+		require.Equal(t, 2, hamming(t, z, c))
+		require.NoError(t, c.Flip(1, 7, 1))
+		require.NoError(t, c.Flip(0, 3, 0))
+		require.Zero(t, hamming(t, z, c))
 		require.Equal(t, z.Layers[1].value.Values(), c.Layers[1].value.Values())
-		require.Panics(t, func() { c.Flip(0, 0, max(q.Bits, 2)+6) })
+		for _, bad := range []error{c.Flip(0, 0, z.Width), c.Flip(0, 0, -1), c.Flip(3, 0, 0), c.Flip(-1, 0, 0), c.Flip(0, 784*20, 0)} {
+			require.ErrorContains(t, bad, "Flip")
+		}
+		require.Equal(t, z.Layers[1].Code, c.Layers[1].Code)
 	}
 	for _, bad := range []int{1, 9, -1} {
 		_, err := Quantiser{Bits: bad}.Quantise(net)
@@ -86,6 +89,12 @@ func TestQuantisedNetworksRoundAndFlip(t *testing.T) {
 		require.ErrorContains(t, err, "bits, want 2 to 8")
 	}
 	require.Equal(t, before, snapshot(net))
+}
+
+func hamming(t testing.TB, a, b *Quantised) int {
+	n, err := a.Hamming(b)
+	require.NoError(t, err)
+	return n
 }
 
 // rebuilt returns the certifiable form of a network with other values.
@@ -130,11 +139,11 @@ func TestBitFlipBoxHoldsEveryFlip(t *testing.T) {
 			c := z.Clone()
 			first := rng.IntN(z.Width)
 			for k := range c.Layers[1].Code {
-				c.Flip(1, k, first)
+				require.NoError(t, c.Flip(1, k, first))
 			}
 			require.True(t, box.Contains(rebuilt(t, c.Network())))
 			for k := range c.Layers[1].Code {
-				c.Flip(1, k, (first+1)%z.Width)
+				require.NoError(t, c.Flip(1, k, (first+1)%z.Width))
 			}
 			require.True(t, two.Contains(rebuilt(t, c.Network())))
 			if !box.Contains(rebuilt(t, c.Network())) {
@@ -158,18 +167,18 @@ func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
 	require.NoError(t, err)
 	again, err := q.RandomBitErrors(.05, 7)
 	require.NoError(t, err)
-	require.Zero(t, many.Hamming(again))
+	require.Zero(t, hamming(t, many, again))
 	for i := range q.Layers {
 		for k, v := range q.Layers[i].Code {
 			a, b := uint8(v^few.Layers[i].Code[k]), uint8(v^many.Layers[i].Code[k])
 			require.Zero(t, a&^b, "an error of the lower rate is missing at the higher one")
 		}
 	}
-	require.InDelta(t, .05, float64(q.Hamming(many))/float64(q.Bits()), .003)
+	require.InDelta(t, .05, float64(hamming(t, q, many))/float64(q.Bits()), .003)
 	for _, n := range []int{0, 1, 100, q.Bits()} {
 		f, err := q.RandomFlips(n, 3)
 		require.NoError(t, err)
-		require.Equal(t, n, q.Hamming(f))
+		require.Equal(t, n, hamming(t, q, f))
 	}
 	one, err := q.StuckBits(1, true, 1)
 	require.NoError(t, err)
@@ -182,11 +191,36 @@ func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
 		require.Zero(t, v)
 	}
 
+	// Of the bits that are not stuck already, the given share changes.
+	for _, high := range []bool{false, true} {
+		worn, err := q.StuckBits(.3, high, 5)
+		require.NoError(t, err)
+		free, changed := 0, 0
+		for i := range q.Layers {
+			for k, v := range q.Layers[i].Code {
+				for bit := range q.Width {
+					was, is := uint8(v)>>bit&1 == 1, uint8(worn.Layers[i].Code[k])>>bit&1 == 1
+					if was == high {
+						require.Equal(t, was, is)
+						continue
+					}
+					free++
+					if was != is {
+						changed++
+					}
+				}
+			}
+		}
+		require.InDelta(t, .3, float64(changed)/float64(free), .01)
+	}
+
 	noisy, err := GaussianNoise(net, .1, 3)
 	require.NoError(t, err)
 	w := noisy.Params[0]
 	diff := tensor.Sub(noisy.Values[0], w)
 	require.InDelta(t, .1*deviation(w), deviation(diff), .002*deviation(w))
+	mean := tensor.Mean(diff).Item()
+	require.InDelta(t, 0, mean, 5*.1*deviation(w)/math.Sqrt(float64(w.Len())))
 	stuck, err := StuckWeights(net, .3, 0, 3)
 	require.NoError(t, err)
 	zeros := 0
@@ -245,13 +279,13 @@ func TestBitSearchBreaksWithFewFlips(t *testing.T) {
 	for _, n := range distinct {
 		odd += n % 2
 	}
-	require.Equal(t, odd, q.Hamming(res.Network))
+	require.Equal(t, odd, hamming(t, q, res.Network))
 	// Replaying the flips gives the same network.
 	replay := q.Clone()
 	for _, f := range res.Flips {
-		replay.Flip(f.Layer, f.Index, f.Bit)
+		require.NoError(t, replay.Flip(f.Layer, f.Index, f.Bit))
 	}
-	require.Zero(t, replay.Hamming(res.Network))
+	require.Zero(t, hamming(t, replay, res.Network))
 	broken, err := Accuracy(ctx, res.Network.Network(), x, y)
 	require.NoError(t, err)
 	random, err := q.RandomFlips(12, 1)
@@ -264,6 +298,18 @@ func TestBitSearchBreaksWithFewFlips(t *testing.T) {
 	same, err := BitSearch{Flips: 12, TopWeights: 20}.Run(ctx, q, batch)
 	require.NoError(t, err)
 	require.Equal(t, res.Flips, same.Flips)
+
+	// The labels are the quantised network's own predictions, in 2 bits others than
+	// those of the network itself.
+	coarse, err := Quantiser{Bits: 2}.Quantise(net)
+	require.NoError(t, err)
+	own := tensor.ArgMax(coarse.Network().Forward(&nn.Pass{}, batch))
+	require.NotEqual(t, tensor.ArgMax(net.Forward(&nn.Pass{}, batch)), own)
+	start, err := MeanCrossEntropy(ctx, coarse.Network(), batch, own)
+	require.NoError(t, err)
+	first, err := BitSearch{Flips: 1}.Run(ctx, coarse, batch)
+	require.NoError(t, err)
+	require.InDelta(t, start, first.Loss[0], 1e-5)
 
 	_, err = BitSearch{Flips: -1}.Run(ctx, q, batch)
 	require.ErrorContains(t, err, "-1 flips")

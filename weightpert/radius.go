@@ -39,11 +39,12 @@ func (o *RadiusOptions) fill() error {
 // actually certified for x with label y: it doubles or halves a first size until
 // one is certified and a larger one is not, and bisects between them. It is 0 for
 // an example that the network gets wrong. Since bounds need not shrink as the box
-// grows, a larger size may be certified too.
-func CertifiedRadius(n *Network, m Method, budget Budget, x []float64, y int, o RadiusOptions) (float64, error) {
+// grows, a larger size may be certified too. When ctx is cancelled it returns what it
+// has and ctx's error.
+func CertifiedRadius(ctx context.Context, n *Network, m Method, budget Budget, x []float64, y int, o RadiusOptions) (float64, error) {
 	fail := func(err error) (float64, error) { return 0, fmt.Errorf("weightpert: CertifiedRadius: %w", err) }
-	if n == nil || budget == nil {
-		return fail(errors.New("no network or no budget"))
+	if m == nil || budget == nil {
+		return fail(errors.New("no method or no budget"))
 	}
 	if err := o.fill(); err != nil {
 		return fail(err)
@@ -53,6 +54,9 @@ func CertifiedRadius(n *Network, m Method, budget Budget, x []float64, y int, o 
 	}
 	logits := n.Logits(x)
 	certified := func(eps float64) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, fmt.Errorf("weightpert: CertifiedRadius: stopped: %w", err)
+		}
 		b, err := budget(n, eps)
 		if err != nil {
 			return false, err
@@ -72,7 +76,7 @@ func CertifiedRadius(n *Network, m Method, budget Budget, x []float64, y int, o 
 	for {
 		ok, err := certified(hi)
 		if err != nil {
-			return 0, err
+			return lo, err
 		}
 		if !ok {
 			break
@@ -87,7 +91,7 @@ func CertifiedRadius(n *Network, m Method, budget Budget, x []float64, y int, o 
 		mid := (lo + hi) / 2
 		ok, err := certified(mid)
 		if err != nil {
-			return 0, err
+			return lo, err
 		}
 		if ok {
 			lo = mid
@@ -98,81 +102,58 @@ func CertifiedRadius(n *Network, m Method, budget Budget, x []float64, y int, o 
 	return lo, nil
 }
 
-// SingleLayerRadius returns, in closed form, the largest eps up to which the norm
-// bound keeps the label of x when only the given layer moves by eps in every
-// weight: the least quotient of a margin and its bound for eps 1. It is 0 for an
-// example that the network gets wrong, and +Inf if the layer has no influence.
+// SingleLayerRadius returns the largest eps up to which the norm bound keeps the label
+// of x when only the given layer moves by eps in every weight, from its closed form:
+// the least quotient of a margin, less the room that a certificate leaves, and its
+// bound for eps 1, made smaller by what rounding takes until Product with T2 certifies
+// it. It is 0 for an example that the network gets wrong, and +Inf if the layer has no
+// influence: its inputs are 0, or the gain behind it is.
 func SingleLayerRadius(n *Network, layer int, x []float64, y int) (float64, error) {
 	b, err := Absolute(layer)(n, 1)
 	if err != nil {
 		return 0, err
 	}
-	moved, err := Margins(Product{Form: T2}, n, b, x, y)
+	if err := n.checkInput(x, y); err != nil {
+		return 0, fmt.Errorf("weightpert: SingleLayerRadius: %w", err)
+	}
+	p, err := prepare(n, b)
 	if err != nil {
 		return 0, err
 	}
-	clean, err := Margins(IBP{}, n, NewBox(n), x, y)
-	if err != nil {
+	if err := p.assume("SingleLayerRadius", true, false); err != nil {
 		return 0, err
 	}
-	if !holds(least(clean, y), n.Logits(x)) {
+	w, g := p.newSums(), p.gains()
+	w.c.run(x, nil)
+	w.overClean()
+	logits, clean := n.Logits(x), make([]float64, n.Classes())
+	w.c.margins(clean, y)
+	if !holds(least(clean, y), logits) {
 		return 0, nil
 	}
 	r := math.Inf(1)
 	for j, m := range clean {
-		if j == y {
-			continue
-		}
-		if drop := m - moved[j]; drop > 0 {
-			r = min(r, m/drop*(1-8*unit))
+		if j != y {
+			if drop := w.t2(g, y, j); drop > 0 {
+				r = min(r, (m-room(logits))/drop)
+			}
 		}
 	}
-	return r, nil
-}
-
-// Sensitivity says how much one layer matters.
-type Sensitivity struct {
-	Layer int `json:"layer"`
-	// Certificate is that of a box in which only this layer moves.
-	Certificate Certificate `json:"certificate"`
-	// Norm is the mean closed-form radius of the norm bound over the examples.
-	Norm float64 `json:"mean_norm_radius"`
-}
-
-// Sensitivities certifies the examples with one layer moving at a time. budget
-// makes the budget for a layer, as Absolute does.
-func Sensitivities(ctx context.Context, m Method, n *Network, budget func(layers ...int) Budget, eps float64, x [][]float64, y []int) ([]Sensitivity, error) {
-	var out []Sensitivity
-	for i := range n.layers {
-		b, err := budget(i)(n, eps)
+	if math.IsInf(r, 1) {
+		return r, nil
+	}
+	for shorter := 4 * unit; shorter < 1; shorter *= 4 {
+		try := r * (1 - shorter)
+		if b, err = Absolute(layer)(n, try); err != nil {
+			return 0, err
+		}
+		out, err := Margins(Product{Form: T2}, n, b, x, y)
 		if err != nil {
-			return out, err
+			return 0, err
 		}
-		c, err := Certify(ctx, m, n, b, x, y)
-		if err != nil {
-			return out, err
+		if holds(least(out, y), logits) {
+			return try, nil
 		}
-		s := Sensitivity{Layer: i, Certificate: c}
-		s.Norm, err = meanRadius(ctx, n, i, x, y)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, s)
 	}
-	return out, nil
-}
-
-func meanRadius(ctx context.Context, n *Network, layer int, x [][]float64, y []int) (float64, error) {
-	radii, errs := make([]float64, len(x)), make([]error, len(x))
-	err := overSamples(ctx, len(x), func() func(int) {
-		return func(k int) { radii[k], errs[k] = SingleLayerRadius(n, layer, x[k], y[k]) }
-	})
-	if err = errors.Join(append(errs, err)...); err != nil {
-		return 0, err
-	}
-	sum := 0.0
-	for _, r := range radii {
-		sum += r
-	}
-	return sum / float64(len(x)), nil
+	return 0, nil
 }

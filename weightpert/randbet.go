@@ -29,6 +29,9 @@ type RandBET struct {
 
 // Loss is the loss of a batch, for nn.Trainer.
 func (t *RandBET) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := hasMatrices(net); err != nil {
+		return nil, fmt.Errorf("weightpert: RandBET: %w", err)
+	}
 	clip, threshold := t.Clip, t.Threshold
 	if clip == 0 {
 		clip = 0.05

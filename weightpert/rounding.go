@@ -17,6 +17,18 @@ const (
 // same again of it for the other, with room for some operations more.
 func gamma(n int) float64 { return float64(n+12) * unit * (1 + 1e-9*float64(n)) }
 
+// under bounds what n roundings below the range of normal numbers can cost together.
+func under(n int) float64 { return float64(n+2) * math.SmallestNonzeroFloat64 }
+
+// mulUp returns the product of numbers of 0 or more, rounded up: it is 0 only if one
+// of them is.
+func mulUp(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return math.Nextafter(a*b, math.Inf(1))
+}
+
 // minus returns a - b rounded down, the useless lower bound if that is no number.
 func minus(a, b float64) float64 { return orMinusInf(math.Nextafter(a-b, math.Inf(-1))) }
 

@@ -14,6 +14,9 @@ func SafeBits(ctx context.Context, m Method, n *Network, perRow bool, share floa
 	if !(share > 0 && share <= 1) {
 		return nil, fmt.Errorf("weightpert: SafeBits: share is %v, want above 0 and at most 1", share)
 	}
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("weightpert: SafeBits: %w", err)
+	}
 	clean, err := Certify(ctx, m, n, NewBox(n), x, y)
 	if err != nil {
 		return nil, err

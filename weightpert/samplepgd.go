@@ -19,6 +19,8 @@ import (
 type SamplePGD struct {
 	// Steps is the number of steps for each rival and start; 0 means 20.
 	Steps int
+	// StartOnly takes no steps: only the starts are looked at.
+	StartOnly bool
 	// StepSize is the size of a step, relative to the radius of each weight; 0
 	// means 2.5/Steps.
 	StepSize float64
@@ -54,6 +56,9 @@ func (a SamplePGD) fill() (SamplePGD, error) {
 	if a.StepSize == 0 {
 		a.StepSize = 2.5 / float64(a.Steps)
 	}
+	if a.StartOnly {
+		a.Steps = 0
+	}
 	if a.Restarts == 0 {
 		a.Restarts = 1
 	}
@@ -66,7 +71,8 @@ func (a SamplePGD) fill() (SamplePGD, error) {
 
 // Run attacks one example and returns the smallest margin that it has seen, that
 // of the unchanged weights included, with its weights. The network does not change.
-func (a SamplePGD) Run(n *Network, b *Box, x []float64, y int) (Worst, error) {
+// When ctx is cancelled it returns what it has seen and ctx's error.
+func (a SamplePGD) Run(ctx context.Context, n *Network, b *Box, x []float64, y int) (Worst, error) {
 	p, err := prepare(n, b)
 	if err != nil {
 		return Worst{}, err
@@ -80,8 +86,40 @@ func (a SamplePGD) Run(n *Network, b *Box, x []float64, y int) (Worst, error) {
 	if err != nil {
 		return Worst{}, fmt.Errorf("weightpert: SamplePGD: %w", err)
 	}
+	return a.finish(ctx, p.newDescent(a.Leak), x, y)
+}
+
+// RunFrobenius is Run for a change of one layer by a matrix of at most eps in the
+// Frobenius norm, the budget of FrobeniusBound: descent along the gradient, of steps
+// relative to eps, pulled back into the ball.
+func (a SamplePGD) RunFrobenius(ctx context.Context, n *Network, layer int, eps float64, x []float64, y int) (Worst, error) {
+	fail := func(err error) (Worst, error) { return Worst{}, fmt.Errorf("weightpert: SamplePGD: %w", err) }
+	if _, err := (RowBall{layer, eps, 2}).check(n); err != nil {
+		return fail(err)
+	}
+	a, err := a.fill()
+	if err == nil {
+		err = n.checkInput(x, y)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	p, err := prepare(n, NewBox(n))
+	if err != nil {
+		return Worst{}, err
+	}
+	p.layers[layer].moves = true
 	d := p.newDescent(a.Leak)
-	w := a.run(d, x, y, rand.New(rand.NewPCG(a.Seed, 0)))
+	d.ball = &ball{layer, eps}
+	return a.finish(ctx, d, x, y)
+}
+
+// finish runs the attack and says whether it was stopped.
+func (a SamplePGD) finish(ctx context.Context, d *descent, x []float64, y int) (Worst, error) {
+	w := a.run(ctx, d, x, y, rand.New(rand.NewPCG(a.Seed, 0)))
+	if err := ctx.Err(); err != nil {
+		return w, fmt.Errorf("weightpert: SamplePGD: stopped: %w", err)
+	}
 	return w, nil
 }
 
@@ -104,7 +142,7 @@ func (a SamplePGD) Margins(ctx context.Context, n *Network, b *Box, x [][]float6
 	out := make([]float64, len(x))
 	err = overSamples(ctx, len(x), func() func(int) {
 		d := p.newDescent(a.Leak)
-		return func(i int) { out[i] = a.run(d, x[i], y[i], rand.New(rand.NewPCG(a.Seed, uint64(i)))).Margin }
+		return func(i int) { out[i] = a.run(ctx, d, x[i], y[i], rand.New(rand.NewPCG(a.Seed, uint64(i)))).Margin }
 	})
 	if err != nil {
 		return nil, err
@@ -125,7 +163,7 @@ func (p *prepared) checkEnds() error {
 	return nil
 }
 
-func (a SamplePGD) run(d *descent, x []float64, y int, rng *rand.Rand) Worst {
+func (a SamplePGD) run(ctx context.Context, d *descent, x []float64, y int, rng *rand.Rand) Worst {
 	d.reset(nil)
 	d.forward(x)
 	f := d.acts[len(d.acts)-1]
@@ -141,7 +179,7 @@ func (a SamplePGD) run(d *descent, x []float64, y int, rng *rand.Rand) Worst {
 			} else {
 				d.reset(rng)
 			}
-			for step := 0; ; step++ {
+			for step := 0; ctx.Err() == nil; step++ {
 				d.forward(x)
 				f := d.acts[len(d.acts)-1]
 				if m := f[y] - f[j]; m < best.Margin {
@@ -181,6 +219,7 @@ type descent struct {
 	pre   [][]float64
 	acts  [][]float64
 	delta [][]float64
+	ball  *ball // the budget in place of the box, nil for the box
 }
 
 func (p *prepared) newDescent(leak float64) *descent {
@@ -204,6 +243,10 @@ func (d *descent) reset(rng *rand.Rand) {
 	for i := range d.p.layers {
 		l := &d.p.layers[i]
 		if !l.moves {
+			continue
+		}
+		if d.ball != nil {
+			d.ball.place(d.net.layers[i].Weight.Val, l.Weight.Val, rng)
 			continue
 		}
 		place(d.net.layers[i].Weight.Val, l.Weight.Val, l.lo, l.hi, rng)
@@ -261,6 +304,10 @@ func (d *descent) descend(y, j int, step float64) {
 			}
 		}
 		if !lb.moves {
+			continue
+		}
+		if d.ball != nil {
+			d.ball.descend(&l.Weight, lb.Weight.Val, delta, in, step)
 			continue
 		}
 		for r, g := range delta {

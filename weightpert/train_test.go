@@ -175,6 +175,17 @@ func TestLossesAtMovedWeights(t *testing.T) {
 	a, _ := gradientOf(t, noise.Loss, net, nn.Batch{X: x, Y: y})
 	b, _ := gradientOf(t, noise.Loss, net, nn.Batch{X: x, Y: y, Step: 1})
 	require.NotEqual(t, a, b)
+	for seed := range uint64(2) {
+		pass := &nn.Pass{Train: true}
+		_, err := (&WeightNoise{Eps: .05, Seed: seed}).Loss(context.Background(), pass, net, nn.Batch{X: x, Y: y})
+		require.NoError(t, err)
+		for _, w := range ws {
+			d := tensor.Sub(pass.Value(w), w)
+			require.LessOrEqual(t, tensor.MaxAbs(d), .05*(1+1e-5))
+			require.InDelta(t, .05/math.Sqrt(3), deviation(d), .004)
+			require.InDelta(t, 0, tensor.Mean(d).Item(), 5*.05/math.Sqrt(3*float64(w.Len())))
+		}
+	}
 	gauss := &WeightNoise{Alpha: .1, Seed: 1}
 	c, _ := gradientOf(t, gauss.Loss, net, nn.Batch{X: x, Y: y})
 	require.NotEqual(t, a, c)

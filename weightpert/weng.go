@@ -1,6 +1,7 @@
 package weightpert
 
 import (
+	"context"
 	"fmt"
 	"math"
 )
@@ -15,6 +16,9 @@ type RowBall struct {
 
 // check says what is wrong with the ball, and returns the order of the dual norm.
 func (b RowBall) check(n *Network) (dual float64, err error) {
+	if err := n.check(); err != nil {
+		return 0, err
+	}
 	switch {
 	case b.Layer < 0 || b.Layer >= len(n.layers):
 		return 0, fmt.Errorf("no layer %d, want 0 to %d", b.Layer, len(n.layers)-1)
@@ -26,40 +30,6 @@ func (b RowBall) check(n *Network) (dual float64, err error) {
 	return dualOrder(b.P), nil
 }
 
-// dualOrder returns q with 1/p + 1/q = 1.
-func dualOrder(p float64) float64 {
-	switch {
-	case p == 1:
-		return math.Inf(1)
-	case math.IsInf(p, 1):
-		return 1
-	}
-	return p / (p - 1)
-}
-
-// norm returns the norm of order q of v, not scaled against overflow.
-func norm(v []float64, q float64) float64 {
-	s := 0.0
-	switch {
-	case math.IsInf(q, 1):
-		for _, x := range v {
-			s = max(s, math.Abs(x))
-		}
-		return s
-	case q == 1:
-		return sumAbs(v)
-	case q == 2:
-		for _, x := range v {
-			s += x * x
-		}
-		return math.Sqrt(s)
-	}
-	for _, x := range v {
-		s += math.Pow(math.Abs(x), q)
-	}
-	return math.Pow(s, 1/q)
-}
-
 // WengBound returns lower bounds of the margins f_y(x) - f_j(x) of a ReLU network
 // of which one layer moves in a RowBall: the pre-activations of that layer move by
 // Eps ‖z‖_q, later layers are bounded backwards with the same slope u/(u-l) for the
@@ -67,11 +37,17 @@ func norm(v []float64, q float64) float64 {
 // are bounded apart, as in the original, which loses much; otherwise the rows of
 // label and rival are joined first. Bounds of inner layers are intersected with one
 // step of interval propagation, which the original does without. The result for y
-// itself is 0.
+// itself is 0. When ctx is cancelled the error is ctx's.
+//
+// Proof. The box of pre-activations is that of RowBallBound's proof. An unstable ReLU
+// lies between the line from the origin and the parallel line through (l, 0), both of
+// the slope u/(u-l), so a linear form of its outputs is bounded by one of its inputs,
+// whichever sign its coefficients have; the layers behind the moving one are clean,
+// and going back through them is exact.
 //
 // Weng et al., "Towards Certificated Model Robustness Against Weight
 // Perturbations", AAAI 2020.
-func WengBound(n *Network, ball RowBall, merge bool, x []float64, y int) ([]float64, error) {
+func WengBound(ctx context.Context, n *Network, ball RowBall, merge bool, x []float64, y int) ([]float64, error) {
 	fail := func(err error) ([]float64, error) { return nil, fmt.Errorf("weightpert: WengBound: %w", err) }
 	q, err := ball.check(n)
 	if err != nil {
@@ -96,7 +72,7 @@ func WengBound(n *Network, ball RowBall, merge bool, x []float64, y int) ([]floa
 	for k := range mod {
 		mod[k] = max(math.Abs(in.lo[k]), math.Abs(in.hi[k]))
 	}
-	shift := ball.Eps * norm(mod, q) * (1 + gamma(2*len(mod)))
+	shift := mulUp(ball.Eps, normAbove(mod, q))
 	last := len(n.layers) - 1
 	out := make([]float64, n.Classes())
 	if ball.Layer == last {
@@ -123,7 +99,10 @@ func WengBound(n *Network, ball RowBall, merge bool, x []float64, y int) ([]floa
 		return out, nil
 	}
 	bw := p.newBackward(true)
-	bw.tighten(r, p.first)
+	bw.tighten(ctx, r, p.first)
+	if err := ctx.Err(); err != nil {
+		return fail(fmt.Errorf("stopped: %w", err))
+	}
 	if merge {
 		bw.margins(out, r, p.first, y)
 		return out, nil

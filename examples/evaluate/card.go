@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/redoubt-ml/redoubt/attack"
@@ -21,13 +22,14 @@ type card struct {
 	x           *tensor.Tensor
 	y           []int
 	adversaries *tensor.Tensor
+	attacks     []string           // names
+	curves      []attack.NormCurve // of each of them
 
 	Model      string           `json:"model"`
 	Data       string           `json:"data"`
 	Images     int              `json:"images"`
 	Threat     attack.Threat    `json:"threat"`
 	Attack     string           `json:"attack"`
-	Settings   string           `json:"settings,omitempty"`
 	Seed       uint64           `json:"seed"`
 	Clean      float64          `json:"clean"`
 	Robust     float64          `json:"robust"`
@@ -40,16 +42,23 @@ type card struct {
 	Seconds    float64          `json:"seconds"`
 	PerSecond  float64          `json:"images_per_second"`
 	Queries    int              `json:"queries"`
+	Gradients  int              `json:"gradients"`
+	// Curve is the accuracy against the radius.
+	Curve *attack.NormCurve `json:"norm_curve,omitempty"`
 }
 
-// stage is what one attack left.
+// stage is what one attack left: of AutoAttack those before it too, of several
+// attacks it alone.
 type stage struct {
-	Name    string          `json:"name"`
-	Robust  float64         `json:"robust"`
-	In      attack.Estimate `json:"robust_interval"`
-	Broken  int             `json:"broken"`
-	Queries int             `json:"queries"`
-	Seconds float64         `json:"seconds"`
+	Name      string          `json:"name"`
+	Settings  string          `json:"settings"`
+	Robust    float64         `json:"robust"`
+	In        attack.Estimate `json:"robust_interval"`
+	Attacked  int             `json:"attacked"`
+	Broken    int             `json:"broken"`
+	Queries   int             `json:"queries"`
+	Gradients int             `json:"gradients"`
+	Seconds   float64         `json:"seconds"`
 }
 
 // result shows the card; err is what evaluate returned.
@@ -57,13 +66,16 @@ func (c *card) result(err error) (example.Result, error) {
 	if c.PerExample == nil {
 		return example.Result{Figures: c}, err
 	}
-	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("time"))
+	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("gradients"), report.Right("time"))
 	row := func(name string, e attack.Estimate, rest ...string) {
 		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
 	}
-	row("none", c.CleanIn, "", "", "")
+	row("none", c.CleanIn, "", "", "", "")
 	for _, s := range c.Stages {
-		row(s.Name, s.In, strconv.Itoa(s.Broken), strconv.Itoa(s.Queries), report.Seconds(s.Seconds))
+		row(s.Name, s.In, fmt.Sprintf("%d of %d", s.Broken, s.Attacked), strconv.Itoa(s.Queries), strconv.Itoa(s.Gradients), report.Seconds(s.Seconds))
+	}
+	if len(c.names()) > 1 {
+		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
 	}
 	res := example.Result{
 		Figures: c, Tables: []*report.Table{t},
@@ -72,6 +84,9 @@ func (c *card) result(err error) (example.Result, error) {
 			fmt.Sprintf("Data: the first %d test images of %s. Threat: %v, pixels from 0 to 1. Seed %d.", c.Images, c.Data, c.Threat, c.Seed),
 			fmt.Sprintf("Exact 95 %% intervals. %.1f images/s.", c.PerSecond),
 		},
+	}
+	if c.Curve != nil {
+		res.Notes = append(res.Notes, c.median())
 	}
 	for _, w := range c.Warnings {
 		res.Notes = append(res.Notes, fmt.Sprintf("Warning, %s: %s.", w.Kind, w.Text))
@@ -95,16 +110,35 @@ func (c *card) result(err error) (example.Result, error) {
 	return res, err
 }
 
+// median says where half of the images have fallen.
+func (c *card) median() string {
+	m := c.Curve.Median()
+	if math.IsInf(m, 1) {
+		return fmt.Sprintf("Less than half of the images fall within %v.", c.Threat)
+	}
+	return fmt.Sprintf("Half of the images fall within %v %.4g.", c.norm, m)
+}
+
 // page is the card for readers.
 func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
-	p := report.NewPage("Evaluation card: " + c.Attack + " under " + c.Threat.String())
+	title := c.Attack
+	if len(c.attacks) > 3 {
+		title = fmt.Sprintf("%d attacks", len(c.attacks))
+	}
+	p := report.NewPage("Evaluation card: " + title + " under " + c.Threat.String())
 	for _, n := range notes {
 		p.Text(n)
 	}
-	if c.Settings != "" {
-		p.Text("Settings: " + c.Settings + ".")
-	}
 	p.Table(t)
+	p.Heading("Budgets")
+	for _, s := range c.Stages {
+		p.Text(s.Settings + ".")
+	}
+	if c.Curve != nil {
+		if err := c.drawCurve(p); err != nil {
+			return nil, err
+		}
+	}
 	var broken []int
 	for i, r := range c.PerExample {
 		if !r && len(broken) < 10 && c.Threat.Distance(tensor.Slice(c.adversaries, 0, i, i+1), tensor.Slice(c.x, 0, i, i+1))[0] > 0 {
@@ -136,4 +170,42 @@ func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
 	p.Heading("Some of the images that fell")
 	p.Figure(report.Figure{PNG: png, Alt: "Images, changes and attacked images", Caption: "The label stands below the image, the answer below the attacked one."})
 	return p, nil
+}
+
+// drawCurve adds the accuracy against the radius: under each attack, and under all
+// if there are several.
+func (c *card) drawCurve(p *report.Page) error {
+	chart := plot.LineChart{X: "radius, " + c.norm.String(), Y: "right", Percent: true}
+	for i, name := range c.attacks {
+		line := c.line(c.curves[i])
+		line.Name, line.Dashed = name, len(c.attacks) > 1
+		chart.Series = append(chart.Series, line)
+	}
+	if len(c.attacks) > 1 {
+		line := c.line(*c.Curve)
+		line.Name = "nearest of all"
+		chart.Series = append(chart.Series, line)
+	}
+	svg, err := chart.SVG()
+	if err != nil {
+		return err
+	}
+	p.Heading("Accuracy against the radius")
+	p.Figure(report.Figure{SVG: svg, Alt: "Accuracy against the radius", Caption: "Exact for the adversaries that were found: each image falls at the distance of its nearest one. " + c.median()})
+	return nil
+}
+
+// line is the step function of a curve, as far as the threat's radius.
+func (c *card) line(curve attack.NormCurve) (line plot.Series) {
+	eps, accuracy := curve.Steps()
+	for i, e := range eps {
+		if i > 0 {
+			line.X, line.Y = append(line.X, e), append(line.Y, accuracy[i-1])
+		}
+		line.X, line.Y = append(line.X, e), append(line.Y, accuracy[i])
+	}
+	if last := len(eps) - 1; eps[last] < c.eps {
+		line.X, line.Y = append(line.X, c.eps), append(line.Y, accuracy[last])
+	}
+	return line
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/internal/example"
 )
 
@@ -15,42 +17,68 @@ type choice struct {
 	attack.Threat
 	steps, restarts int
 	seed            uint64
+	nearest         bool // go on to the nearest adversary
+	surrogate       attack.Model
 	progress        func(done, total int)
 }
 
-// attacks are the attacks that -attack names.
+// attacks are the attacks that -attack names. Those of AutoAttack have its budgets.
 var attacks = map[string]func(c choice) attack.Attack{
 	"noise": func(c choice) attack.Attack {
 		return &attack.Noise{Threat: c.Threat, Repeats: c.steps, Seed: c.seed, OnProgress: c.progress}
 	},
-	"fgsm": func(c choice) attack.Attack { return &attack.FGSM{Threat: c.Threat} },
-	"bim":  func(c choice) attack.Attack { return &attack.BIM{Threat: c.Threat, Steps: orDefault(c.steps, 10)} },
+	"blur": func(c choice) attack.Attack {
+		return &attack.Blur{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
+	},
+	"fgsm": func(c choice) attack.Attack { return &attack.FGSM{Threat: c.Threat, OnProgress: c.progress} },
+	"r+fgsm": func(c choice) attack.Attack {
+		return &attack.RFGSM{Threat: c.Threat, Seed: c.seed, OnProgress: c.progress}
+	},
+	"bim": func(c choice) attack.Attack {
+		return &attack.BIM{Threat: c.Threat, Steps: orDefault(c.steps, 10), OnProgress: c.progress}
+	},
 	"mi-fgsm": func(c choice) attack.Attack {
 		return &attack.MIFGSM{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},
+	"di-fgsm": func(c choice) attack.Attack {
+		return &attack.DIFGSM{Threat: c.Threat, Steps: c.steps, Seed: c.seed, OnProgress: c.progress}
+	},
+	"ti-fgsm": func(c choice) attack.Attack {
+		return &attack.TIFGSM{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
+	},
 	"pgd": func(c choice) attack.Attack {
 		return &attack.PGD{Threat: c.Threat, Steps: orDefault(c.steps, 40), Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
+	},
+	"eot": func(c choice) attack.Attack {
+		return &attack.EOT{Threat: c.Threat, Transform: turnsAndShifts, Steps: c.steps, Seed: c.seed, OnProgress: c.progress}
 	},
 	"slide": func(c choice) attack.Attack {
 		return &attack.SLIDE{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},
 	"apgd-ce": func(c choice) attack.Attack {
-		return &attack.APGD{Threat: c.Threat, Steps: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
+		return &attack.APGD{Threat: c.Threat, Steps: c.steps, Restarts: orDefault(c.restarts, c.underL1(5, 1)), Seed: c.seed, OnProgress: c.progress}
 	},
 	"apgd-dlr": func(c choice) attack.Attack {
 		return &attack.APGD{Threat: c.Threat, Objective: attack.DLR{}, Steps: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
 	},
 	"apgd-t": func(c choice) attack.Attack {
-		return &attack.APGD{Threat: c.Threat, TargetClasses: 9, Steps: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
+		return &attack.APGD{Threat: c.Threat, TargetClasses: c.underL1(5, 9), Steps: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
+	},
+	"fab": func(c choice) attack.Attack {
+		return &attack.FAB{Threat: c.Threat, Untargeted: true, Steps: c.steps, Restarts: orDefault(c.restarts, 5), Minimize: c.nearest, Seed: c.seed, OnProgress: c.progress}
 	},
 	"fab-t": func(c choice) attack.Attack {
-		return &attack.FAB{Threat: c.Threat, Steps: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
+		return &attack.FAB{Threat: c.Threat, Steps: c.steps, Restarts: c.restarts, Minimize: c.nearest, Seed: c.seed, OnProgress: c.progress}
 	},
 	"square": func(c choice) attack.Attack {
 		return &attack.Square{Threat: c.Threat, Queries: c.steps, Restarts: c.restarts, Seed: c.seed, OnProgress: c.progress}
 	},
-	"autoattack": func(c choice) attack.Attack {
-		return &attack.AutoAttack{Threat: c.Threat, Seed: c.seed}
+	"autoattack": func(c choice) attack.Attack { return &attack.AutoAttack{Threat: c.Threat, Seed: c.seed} },
+	"autoattack-plus": func(c choice) attack.Attack {
+		return &attack.AutoAttack{Threat: c.Threat, Seed: c.seed, Version: attack.Plus}
+	},
+	"autoattack-rand": func(c choice) attack.Attack {
+		return &attack.AutoAttack{Threat: c.Threat, Seed: c.seed, Version: attack.Rand}
 	},
 	"deepfool": func(c choice) attack.Attack {
 		return &attack.DeepFool{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
@@ -67,6 +95,7 @@ var attacks = map[string]func(c choice) attack.Attack{
 	"fmn": func(c choice) attack.Attack {
 		return &attack.FMN{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},
+	"jsma": func(c choice) attack.Attack { return &attack.JSMA{Threat: c.Threat, OnProgress: c.progress} },
 	"nes": func(c choice) attack.Attack {
 		return &attack.NES{Threat: c.Threat, Queries: c.steps, Seed: c.seed, OnProgress: c.progress}
 	},
@@ -82,6 +111,35 @@ var attacks = map[string]func(c choice) attack.Attack{
 	"hopskipjump": func(c choice) attack.Attack {
 		return &attack.HopSkipJump{Threat: c.Threat, Queries: c.steps, Seed: c.seed, OnProgress: c.progress}
 	},
+	"transfer": func(c choice) attack.Attack {
+		return &attack.Transfer{Surrogate: c.surrogate, Attack: &attack.MIFGSM{Threat: c.Threat, Steps: c.steps, AllSteps: true, OnProgress: c.progress}}
+	},
+	"universal": func(c choice) attack.Attack {
+		return &attack.Universal{Threat: c.Threat, Epochs: orDefault(c.steps, 100), Seed: c.seed, OnProgress: c.progress}
+	},
+	"patch": func(c choice) attack.Attack {
+		return &attack.Patch{Steps: c.steps, Seed: c.seed, OnProgress: c.progress}
+	},
+	"spatial": func(c choice) attack.Attack {
+		return &attack.Spatial{Tries: c.steps, Seed: c.seed, OnProgress: c.progress}
+	},
+}
+
+// turnsAndShifts are what the attack in expectation is to survive.
+var turnsAndShifts = transform.Pose{
+	Degrees: transform.Range{Lo: -15, Hi: 15}, Down: transform.Range{Lo: -2, Hi: 2}, Right: transform.Range{Lo: -2, Hi: 2},
+	Interpolation: transform.Bilinear,
+}
+
+// nearest are the attacks that look for the nearest adversary.
+var nearest = []string{"boundary", "cw", "ddn", "deepfool", "ead", "fab", "fab-t", "fmn", "hopskipjump", "jsma"}
+
+// underL1 returns l1 under that norm and other under the others.
+func (c choice) underL1(l1, other int) int {
+	if c.Norm == attack.L1 {
+		return l1
+	}
+	return other
 }
 
 func orDefault(v, def int) int {
@@ -93,36 +151,59 @@ func orDefault(v, def int) int {
 
 func attackNames() []string { return slices.Sorted(maps.Keys(attacks)) }
 
-// makeAttack makes the attack of the flags. AutoAttack takes neither steps nor
-// restarts: its numbers can be compared because nobody chooses them.
-func (o *options) makeAttack(env *example.Env, seed uint64) (attack.Attack, error) {
-	f, ok := attacks[o.attack]
-	if !ok {
-		return nil, fmt.Errorf("-attack is %q, want one of %s", o.attack, strings.Join(attackNames(), ", "))
-	}
-	if o.attack == "autoattack" && (o.steps != 0 || o.restarts != 0) {
-		return nil, fmt.Errorf("-attack autoattack has no -steps and no -restarts")
-	}
-	c := choice{Threat: attack.Threat{Norm: o.norm, Eps: o.eps}, steps: o.steps, restarts: o.restarts, seed: seed}
-	if env == nil {
-		return f(c), nil
-	}
-	var stage *example.Stage
-	c.progress = func(done, total int) {
-		if stage == nil {
-			stage = env.Stage(o.attack, total)
+// isAuto says whether an attack is a version of AutoAttack.
+func isAuto(name string) bool { return strings.HasPrefix(name, "autoattack") }
+
+// names are the attacks of -attack.
+func (o *options) names() []string { return strings.Split(o.attack, ",") }
+
+// checkAttacks returns an error unless the attacks of the flags can be made.
+// AutoAttack takes neither steps nor restarts: its numbers can be compared because
+// nobody chooses them.
+func (o *options) checkAttacks() error {
+	for _, name := range o.names() {
+		switch {
+		case attacks[name] == nil:
+			return fmt.Errorf("-attack is %q, want one of %s, or several with commas between", name, strings.Join(attackNames(), ", "))
+		case isAuto(name) && (o.steps != 0 || o.restarts != 0):
+			return fmt.Errorf("-attack %s has no -steps and no -restarts", name)
+		case isAuto(name) && len(o.names()) > 1:
+			return fmt.Errorf("-attack %s stands alone, it is several attacks itself", name)
+		case name == "transfer" && o.surrogate == "":
+			return errors.New("-attack transfer needs a -surrogate")
+		case o.curve && !slices.Contains(nearest, name):
+			return fmt.Errorf("-curve needs attacks that look for the nearest adversary, want some of %s, not %s", strings.Join(nearest, ", "), name)
 		}
-		stage.Done(done)
 	}
-	a := f(c)
-	if aa, ok := a.(*attack.AutoAttack); ok {
-		current := ""
-		aa.OnProgress = func(name string, done, total int) {
-			if name != current {
-				current, stage = name, env.Stage(name, total)
+	if o.surrogate != "" && !slices.Contains(o.names(), "transfer") {
+		return errors.New("-surrogate is for -attack transfer")
+	}
+	return nil
+}
+
+// makeAttacks makes the attacks of the flags.
+func (o *options) makeAttacks(env *example.Env, surrogate attack.Model) []attack.Attack {
+	var out []attack.Attack
+	for _, name := range o.names() {
+		c := choice{Threat: attack.Threat{Norm: o.norm, Eps: o.eps}, steps: o.steps, restarts: o.restarts, seed: env.Seed, nearest: o.curve, surrogate: surrogate}
+		var stage *example.Stage
+		c.progress = func(done, total int) {
+			if stage == nil {
+				stage = env.Stage(name, total)
 			}
 			stage.Done(done)
 		}
+		a := attacks[name](c)
+		if aa, ok := a.(*attack.AutoAttack); ok {
+			current := ""
+			aa.OnProgress = func(name string, done, total int) {
+				if name != current {
+					current, stage = name, env.Stage(name, total)
+				}
+				stage.Done(done)
+			}
+		}
+		out = append(out, a)
 	}
-	return a, nil
+	return out
 }

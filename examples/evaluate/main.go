@@ -4,6 +4,7 @@
 //
 //	go run ./examples/evaluate -model net.onnx -dataset mnist -eps 0.3
 //	go run ./examples/evaluate -model net.safetensors -dataset cifar10 -data DIR -norm l2 -eps 0.5 -attack pgd -steps 50 -out card
+//	go run ./examples/evaluate -model net.onnx -norm l2 -eps 5 -attack ddn,fmn -curve -out card
 //
 // Without -model it trains a small network on MNIST first and evaluates that.
 package main
@@ -27,12 +28,13 @@ func main() { program().Main() }
 // options are the program's own flags.
 type options struct {
 	model, arch, dataset string
+	surrogate            string
 	n                    int
 	norm                 attack.Norm
 	eps                  float64
 	attack               string
 	steps, restarts      int
-	diagnose             bool
+	curve, diagnose      bool
 }
 
 func program() example.Program {
@@ -46,11 +48,13 @@ func program() example.Program {
 			set.StringVar(&o.arch, "arch", "", "`network` that a safetensors file is of: "+strings.Join(archNames(), ", ")+"; none tries them all")
 			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", "))
 			set.IntVar(&o.n, "n", 100, "number of test images, from the first on")
-			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2 or l1")
-			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1")
-			set.StringVar(&o.attack, "attack", "autoattack", "one of "+strings.Join(attackNames(), ", "))
+			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2, l1 or l0")
+			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1; patch and spatial have none")
+			set.StringVar(&o.attack, "attack", "autoattack", "one of "+strings.Join(attackNames(), ", ")+"; or several with commas between")
+			set.StringVar(&o.surrogate, "surrogate", "", "`file` with the classifier that -attack transfer goes through")
 			set.IntVar(&o.steps, "steps", 0, "steps or queries of the attack; 0 means its default")
 			set.IntVar(&o.restarts, "restarts", 0, "restarts of the attack; 0 means its default")
+			set.BoolVar(&o.curve, "curve", false, "draw accuracy against the radius, with attacks that look for the nearest adversary")
 			set.BoolVar(&o.diagnose, "diagnose", false, "look for masked gradients too")
 		},
 		Check: func(*example.Env) error { return o.check() },
@@ -74,8 +78,10 @@ func (o *options) check() error {
 	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Validate(); err != nil {
 		return fmt.Errorf("-norm and -eps: %w", err)
 	}
-	_, err := o.makeAttack(nil, 0)
-	return err
+	if o.diagnose && (o.norm != attack.Linf && o.norm != attack.L2 || o.eps == 0) {
+		return fmt.Errorf("-diagnose under %v %v, want linf or l2 with eps above 0", o.norm, o.eps)
+	}
+	return o.checkAttacks()
 }
 
 // testSet loads the images. MNIST needs no folder.
@@ -109,16 +115,19 @@ func (c *card) evaluate(ctx context.Context) error {
 	set = set.Take(c.n)
 	c.Data, c.Images, c.Threat = source, set.Len(), attack.Threat{Norm: c.norm, Eps: c.eps}
 	c.x, c.y = set.All()
-	a, err := c.makeAttack(c.env, c.env.Seed)
-	if err != nil {
-		return err
+	var surrogate attack.Model
+	if c.surrogate != "" {
+		if surrogate, _, err = loadModel(c.surrogate, ""); err != nil {
+			return fmt.Errorf("-surrogate: %w", err)
+		}
 	}
-	c.Attack = a.Name()
-	if s, ok := a.(fmt.Stringer); ok {
-		c.Settings = s.String()
+	list := c.makeAttacks(c.env, surrogate)
+	for _, a := range list {
+		c.attacks = append(c.attacks, a.Name())
 	}
+	c.Attack = strings.Join(c.attacks, ", ")
 	start := time.Now()
-	err = c.run(ctx, a)
+	err = c.run(ctx, list)
 	c.Seconds = time.Since(start).Seconds()
 	c.PerSecond = float64(c.Images) / c.Seconds
 	if err != nil || !c.diagnose {
@@ -130,8 +139,8 @@ func (c *card) evaluate(ctx context.Context) error {
 }
 
 // run attacks the model.
-func (c *card) run(ctx context.Context, a attack.Attack) error {
-	if aa, ok := a.(*attack.AutoAttack); ok {
+func (c *card) run(ctx context.Context, list []attack.Attack) error {
+	if aa, ok := list[0].(*attack.AutoAttack); ok {
 		rep, err := aa.Evaluate(ctx, c.net, c.x, c.y)
 		if rep.Right == nil {
 			return err
@@ -139,21 +148,45 @@ func (c *card) run(ctx context.Context, a attack.Attack) error {
 		c.Clean, c.Robust, c.CleanIn, c.RobustIn = rep.Clean.Value, rep.Robust.Value, rep.Clean, rep.Robust
 		c.PerExample, c.Warnings, c.adversaries = rep.Right, rep.Warnings, rep.Result.X
 		for _, s := range rep.Stages {
-			c.Stages = append(c.Stages, stage{s.Name, s.Robust.Value, s.Robust, s.Broken, s.Queries, s.Seconds})
-			c.Queries += s.Queries
+			c.add(stage{s.Name, s.Settings, s.Robust.Value, s.Robust, s.Attacked, s.Broken, s.Queries, s.Gradients, s.Seconds})
 		}
 		return err
 	}
-	rep, err := attack.Evaluate(ctx, c.net, c.x, c.y, a)
-	if err != nil {
+	rep, err := attack.Evaluate(ctx, c.net, c.x, c.y, list...)
+	if rep.Right == nil {
 		return err
 	}
 	c.Clean, c.Robust, c.CleanIn, c.RobustIn = rep.Clean.Value, rep.Worst.Value, rep.Clean, rep.Worst
-	c.PerExample, c.adversaries = rep.Right, rep.Attacks[0].Result.X
-	r := rep.Attacks[0]
-	c.Queries = r.Queries
-	c.Stages = []stage{{r.Name, r.Accuracy.Value, r.Accuracy, rep.Clean.Right - r.Accuracy.Right, r.Queries, r.Seconds}}
-	return nil
+	c.PerExample, c.adversaries = rep.Right, c.x.Clone()
+	for _, r := range rep.Attacks {
+		c.add(stage{r.Name, r.Settings, r.Accuracy.Value, r.Accuracy, rep.Clean.Right, rep.Clean.Right - r.Accuracy.Right, r.Queries, r.Gradients, r.Seconds})
+		for i, right := range r.Right {
+			if !right {
+				replace(c.adversaries, r.Result.X, i)
+			}
+		}
+	}
+	if c.curve && err == nil {
+		curve := attack.NewNormCurve(c.norm, c.x, rep)
+		c.Curve = &curve
+		for _, r := range rep.Attacks {
+			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.AttackReport{r}}
+			c.curves = append(c.curves, attack.NewNormCurve(c.norm, c.x, alone))
+		}
+	}
+	return err
+}
+
+func (c *card) add(s stage) {
+	c.Stages = append(c.Stages, s)
+	c.Queries += s.Queries
+	c.Gradients += s.Gradients
+}
+
+// replace makes image i of dst that of src.
+func replace(dst, src *tensor.Tensor, i int) {
+	d := dst.Len() / dst.Dim(0)
+	copy(dst.Float32s()[i*d:(i+1)*d], src.Float32s()[i*d:])
 }
 
 // answers are the model's answers to images.

@@ -275,7 +275,8 @@ func (v *correlation[T]) panelTile(t *kernel.Tile[T], p *phase, panel int) {
 }
 
 // tilesAlong computes a band of one image with output pixels of a row as rows
-// of tiles. image begins at padded row top.
+// of tiles, and the rows of the band as a run of them. image begins at padded row
+// top.
 func (v *correlation[T]) tilesAlong(image []T, top, n, band int) {
 	var t kernel.Tile[T]
 	row := v.padW * v.srcC
@@ -283,20 +284,22 @@ func (v *correlation[T]) tilesAlong(image []T, top, n, band int) {
 	for i := range v.phases {
 		p := &v.phases[i]
 		lo, hi := v.cutRows(p.oh, band)
+		if lo == hi {
+			continue
+		}
 		parts := (p.ow + v.mr - 1) / v.mr
 		t.LDC = p.pixelStep
+		t.Count, t.ANext, t.CNext = hi-lo, v.strideH*row, p.rowStep
 		for panel := range v.panels {
 			v.panelTile(&t, p, panel)
-			out := v.dst[n*v.dstSize+p.dst+panel*v.nr:]
-			for oh := lo; oh < hi; oh++ {
-				window := image[(p.row0+oh*v.strideH-top)*row+p.col0*v.srcC:]
-				for part := range parts {
-					q0, q1 := part*p.ow/parts, (part+1)*p.ow/parts
-					t.Rows = q1 - q0
-					t.A = window[q0*t.RS:]
-					t.C = out[oh*p.rowStep+q0*p.pixelStep:]
-					t.Run()
-				}
+			out := v.dst[n*v.dstSize+p.dst+panel*v.nr+lo*p.rowStep:]
+			window := image[(p.row0+lo*v.strideH-top)*row+p.col0*v.srcC:]
+			for part := range parts {
+				q0, q1 := part*p.ow/parts, (part+1)*p.ow/parts
+				t.Rows = q1 - q0
+				t.A = window[q0*t.RS:]
+				t.C = out[q0*p.pixelStep:]
+				t.Run()
 			}
 		}
 	}
@@ -311,15 +314,14 @@ func (v *correlation[T]) tilesAcross(images []T, imageStep, first, last int) {
 	t.Rows = last - first
 	for i := range v.phases {
 		p := &v.phases[i]
+		t.Count, t.ANext, t.CNext = p.ow, v.strideW*v.srcC, p.pixelStep
 		for panel := range v.panels {
 			v.panelTile(&t, p, panel)
 			out := v.dst[first*v.dstSize+p.dst+panel*v.nr:]
 			for oh := range p.oh {
-				for ow := range p.ow {
-					t.A = images[(p.row0+oh*v.strideH)*row+(p.col0+ow*v.strideW)*v.srcC:]
-					t.C = out[oh*p.rowStep+ow*p.pixelStep:]
-					t.Run()
-				}
+				t.A = images[(p.row0+oh*v.strideH)*row+p.col0*v.srcC:]
+				t.C = out[oh*p.rowStep:]
+				t.Run()
 			}
 		}
 	}

@@ -25,7 +25,7 @@ type spreading[T kernel.Float] struct {
 	width        int // columns of a plane, and of a row of dy with its zeros
 	columns      int // all columns of the product
 	plane        int // elements of a plane
-	mr, nr       int
+	nr           int
 	transposed   int // offsets in the scratch of an image
 	products     int
 	planes, size int
@@ -51,7 +51,7 @@ func spreadBack[T kernel.Float](dx, dy, w []T, g Geometry) {
 		v.body = v.images
 	}
 	v.g, v.dx, v.dy, v.w = g, dx, dy, w
-	v.mr, v.nr, _ = kernel.MaxTile[T]()
+	_, v.nr, _ = kernel.MaxTile[T]()
 	v.width = g.OW + (g.S-1)/g.StrideW
 	v.columns = g.OH * v.width
 	v.plane = (g.OH+(g.R-1)/g.StrideH)*v.width + (g.S-1)/g.StrideW
@@ -90,18 +90,12 @@ func (v *spreading[T]) multiply(s []T, n int) {
 		kernel.Transpose(dyT, v.columns, v.dy[n*v.columns*g.K:], g.K, v.columns, g.K)
 	}
 	taps := g.R * g.S * g.C
-	parts := (taps + v.mr - 1) / v.mr
 	t := kernel.Tile[T]{RS: g.K, KS: 1, K0: g.K, K1: 1, K2: 1, B0: v.columns, LDC: v.columns}
 	for j := 0; j < v.columns; j += v.nr {
 		t.Cols = min(v.nr, v.columns-j)
 		t.B = dyT[j:]
-		for part := range parts {
-			i0, i1 := part*taps/parts, (part+1)*taps/parts
-			t.Rows = i1 - i0
-			t.A = v.w[i0*g.K:]
-			t.C = s[v.products+i0*v.columns+j:]
-			t.Run()
-		}
+		t.A, t.C = v.w, s[v.products+j:]
+		t.RunRows(taps)
 	}
 }
 

@@ -54,7 +54,7 @@ type squares struct {
 	down, across           int // squares of an image
 	lines                  int // of all images
 	blocks                 int
-	mr, nr, panels         int
+	nr, panels             int
 	filters                []float32 // [point][panel][srcC][nr], points filterPoint apart
 	filterPoint            int
 	l0                     int // first line of the block, for the gradient of the filter
@@ -85,7 +85,7 @@ func (v *squares) free() {
 // cut divides the output map into squares and the lines into blocks, which do
 // not depend on the number of threads.
 func (v *squares) cut() {
-	v.mr, v.nr, _ = kernel.MaxTile[float32]()
+	_, v.nr, _ = kernel.MaxTile[float32]()
 	v.panels = v.dstC / v.nr
 	v.down = (v.dstH + winogradOut - 1) / winogradOut
 	v.across = (v.dstW + winogradOut - 1) / winogradOut
@@ -213,7 +213,6 @@ func (v *squares) forward(lo, hi int) {
 // multiply computes the products of count squares at every point.
 func (v *squares) multiply(results []float32, resultPoint int, images []float32, imagePoint, count int) {
 	t := kernel.Tile[float32]{KS: 1, RS: v.srcC, K1: 1, K2: 1, B0: v.nr, LDC: v.dstC, Cols: v.nr}
-	tiles := (count + v.mr - 1) / v.mr
 	size := v.srcC * v.nr
 	for p := range winogradPoints {
 		for c0 := 0; c0 < v.srcC; c0 += winogradDepth {
@@ -221,13 +220,8 @@ func (v *squares) multiply(results []float32, resultPoint int, images []float32,
 			t.Accumulate = c0 > 0
 			for panel := range v.panels {
 				t.B = v.filters[p*v.filterPoint+panel*size+c0*v.nr:]
-				for tile := range tiles {
-					i0, i1 := tile*count/tiles, (tile+1)*count/tiles
-					t.Rows = i1 - i0
-					t.A = images[p*imagePoint+i0*v.srcC+c0:]
-					t.C = results[p*resultPoint+i0*v.dstC+panel*v.nr:]
-					t.Run()
-				}
+				t.A, t.C = images[p*imagePoint+c0:], results[p*resultPoint+panel*v.nr:]
+				t.RunRows(count)
 			}
 		}
 	}

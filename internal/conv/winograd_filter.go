@@ -74,17 +74,11 @@ func (v *squares) transformLines(lo, hi int) {
 func (v *squares) multiplyPoints(lo, hi int) {
 	count := v.lineCount * v.across
 	t := kernel.Tile[float32]{RS: 1, KS: v.srcC, K0: count, K1: 1, K2: 1, B0: v.nr, LDC: v.dstC, Cols: v.nr, Accumulate: v.l0 > 0}
-	tiles := (v.srcC + v.mr - 1) / v.mr
 	for p := lo; p < hi; p++ {
 		for panel := range v.panels {
 			t.B = v.grads[p*v.gradPoint+panel*count*v.nr:]
-			for tile := range tiles {
-				i0, i1 := tile*v.srcC/tiles, (tile+1)*v.srcC/tiles
-				t.Rows = i1 - i0
-				t.A = v.images[p*v.imagePoint+i0:]
-				t.C = v.product[p*v.filterPoint+i0*v.dstC+panel*v.nr:]
-				t.Run()
-			}
+			t.A, t.C = v.images[p*v.imagePoint:], v.product[p*v.filterPoint+panel*v.nr:]
+			t.RunRows(v.srcC)
 		}
 	}
 }

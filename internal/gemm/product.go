@@ -192,8 +192,11 @@ func (p *product[T]) pack(lo, hi int) {
 	}
 }
 
-// rowOf is the first row of a tile; tiles differ by at most one row.
-func (p *product[T]) rowOf(tile int) int { return tile * p.m / p.tiles }
+// rowOf is the first row of a tile. The first taller tiles have one row more than
+// the others.
+func (p *product[T]) rowOf(tile int) int { return tile*(p.m/p.tiles) + min(tile, p.taller()) }
+
+func (p *product[T]) taller() int { return p.m % p.tiles }
 
 // multiply computes chunks [lo, hi) of the block.
 func (p *product[T]) multiply(lo, hi int) {
@@ -222,19 +225,26 @@ func (p *product[T]) multiply(lo, hi int) {
 			} else if p.kc > 0 {
 				t.B, t.B0 = p.b[p.k0*p.ldb+j0:], p.ldb
 			}
-			for tile := t0; tile < t1; tile++ {
+			for tile := t0; tile < t1; tile += t.Count {
 				i0 := p.rowOf(tile)
 				t.Rows = p.rowOf(tile+1) - i0
+				t.Count = t1 - tile
+				if taller := p.taller(); tile < taller {
+					t.Count = min(t.Count, taller-tile)
+				}
 				switch {
 				case p.packA:
 					t.A, t.RS, t.KS = p.packedA[tile*p.tileSize:], 1, t.Rows
+					t.ANext = p.tileSize
 				case p.kc == 0:
 				case p.transA:
 					t.A, t.RS, t.KS = p.a[p.k0*p.lda+i0:], 1, p.lda
+					t.ANext = t.Rows
 				default:
 					t.A, t.RS, t.KS = p.a[i0*p.lda+p.k0:], p.lda, 1
+					t.ANext = t.Rows * p.lda
 				}
-				t.C = p.c[i0*p.ldc+j0:]
+				t.C, t.CNext = p.c[i0*p.ldc+j0:], t.Rows*p.ldc
 				t.Run()
 			}
 		}

@@ -27,6 +27,11 @@ type Tile[T Float] struct {
 	// Padded says that rows of B may be read up to the next multiple of the
 	// narrow width of MaxTile: a packed last panel then runs at full speed.
 	Padded bool
+
+	// Count is the number of tiles of a run, 0 for one. Tile n has its A at
+	// n*ANext and its C at n*CNext; B and the epilogue are those of all.
+	Count        int
+	ANext, CNext int
 }
 
 // MaxTile is the largest number of rows and columns of a Tile that runs in one
@@ -41,11 +46,47 @@ func MaxTile[T Float]() (rows, cols, narrow int) {
 	return 8, 32, 4
 }
 
-// Run computes the tile. C must not overlap A or B.
+// Run computes the run of tiles. C must not overlap A or B.
 func (t *Tile[T]) Run() {
 	if t.K0 > 0 && t.K1 > 0 && t.K2 > 0 && t.Rows > 0 && t.Cols > 0 && single[T]() && runTile(t) {
 		return
 	}
+	one := *t
+	for n := range max(t.Count, 1) {
+		t.pick(&one, n)
+		one.plain()
+	}
+}
+
+// RunRows computes the given number of rows as tiles of at most MaxTile rows that differ
+// by at most one, in place of Rows, Count and the steps of a run. K0 is at least 1.
+func (t *Tile[T]) RunRows(rows int) {
+	if rows == 0 {
+		return
+	}
+	most, _, _ := MaxTile[T]()
+	tiles := (rows + most - 1) / most
+	low, taller := rows/tiles, rows%tiles
+	if taller > 0 {
+		t.runOf(taller, low+1)
+		t.A, t.C = t.A[taller*(low+1)*t.RS:], t.C[taller*(low+1)*t.LDC:]
+	}
+	t.runOf(tiles-taller, low)
+}
+
+// runOf computes a run of tiles of as many rows each, one below the other.
+func (t *Tile[T]) runOf(tiles, rows int) {
+	t.Count, t.Rows, t.ANext, t.CNext = tiles, rows, rows*t.RS, rows*t.LDC
+	t.Run()
+}
+
+// pick points one, a copy of t, at tile n of the run.
+func (t *Tile[T]) pick(one *Tile[T], n int) {
+	one.A, one.C = t.A[n*t.ANext:], t.C[n*t.CNext:]
+}
+
+// plain computes one tile without vector instructions.
+func (t *Tile[T]) plain() {
 	i := 0
 	for ; i+2 <= t.Rows; i += 2 {
 		j := 0

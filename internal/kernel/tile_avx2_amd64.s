@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·tileRowUnit1x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit1x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -34,28 +34,35 @@ TEXT ·tileRowUnit1x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile1:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	CMPQ 192(AX), $16
-	JEQ full1
+	JEQ full2
 	CMPB 202(AX), $0
-	JNE full1
-outer4:
+	JNE full2
+outer5:
 	MOVQ 112(AX), CX
-masked5:
+masked6:
 	VMOVUPS (SI), Y2
 	VMASKMOVPS 32(SI), Y15, Y3
 	VBROADCASTSS (R8), Y4
@@ -64,23 +71,23 @@ masked5:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked5
+	JNZ masked6
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer4
+	JNZ outer5
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer4
-	JMP epilogue3
-full1:
-outer6:
+	JNZ outer5
+	JMP epilogue4
+full2:
+outer7:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest8
-four7:
+	JLT rest9
+four8:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
 	VBROADCASTSS (R8), Y4
@@ -104,11 +111,11 @@ four7:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four7
-rest8:
+	JGE four8
+rest9:
 	ADDQ $4, CX
-	JEQ end10
-one9:
+	JEQ end11
+one10:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
 	VBROADCASTSS (R8), Y4
@@ -117,83 +124,103 @@ one9:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one9
-end10:
+	JNZ one10
+end11:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer6
+	JNZ outer7
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer6
+	JNZ outer7
 	CMPQ 192(AX), $16
-	JEQ whole2
+	JEQ whole3
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue3
-whole2:
+	JMP epilogue4
+whole3:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain11
-	MOVQ 48(AX), R8
+	JEQ plain12
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
-plain11:
+plain12:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased12
+	JEQ unbiased13
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VMOVUPS 32(R8), Y3
 	VADDPS Y3, Y1, Y1
-unbiased12:
+unbiased13:
 	CMPB 201(AX), $0
-	JEQ linear13
+	JEQ linear14
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
-linear13:
-	MOVQ 48(AX), R8
+linear14:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	DECQ left-32(SP)
+	JLE last15
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile1
+last15:
 	VZEROUPPER
 	RET
-epilogue3:
+epilogue4:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain14
-	MOVQ 48(AX), R8
+	JEQ plain16
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y4
 	VADDPS Y4, Y1, Y1
-plain14:
+plain16:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased15
+	JEQ unbiased17
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y3
 	VADDPS Y3, Y1, Y1
-unbiased15:
+unbiased17:
 	CMPB 201(AX), $0
-	JEQ linear16
+	JEQ linear18
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
-linear16:
-	MOVQ 48(AX), R8
+linear18:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last19
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile1
+last19:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit2x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit2x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -223,7 +250,16 @@ TEXT ·tileRowUnit2x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile20:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -233,23 +269,21 @@ TEXT ·tileRowUnit2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	CMPQ 192(AX), $16
-	JEQ full17
+	JEQ full21
 	CMPB 202(AX), $0
-	JNE full17
-outer20:
+	JNE full21
+outer24:
 	MOVQ 112(AX), CX
-masked21:
+masked25:
 	VMOVUPS (SI), Y4
 	VMASKMOVPS 32(SI), Y15, Y5
 	VBROADCASTSS (R8), Y6
@@ -261,23 +295,23 @@ masked21:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked21
+	JNZ masked25
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer20
+	JNZ outer24
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer20
-	JMP epilogue19
-full17:
-outer22:
+	JNZ outer24
+	JMP epilogue23
+full21:
+outer26:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest24
-four23:
+	JLT rest28
+four27:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y5
 	VBROADCASTSS (R8), Y6
@@ -313,11 +347,11 @@ four23:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four23
-rest24:
+	JGE four27
+rest28:
 	ADDQ $4, CX
-	JEQ end26
-one25:
+	JEQ end30
+one29:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y5
 	VBROADCASTSS (R8), Y6
@@ -329,68 +363,78 @@ one25:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one25
-end26:
+	JNZ one29
+end30:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer22
+	JNZ outer26
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer22
+	JNZ outer26
 	CMPQ 192(AX), $16
-	JEQ whole18
+	JEQ whole22
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue19
-whole18:
+	JMP epilogue23
+whole22:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain27
-	MOVQ 48(AX), R8
+	JEQ plain31
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
 	VADDPS (R8), Y2, Y2
 	VADDPS 32(R8), Y3, Y3
-plain27:
+plain31:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased28
+	JEQ unbiased32
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y2, Y2
 	VMOVUPS 32(R8), Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y3, Y3
-unbiased28:
+unbiased32:
 	CMPB 201(AX), $0
-	JEQ linear29
+	JEQ linear33
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
-linear29:
-	MOVQ 48(AX), R8
+linear33:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y3, 32(R8)
+	DECQ left-32(SP)
+	JLE last34
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile20
+last34:
 	VZEROUPPER
 	RET
-epilogue19:
+epilogue23:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain30
-	MOVQ 48(AX), R8
+	JEQ plain35
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y6
 	VADDPS Y6, Y1, Y1
@@ -398,35 +442,45 @@ epilogue19:
 	VADDPS (R8), Y2, Y2
 	VMASKMOVPS 32(R8), Y15, Y6
 	VADDPS Y6, Y3, Y3
-plain30:
+plain35:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased31
+	JEQ unbiased36
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y2, Y2
 	VMASKMOVPS 32(R8), Y15, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y3, Y3
-unbiased31:
+unbiased36:
 	CMPB 201(AX), $0
-	JEQ linear32
+	JEQ linear37
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
-linear32:
-	MOVQ 48(AX), R8
+linear37:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
 	VMASKMOVPS Y3, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last38
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile20
+last38:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit3x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit3x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -456,7 +510,16 @@ TEXT ·tileRowUnit3x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile39:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -469,11 +532,9 @@ TEXT ·tileRowUnit3x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -482,12 +543,12 @@ TEXT ·tileRowUnit3x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	CMPQ 192(AX), $16
-	JEQ full33
+	JEQ full40
 	CMPB 202(AX), $0
-	JNE full33
-outer36:
+	JNE full40
+outer43:
 	MOVQ 112(AX), CX
-masked37:
+masked44:
 	VMOVUPS (SI), Y6
 	VMASKMOVPS 32(SI), Y15, Y7
 	VBROADCASTSS (R8), Y8
@@ -502,23 +563,23 @@ masked37:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked37
+	JNZ masked44
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer36
+	JNZ outer43
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer36
-	JMP epilogue35
-full33:
-outer38:
+	JNZ outer43
+	JMP epilogue42
+full40:
+outer45:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest40
-four39:
+	JLT rest47
+four46:
 	VMOVUPS (SI), Y6
 	VMOVUPS 32(SI), Y7
 	VBROADCASTSS (R8), Y8
@@ -566,11 +627,11 @@ four39:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four39
-rest40:
+	JGE four46
+rest47:
 	ADDQ $4, CX
-	JEQ end42
-one41:
+	JEQ end49
+one48:
 	VMOVUPS (SI), Y6
 	VMOVUPS 32(SI), Y7
 	VBROADCASTSS (R8), Y8
@@ -585,30 +646,30 @@ one41:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one41
-end42:
+	JNZ one48
+end49:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer38
+	JNZ outer45
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer38
+	JNZ outer45
 	CMPQ 192(AX), $16
-	JEQ whole34
+	JEQ whole41
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue35
-whole34:
+	JMP epilogue42
+whole41:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain43
-	MOVQ 48(AX), R8
+	JEQ plain50
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -617,10 +678,10 @@ whole34:
 	ADDQ R9, R8
 	VADDPS (R8), Y4, Y4
 	VADDPS 32(R8), Y5, Y5
-plain43:
+plain50:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased44
+	JEQ unbiased51
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y2, Y2
@@ -629,9 +690,9 @@ plain43:
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y5, Y5
-unbiased44:
+unbiased51:
 	CMPB 201(AX), $0
-	JEQ linear45
+	JEQ linear52
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -639,8 +700,8 @@ unbiased44:
 	VMAXPS Y3, Y8, Y3
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
-linear45:
-	MOVQ 48(AX), R8
+linear52:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -649,14 +710,24 @@ linear45:
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
 	VMOVUPS Y5, 32(R8)
+	DECQ left-32(SP)
+	JLE last53
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile39
+last53:
 	VZEROUPPER
 	RET
-epilogue35:
+epilogue42:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain46
-	MOVQ 48(AX), R8
+	JEQ plain54
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y8
 	VADDPS Y8, Y1, Y1
@@ -668,10 +739,10 @@ epilogue35:
 	VADDPS (R8), Y4, Y4
 	VMASKMOVPS 32(R8), Y15, Y8
 	VADDPS Y8, Y5, Y5
-plain46:
+plain54:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased47
+	JEQ unbiased55
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y2, Y2
@@ -680,9 +751,9 @@ plain46:
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y5, Y5
-unbiased47:
+unbiased55:
 	CMPB 201(AX), $0
-	JEQ linear48
+	JEQ linear56
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -690,8 +761,8 @@ unbiased47:
 	VMAXPS Y3, Y8, Y3
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
-linear48:
-	MOVQ 48(AX), R8
+linear56:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -700,10 +771,20 @@ linear48:
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
 	VMASKMOVPS Y5, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last57
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile39
+last57:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit4x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit4x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -733,7 +814,16 @@ TEXT ·tileRowUnit4x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile58:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -749,11 +839,9 @@ TEXT ·tileRowUnit4x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -764,12 +852,12 @@ TEXT ·tileRowUnit4x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	CMPQ 192(AX), $16
-	JEQ full49
+	JEQ full59
 	CMPB 202(AX), $0
-	JNE full49
-outer52:
+	JNE full59
+outer62:
 	MOVQ 112(AX), CX
-masked53:
+masked63:
 	VMOVUPS (SI), Y8
 	VMASKMOVPS 32(SI), Y15, Y9
 	VBROADCASTSS (R8), Y10
@@ -787,23 +875,23 @@ masked53:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked53
+	JNZ masked63
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer52
+	JNZ outer62
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer52
-	JMP epilogue51
-full49:
-outer54:
+	JNZ outer62
+	JMP epilogue61
+full59:
+outer64:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest56
-four55:
+	JLT rest66
+four65:
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
 	VBROADCASTSS (R8), Y10
@@ -863,11 +951,11 @@ four55:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four55
-rest56:
+	JGE four65
+rest66:
 	ADDQ $4, CX
-	JEQ end58
-one57:
+	JEQ end68
+one67:
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
 	VBROADCASTSS (R8), Y10
@@ -885,30 +973,30 @@ one57:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one57
-end58:
+	JNZ one67
+end68:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer54
+	JNZ outer64
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer54
+	JNZ outer64
 	CMPQ 192(AX), $16
-	JEQ whole50
+	JEQ whole60
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue51
-whole50:
+	JMP epilogue61
+whole60:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain59
-	MOVQ 48(AX), R8
+	JEQ plain69
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -920,10 +1008,10 @@ whole50:
 	ADDQ R9, R8
 	VADDPS (R8), Y6, Y6
 	VADDPS 32(R8), Y7, Y7
-plain59:
+plain69:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased60
+	JEQ unbiased70
 	VMOVUPS (R8), Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y2, Y2
@@ -934,9 +1022,9 @@ plain59:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y5, Y5
 	VADDPS Y9, Y7, Y7
-unbiased60:
+unbiased70:
 	CMPB 201(AX), $0
-	JEQ linear61
+	JEQ linear71
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -946,8 +1034,8 @@ unbiased60:
 	VMAXPS Y5, Y10, Y5
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
-linear61:
-	MOVQ 48(AX), R8
+linear71:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -959,14 +1047,24 @@ linear61:
 	ADDQ R9, R8
 	VMOVUPS Y6, (R8)
 	VMOVUPS Y7, 32(R8)
+	DECQ left-32(SP)
+	JLE last72
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile58
+last72:
 	VZEROUPPER
 	RET
-epilogue51:
+epilogue61:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain62
-	MOVQ 48(AX), R8
+	JEQ plain73
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y10
 	VADDPS Y10, Y1, Y1
@@ -982,10 +1080,10 @@ epilogue51:
 	VADDPS (R8), Y6, Y6
 	VMASKMOVPS 32(R8), Y15, Y10
 	VADDPS Y10, Y7, Y7
-plain62:
+plain73:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased63
+	JEQ unbiased74
 	VMOVUPS (R8), Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y2, Y2
@@ -996,9 +1094,9 @@ plain62:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y5, Y5
 	VADDPS Y9, Y7, Y7
-unbiased63:
+unbiased74:
 	CMPB 201(AX), $0
-	JEQ linear64
+	JEQ linear75
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -1008,8 +1106,8 @@ unbiased63:
 	VMAXPS Y5, Y10, Y5
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
-linear64:
-	MOVQ 48(AX), R8
+linear75:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -1021,10 +1119,20 @@ linear64:
 	ADDQ R9, R8
 	VMOVUPS Y6, (R8)
 	VMASKMOVPS Y7, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last76
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile58
+last76:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit5x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit5x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -1054,7 +1162,16 @@ TEXT ·tileRowUnit5x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile77:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -1073,11 +1190,9 @@ TEXT ·tileRowUnit5x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1090,12 +1205,12 @@ TEXT ·tileRowUnit5x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	CMPQ 192(AX), $16
-	JEQ full65
+	JEQ full78
 	CMPB 202(AX), $0
-	JNE full65
-outer68:
+	JNE full78
+outer81:
 	MOVQ 112(AX), CX
-masked69:
+masked82:
 	VMOVUPS (SI), Y10
 	VMASKMOVPS 32(SI), Y15, Y11
 	VBROADCASTSS (R8), Y12
@@ -1116,23 +1231,23 @@ masked69:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked69
+	JNZ masked82
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer68
+	JNZ outer81
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer68
-	JMP epilogue67
-full65:
-outer70:
+	JNZ outer81
+	JMP epilogue80
+full78:
+outer83:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest72
-four71:
+	JLT rest85
+four84:
 	VMOVUPS (SI), Y10
 	VMOVUPS 32(SI), Y11
 	VBROADCASTSS (R8), Y12
@@ -1204,11 +1319,11 @@ four71:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four71
-rest72:
+	JGE four84
+rest85:
 	ADDQ $4, CX
-	JEQ end74
-one73:
+	JEQ end87
+one86:
 	VMOVUPS (SI), Y10
 	VMOVUPS 32(SI), Y11
 	VBROADCASTSS (R8), Y12
@@ -1229,30 +1344,30 @@ one73:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one73
-end74:
+	JNZ one86
+end87:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer70
+	JNZ outer83
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer70
+	JNZ outer83
 	CMPQ 192(AX), $16
-	JEQ whole66
+	JEQ whole79
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue67
-whole66:
+	JMP epilogue80
+whole79:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain75
-	MOVQ 48(AX), R8
+	JEQ plain88
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -1267,10 +1382,10 @@ whole66:
 	ADDQ R9, R8
 	VADDPS (R8), Y8, Y8
 	VADDPS 32(R8), Y9, Y9
-plain75:
+plain88:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased76
+	JEQ unbiased89
 	VMOVUPS (R8), Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y2, Y2
@@ -1283,9 +1398,9 @@ plain75:
 	VADDPS Y11, Y5, Y5
 	VADDPS Y11, Y7, Y7
 	VADDPS Y11, Y9, Y9
-unbiased76:
+unbiased89:
 	CMPB 201(AX), $0
-	JEQ linear77
+	JEQ linear90
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -1297,8 +1412,8 @@ unbiased76:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 	VMAXPS Y9, Y12, Y9
-linear77:
-	MOVQ 48(AX), R8
+linear90:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -1313,14 +1428,24 @@ linear77:
 	ADDQ R9, R8
 	VMOVUPS Y8, (R8)
 	VMOVUPS Y9, 32(R8)
+	DECQ left-32(SP)
+	JLE last91
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile77
+last91:
 	VZEROUPPER
 	RET
-epilogue67:
+epilogue80:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain78
-	MOVQ 48(AX), R8
+	JEQ plain92
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y12
 	VADDPS Y12, Y1, Y1
@@ -1340,10 +1465,10 @@ epilogue67:
 	VADDPS (R8), Y8, Y8
 	VMASKMOVPS 32(R8), Y15, Y12
 	VADDPS Y12, Y9, Y9
-plain78:
+plain92:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased79
+	JEQ unbiased93
 	VMOVUPS (R8), Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y2, Y2
@@ -1356,9 +1481,9 @@ plain78:
 	VADDPS Y11, Y5, Y5
 	VADDPS Y11, Y7, Y7
 	VADDPS Y11, Y9, Y9
-unbiased79:
+unbiased93:
 	CMPB 201(AX), $0
-	JEQ linear80
+	JEQ linear94
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -1370,8 +1495,8 @@ unbiased79:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 	VMAXPS Y9, Y12, Y9
-linear80:
-	MOVQ 48(AX), R8
+linear94:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -1386,10 +1511,20 @@ linear80:
 	ADDQ R9, R8
 	VMOVUPS Y8, (R8)
 	VMASKMOVPS Y9, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last95
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile77
+last95:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit6x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit6x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -1419,7 +1554,16 @@ TEXT ·tileRowUnit6x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile96:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -1441,11 +1585,9 @@ TEXT ·tileRowUnit6x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1460,12 +1602,12 @@ TEXT ·tileRowUnit6x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	CMPQ 192(AX), $16
-	JEQ full81
+	JEQ full97
 	CMPB 202(AX), $0
-	JNE full81
-outer84:
+	JNE full97
+outer100:
 	MOVQ 112(AX), CX
-masked85:
+masked101:
 	VMOVUPS (SI), Y12
 	VMASKMOVPS 32(SI), Y15, Y13
 	VBROADCASTSS (R8), Y14
@@ -1489,23 +1631,23 @@ masked85:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked85
+	JNZ masked101
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer84
+	JNZ outer100
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer84
-	JMP epilogue83
-full81:
-outer86:
+	JNZ outer100
+	JMP epilogue99
+full97:
+outer102:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest88
-four87:
+	JLT rest104
+four103:
 	VMOVUPS (SI), Y12
 	VMOVUPS 32(SI), Y13
 	VBROADCASTSS (R8), Y14
@@ -1589,11 +1731,11 @@ four87:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four87
-rest88:
+	JGE four103
+rest104:
 	ADDQ $4, CX
-	JEQ end90
-one89:
+	JEQ end106
+one105:
 	VMOVUPS (SI), Y12
 	VMOVUPS 32(SI), Y13
 	VBROADCASTSS (R8), Y14
@@ -1617,30 +1759,30 @@ one89:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one89
-end90:
+	JNZ one105
+end106:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer86
+	JNZ outer102
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer86
+	JNZ outer102
 	CMPQ 192(AX), $16
-	JEQ whole82
+	JEQ whole98
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue83
-whole82:
+	JMP epilogue99
+whole98:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain91
-	MOVQ 48(AX), R8
+	JEQ plain107
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -1658,10 +1800,10 @@ whole82:
 	ADDQ R9, R8
 	VADDPS (R8), Y10, Y10
 	VADDPS 32(R8), Y11, Y11
-plain91:
+plain107:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased92
+	JEQ unbiased108
 	VMOVUPS (R8), Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y2, Y2
@@ -1676,9 +1818,9 @@ plain91:
 	VADDPS Y13, Y7, Y7
 	VADDPS Y13, Y9, Y9
 	VADDPS Y13, Y11, Y11
-unbiased92:
+unbiased108:
 	CMPB 201(AX), $0
-	JEQ linear93
+	JEQ linear109
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
@@ -1692,8 +1834,8 @@ unbiased92:
 	VMAXPS Y9, Y14, Y9
 	VMAXPS Y10, Y14, Y10
 	VMAXPS Y11, Y14, Y11
-linear93:
-	MOVQ 48(AX), R8
+linear109:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -1711,14 +1853,24 @@ linear93:
 	ADDQ R9, R8
 	VMOVUPS Y10, (R8)
 	VMOVUPS Y11, 32(R8)
+	DECQ left-32(SP)
+	JLE last110
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile96
+last110:
 	VZEROUPPER
 	RET
-epilogue83:
+epilogue99:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain94
-	MOVQ 48(AX), R8
+	JEQ plain111
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y14
 	VADDPS Y14, Y1, Y1
@@ -1742,10 +1894,10 @@ epilogue83:
 	VADDPS (R8), Y10, Y10
 	VMASKMOVPS 32(R8), Y15, Y14
 	VADDPS Y14, Y11, Y11
-plain94:
+plain111:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased95
+	JEQ unbiased112
 	VMOVUPS (R8), Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y2, Y2
@@ -1760,9 +1912,9 @@ plain94:
 	VADDPS Y13, Y7, Y7
 	VADDPS Y13, Y9, Y9
 	VADDPS Y13, Y11, Y11
-unbiased95:
+unbiased112:
 	CMPB 201(AX), $0
-	JEQ linear96
+	JEQ linear113
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
@@ -1776,8 +1928,8 @@ unbiased95:
 	VMAXPS Y9, Y14, Y9
 	VMAXPS Y10, Y14, Y10
 	VMAXPS Y11, Y14, Y11
-linear96:
-	MOVQ 48(AX), R8
+linear113:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -1795,10 +1947,20 @@ linear96:
 	ADDQ R9, R8
 	VMOVUPS Y10, (R8)
 	VMASKMOVPS Y11, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last114
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile96
+last114:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit1x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit1x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -1828,50 +1990,57 @@ TEXT ·tileRowUnit1x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile115:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	CMPQ 192(AX), $8
-	JEQ full97
+	JEQ full116
 	CMPB 202(AX), $0
-	JNE full97
-outer100:
+	JNE full116
+outer119:
 	MOVQ 112(AX), CX
-masked101:
+masked120:
 	VMASKMOVPS (SI), Y15, Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked101
+	JNZ masked120
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer100
+	JNZ outer119
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer100
-	JMP epilogue99
-full97:
-outer102:
+	JNZ outer119
+	JMP epilogue118
+full116:
+outer121:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest104
-four103:
+	JLT rest123
+four122:
 	VMOVUPS (SI), Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
@@ -1887,84 +2056,104 @@ four103:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four103
-rest104:
+	JGE four122
+rest123:
 	ADDQ $4, CX
-	JEQ end106
-one105:
+	JEQ end125
+one124:
 	VMOVUPS (SI), Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one105
-end106:
+	JNZ one124
+end125:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer102
+	JNZ outer121
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer102
+	JNZ outer121
 	CMPQ 192(AX), $8
-	JEQ whole98
+	JEQ whole117
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue99
-whole98:
+	JMP epilogue118
+whole117:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain107
-	MOVQ 48(AX), R8
+	JEQ plain126
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
-plain107:
+plain126:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased108
+	JEQ unbiased127
 	VMOVUPS (R8), Y1
 	VADDPS Y1, Y0, Y0
-unbiased108:
+unbiased127:
 	CMPB 201(AX), $0
-	JEQ linear109
+	JEQ linear128
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
-linear109:
-	MOVQ 48(AX), R8
+linear128:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
+	DECQ left-32(SP)
+	JLE last129
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile115
+last129:
 	VZEROUPPER
 	RET
-epilogue99:
+epilogue118:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain110
-	MOVQ 48(AX), R8
+	JEQ plain130
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y2
 	VADDPS Y2, Y0, Y0
-plain110:
+plain130:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased111
+	JEQ unbiased131
 	VMASKMOVPS (R8), Y15, Y1
 	VADDPS Y1, Y0, Y0
-unbiased111:
+unbiased131:
 	CMPB 201(AX), $0
-	JEQ linear112
+	JEQ linear132
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
-linear112:
-	MOVQ 48(AX), R8
+linear132:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last133
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile115
+last133:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit2x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -1994,7 +2183,16 @@ TEXT ·tileRowUnit2x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile134:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -2004,21 +2202,19 @@ TEXT ·tileRowUnit2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	CMPQ 192(AX), $8
-	JEQ full113
+	JEQ full135
 	CMPB 202(AX), $0
-	JNE full113
-outer116:
+	JNE full135
+outer138:
 	MOVQ 112(AX), CX
-masked117:
+masked139:
 	VMASKMOVPS (SI), Y15, Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -2027,23 +2223,23 @@ masked117:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked117
+	JNZ masked139
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer116
+	JNZ outer138
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer116
-	JMP epilogue115
-full113:
-outer118:
+	JNZ outer138
+	JMP epilogue137
+full135:
+outer140:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest120
-four119:
+	JLT rest142
+four141:
 	VMOVUPS (SI), Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -2067,11 +2263,11 @@ four119:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four119
-rest120:
+	JGE four141
+rest142:
 	ADDQ $4, CX
-	JEQ end122
-one121:
+	JEQ end144
+one143:
 	VMOVUPS (SI), Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -2080,86 +2276,106 @@ one121:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one121
-end122:
+	JNZ one143
+end144:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer118
+	JNZ outer140
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer118
+	JNZ outer140
 	CMPQ 192(AX), $8
-	JEQ whole114
+	JEQ whole136
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue115
-whole114:
+	JMP epilogue137
+whole136:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain123
-	MOVQ 48(AX), R8
+	JEQ plain145
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
-plain123:
+plain145:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased124
+	JEQ unbiased146
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
-unbiased124:
+unbiased146:
 	CMPB 201(AX), $0
-	JEQ linear125
+	JEQ linear147
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
-linear125:
-	MOVQ 48(AX), R8
+linear147:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
+	DECQ left-32(SP)
+	JLE last148
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile134
+last148:
 	VZEROUPPER
 	RET
-epilogue115:
+epilogue137:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain126
-	MOVQ 48(AX), R8
+	JEQ plain149
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y0, Y0
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y1, Y1
-plain126:
+plain149:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased127
+	JEQ unbiased150
 	VMASKMOVPS (R8), Y15, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
-unbiased127:
+unbiased150:
 	CMPB 201(AX), $0
-	JEQ linear128
+	JEQ linear151
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
-linear128:
-	MOVQ 48(AX), R8
+linear151:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last152
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile134
+last152:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit3x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit3x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -2189,7 +2405,16 @@ TEXT ·tileRowUnit3x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile153:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -2202,22 +2427,20 @@ TEXT ·tileRowUnit3x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	CMPQ 192(AX), $8
-	JEQ full129
+	JEQ full154
 	CMPB 202(AX), $0
-	JNE full129
-outer132:
+	JNE full154
+outer157:
 	MOVQ 112(AX), CX
-masked133:
+masked158:
 	VMASKMOVPS (SI), Y15, Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -2228,23 +2451,23 @@ masked133:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked133
+	JNZ masked158
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer132
+	JNZ outer157
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer132
-	JMP epilogue131
-full129:
-outer134:
+	JNZ outer157
+	JMP epilogue156
+full154:
+outer159:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest136
-four135:
+	JLT rest161
+four160:
 	VMOVUPS (SI), Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -2276,11 +2499,11 @@ four135:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four135
-rest136:
+	JGE four160
+rest161:
 	ADDQ $4, CX
-	JEQ end138
-one137:
+	JEQ end163
+one162:
 	VMOVUPS (SI), Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -2291,65 +2514,75 @@ one137:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one137
-end138:
+	JNZ one162
+end163:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer134
+	JNZ outer159
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer134
+	JNZ outer159
 	CMPQ 192(AX), $8
-	JEQ whole130
+	JEQ whole155
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue131
-whole130:
+	JMP epilogue156
+whole155:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain139
-	MOVQ 48(AX), R8
+	JEQ plain164
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
 	ADDQ R9, R8
 	VADDPS (R8), Y2, Y2
-plain139:
+plain164:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased140
+	JEQ unbiased165
 	VMOVUPS (R8), Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
-unbiased140:
+unbiased165:
 	CMPB 201(AX), $0
-	JEQ linear141
+	JEQ linear166
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
-linear141:
-	MOVQ 48(AX), R8
+linear166:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
+	DECQ left-32(SP)
+	JLE last167
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile153
+last167:
 	VZEROUPPER
 	RET
-epilogue131:
+epilogue156:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain142
-	MOVQ 48(AX), R8
+	JEQ plain168
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y0, Y0
 	ADDQ R9, R8
@@ -2358,32 +2591,42 @@ epilogue131:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y2, Y2
-plain142:
+plain168:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased143
+	JEQ unbiased169
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
-unbiased143:
+unbiased169:
 	CMPB 201(AX), $0
-	JEQ linear144
+	JEQ linear170
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
-linear144:
-	MOVQ 48(AX), R8
+linear170:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y2, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last171
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile153
+last171:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit4x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit4x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -2413,7 +2656,16 @@ TEXT ·tileRowUnit4x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile172:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -2429,23 +2681,21 @@ TEXT ·tileRowUnit4x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	CMPQ 192(AX), $8
-	JEQ full145
+	JEQ full173
 	CMPB 202(AX), $0
-	JNE full145
-outer148:
+	JNE full173
+outer176:
 	MOVQ 112(AX), CX
-masked149:
+masked177:
 	VMASKMOVPS (SI), Y15, Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -2458,23 +2708,23 @@ masked149:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked149
+	JNZ masked177
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer148
+	JNZ outer176
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer148
-	JMP epilogue147
-full145:
-outer150:
+	JNZ outer176
+	JMP epilogue175
+full173:
+outer178:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest152
-four151:
+	JLT rest180
+four179:
 	VMOVUPS (SI), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -2514,11 +2764,11 @@ four151:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four151
-rest152:
+	JGE four179
+rest180:
 	ADDQ $4, CX
-	JEQ end154
-one153:
+	JEQ end182
+one181:
 	VMOVUPS (SI), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -2531,30 +2781,30 @@ one153:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one153
-end154:
+	JNZ one181
+end182:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer150
+	JNZ outer178
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer150
+	JNZ outer178
 	CMPQ 192(AX), $8
-	JEQ whole146
+	JEQ whole174
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue147
-whole146:
+	JMP epilogue175
+whole174:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain155
-	MOVQ 48(AX), R8
+	JEQ plain183
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -2562,25 +2812,25 @@ whole146:
 	VADDPS (R8), Y2, Y2
 	ADDQ R9, R8
 	VADDPS (R8), Y3, Y3
-plain155:
+plain183:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased156
+	JEQ unbiased184
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
-unbiased156:
+unbiased184:
 	CMPB 201(AX), $0
-	JEQ linear157
+	JEQ linear185
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
-linear157:
-	MOVQ 48(AX), R8
+linear185:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -2588,14 +2838,24 @@ linear157:
 	VMOVUPS Y2, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y3, (R8)
+	DECQ left-32(SP)
+	JLE last186
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile172
+last186:
 	VZEROUPPER
 	RET
-epilogue147:
+epilogue175:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain158
-	MOVQ 48(AX), R8
+	JEQ plain187
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	ADDQ R9, R8
@@ -2607,25 +2867,25 @@ epilogue147:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y3, Y3
-plain158:
+plain187:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased159
+	JEQ unbiased188
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
-unbiased159:
+unbiased188:
 	CMPB 201(AX), $0
-	JEQ linear160
+	JEQ linear189
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
-linear160:
-	MOVQ 48(AX), R8
+linear189:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -2633,10 +2893,20 @@ linear160:
 	VMASKMOVPS Y2, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y3, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last190
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile172
+last190:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit5x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit5x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -2666,7 +2936,16 @@ TEXT ·tileRowUnit5x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile191:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -2685,11 +2964,9 @@ TEXT ·tileRowUnit5x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2697,12 +2974,12 @@ TEXT ·tileRowUnit5x1AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	CMPQ 192(AX), $8
-	JEQ full161
+	JEQ full192
 	CMPB 202(AX), $0
-	JNE full161
-outer164:
+	JNE full192
+outer195:
 	MOVQ 112(AX), CX
-masked165:
+masked196:
 	VMASKMOVPS (SI), Y15, Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -2717,23 +2994,23 @@ masked165:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked165
+	JNZ masked196
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer164
+	JNZ outer195
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer164
-	JMP epilogue163
-full161:
-outer166:
+	JNZ outer195
+	JMP epilogue194
+full192:
+outer197:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest168
-four167:
+	JLT rest199
+four198:
 	VMOVUPS (SI), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -2781,11 +3058,11 @@ four167:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four167
-rest168:
+	JGE four198
+rest199:
 	ADDQ $4, CX
-	JEQ end170
-one169:
+	JEQ end201
+one200:
 	VMOVUPS (SI), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -2800,30 +3077,30 @@ one169:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one169
-end170:
+	JNZ one200
+end201:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer166
+	JNZ outer197
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer166
+	JNZ outer197
 	CMPQ 192(AX), $8
-	JEQ whole162
+	JEQ whole193
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue163
-whole162:
+	JMP epilogue194
+whole193:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain171
-	MOVQ 48(AX), R8
+	JEQ plain202
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -2833,27 +3110,27 @@ whole162:
 	VADDPS (R8), Y3, Y3
 	ADDQ R9, R8
 	VADDPS (R8), Y4, Y4
-plain171:
+plain202:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased172
+	JEQ unbiased203
 	VMOVUPS (R8), Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
-unbiased172:
+unbiased203:
 	CMPB 201(AX), $0
-	JEQ linear173
+	JEQ linear204
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
-linear173:
-	MOVQ 48(AX), R8
+linear204:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -2863,14 +3140,24 @@ linear173:
 	VMOVUPS Y3, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
+	DECQ left-32(SP)
+	JLE last205
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile191
+last205:
 	VZEROUPPER
 	RET
-epilogue163:
+epilogue194:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain174
-	MOVQ 48(AX), R8
+	JEQ plain206
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y0, Y0
 	ADDQ R9, R8
@@ -2885,27 +3172,27 @@ epilogue163:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y4, Y4
-plain174:
+plain206:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased175
+	JEQ unbiased207
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
-unbiased175:
+unbiased207:
 	CMPB 201(AX), $0
-	JEQ linear176
+	JEQ linear208
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
-linear176:
-	MOVQ 48(AX), R8
+linear208:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -2915,10 +3202,20 @@ linear176:
 	VMASKMOVPS Y3, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y4, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last209
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile191
+last209:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit6x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit6x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -2948,7 +3245,16 @@ TEXT ·tileRowUnit6x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile210:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -2970,11 +3276,9 @@ TEXT ·tileRowUnit6x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2983,12 +3287,12 @@ TEXT ·tileRowUnit6x1AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	CMPQ 192(AX), $8
-	JEQ full177
+	JEQ full211
 	CMPB 202(AX), $0
-	JNE full177
-outer180:
+	JNE full211
+outer214:
 	MOVQ 112(AX), CX
-masked181:
+masked215:
 	VMASKMOVPS (SI), Y15, Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -3005,23 +3309,23 @@ masked181:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked181
+	JNZ masked215
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer180
+	JNZ outer214
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer180
-	JMP epilogue179
-full177:
-outer182:
+	JNZ outer214
+	JMP epilogue213
+full211:
+outer216:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest184
-four183:
+	JLT rest218
+four217:
 	VMOVUPS (SI), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -3077,11 +3381,11 @@ four183:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four183
-rest184:
+	JGE four217
+rest218:
 	ADDQ $4, CX
-	JEQ end186
-one185:
+	JEQ end220
+one219:
 	VMOVUPS (SI), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -3098,30 +3402,30 @@ one185:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one185
-end186:
+	JNZ one219
+end220:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer182
+	JNZ outer216
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer182
+	JNZ outer216
 	CMPQ 192(AX), $8
-	JEQ whole178
+	JEQ whole212
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue179
-whole178:
+	JMP epilogue213
+whole212:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain187
-	MOVQ 48(AX), R8
+	JEQ plain221
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -3133,10 +3437,10 @@ whole178:
 	VADDPS (R8), Y4, Y4
 	ADDQ R9, R8
 	VADDPS (R8), Y5, Y5
-plain187:
+plain221:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased188
+	JEQ unbiased222
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -3144,9 +3448,9 @@ plain187:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
-unbiased188:
+unbiased222:
 	CMPB 201(AX), $0
-	JEQ linear189
+	JEQ linear223
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
@@ -3154,8 +3458,8 @@ unbiased188:
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
-linear189:
-	MOVQ 48(AX), R8
+linear223:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -3167,14 +3471,24 @@ linear189:
 	VMOVUPS Y4, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y5, (R8)
+	DECQ left-32(SP)
+	JLE last224
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile210
+last224:
 	VZEROUPPER
 	RET
-epilogue179:
+epilogue213:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain190
-	MOVQ 48(AX), R8
+	JEQ plain225
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	ADDQ R9, R8
@@ -3192,10 +3506,10 @@ epilogue179:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y7
 	VADDPS Y7, Y5, Y5
-plain190:
+plain225:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased191
+	JEQ unbiased226
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -3203,9 +3517,9 @@ plain190:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
-unbiased191:
+unbiased226:
 	CMPB 201(AX), $0
-	JEQ linear192
+	JEQ linear227
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
@@ -3213,8 +3527,8 @@ unbiased191:
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
-linear192:
-	MOVQ 48(AX), R8
+linear227:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -3226,10 +3540,20 @@ linear192:
 	VMASKMOVPS Y4, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y5, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last228
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile210
+last228:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit1x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit1x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -3259,28 +3583,35 @@ TEXT ·tileStepUnit1x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile229:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	CMPQ 192(AX), $16
-	JEQ full193
+	JEQ full230
 	CMPB 202(AX), $0
-	JNE full193
-outer196:
+	JNE full230
+outer233:
 	MOVQ 112(AX), CX
-masked197:
+masked234:
 	VMOVUPS (SI), Y2
 	VMASKMOVPS 32(SI), Y15, Y3
 	VBROADCASTSS (R8), Y4
@@ -3289,23 +3620,23 @@ masked197:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked197
+	JNZ masked234
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer196
+	JNZ outer233
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer196
-	JMP epilogue195
-full193:
-outer198:
+	JNZ outer233
+	JMP epilogue232
+full230:
+outer235:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest200
-four199:
+	JLT rest237
+four236:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
 	VBROADCASTSS (R8), Y4
@@ -3329,11 +3660,11 @@ four199:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four199
-rest200:
+	JGE four236
+rest237:
 	ADDQ $4, CX
-	JEQ end202
-one201:
+	JEQ end239
+one238:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
 	VBROADCASTSS (R8), Y4
@@ -3342,83 +3673,103 @@ one201:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one201
-end202:
+	JNZ one238
+end239:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer198
+	JNZ outer235
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer198
+	JNZ outer235
 	CMPQ 192(AX), $16
-	JEQ whole194
+	JEQ whole231
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue195
-whole194:
+	JMP epilogue232
+whole231:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain203
-	MOVQ 48(AX), R8
+	JEQ plain240
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
-plain203:
+plain240:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased204
+	JEQ unbiased241
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VMOVUPS 32(R8), Y3
 	VADDPS Y3, Y1, Y1
-unbiased204:
+unbiased241:
 	CMPB 201(AX), $0
-	JEQ linear205
+	JEQ linear242
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
-linear205:
-	MOVQ 48(AX), R8
+linear242:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	DECQ left-32(SP)
+	JLE last243
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile229
+last243:
 	VZEROUPPER
 	RET
-epilogue195:
+epilogue232:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain206
-	MOVQ 48(AX), R8
+	JEQ plain244
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y4
 	VADDPS Y4, Y1, Y1
-plain206:
+plain244:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased207
+	JEQ unbiased245
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y3
 	VADDPS Y3, Y1, Y1
-unbiased207:
+unbiased245:
 	CMPB 201(AX), $0
-	JEQ linear208
+	JEQ linear246
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
-linear208:
-	MOVQ 48(AX), R8
+linear246:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last247
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile229
+last247:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit2x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit2x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -3448,7 +3799,16 @@ TEXT ·tileStepUnit2x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile248:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -3458,23 +3818,21 @@ TEXT ·tileStepUnit2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	CMPQ 192(AX), $16
-	JEQ full209
+	JEQ full249
 	CMPB 202(AX), $0
-	JNE full209
-outer212:
+	JNE full249
+outer252:
 	MOVQ 112(AX), CX
-masked213:
+masked253:
 	VMOVUPS (SI), Y4
 	VMASKMOVPS 32(SI), Y15, Y5
 	VBROADCASTSS (R8), Y6
@@ -3486,23 +3844,23 @@ masked213:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked213
+	JNZ masked253
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer212
+	JNZ outer252
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer212
-	JMP epilogue211
-full209:
-outer214:
+	JNZ outer252
+	JMP epilogue251
+full249:
+outer254:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest216
-four215:
+	JLT rest256
+four255:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y5
 	VBROADCASTSS (R8), Y6
@@ -3538,11 +3896,11 @@ four215:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four215
-rest216:
+	JGE four255
+rest256:
 	ADDQ $4, CX
-	JEQ end218
-one217:
+	JEQ end258
+one257:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y5
 	VBROADCASTSS (R8), Y6
@@ -3554,68 +3912,78 @@ one217:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one217
-end218:
+	JNZ one257
+end258:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer214
+	JNZ outer254
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer214
+	JNZ outer254
 	CMPQ 192(AX), $16
-	JEQ whole210
+	JEQ whole250
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue211
-whole210:
+	JMP epilogue251
+whole250:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain219
-	MOVQ 48(AX), R8
+	JEQ plain259
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
 	VADDPS (R8), Y2, Y2
 	VADDPS 32(R8), Y3, Y3
-plain219:
+plain259:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased220
+	JEQ unbiased260
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y2, Y2
 	VMOVUPS 32(R8), Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y3, Y3
-unbiased220:
+unbiased260:
 	CMPB 201(AX), $0
-	JEQ linear221
+	JEQ linear261
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
-linear221:
-	MOVQ 48(AX), R8
+linear261:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y3, 32(R8)
+	DECQ left-32(SP)
+	JLE last262
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile248
+last262:
 	VZEROUPPER
 	RET
-epilogue211:
+epilogue251:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain222
-	MOVQ 48(AX), R8
+	JEQ plain263
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y6
 	VADDPS Y6, Y1, Y1
@@ -3623,35 +3991,45 @@ epilogue211:
 	VADDPS (R8), Y2, Y2
 	VMASKMOVPS 32(R8), Y15, Y6
 	VADDPS Y6, Y3, Y3
-plain222:
+plain263:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased223
+	JEQ unbiased264
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y2, Y2
 	VMASKMOVPS 32(R8), Y15, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y3, Y3
-unbiased223:
+unbiased264:
 	CMPB 201(AX), $0
-	JEQ linear224
+	JEQ linear265
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
-linear224:
-	MOVQ 48(AX), R8
+linear265:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
 	VMASKMOVPS Y3, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last266
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile248
+last266:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit3x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit3x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -3681,7 +4059,16 @@ TEXT ·tileStepUnit3x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile267:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -3694,11 +4081,9 @@ TEXT ·tileStepUnit3x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3707,12 +4092,12 @@ TEXT ·tileStepUnit3x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	CMPQ 192(AX), $16
-	JEQ full225
+	JEQ full268
 	CMPB 202(AX), $0
-	JNE full225
-outer228:
+	JNE full268
+outer271:
 	MOVQ 112(AX), CX
-masked229:
+masked272:
 	VMOVUPS (SI), Y6
 	VMASKMOVPS 32(SI), Y15, Y7
 	VBROADCASTSS (R8), Y8
@@ -3727,23 +4112,23 @@ masked229:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked229
+	JNZ masked272
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer228
+	JNZ outer271
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer228
-	JMP epilogue227
-full225:
-outer230:
+	JNZ outer271
+	JMP epilogue270
+full268:
+outer273:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest232
-four231:
+	JLT rest275
+four274:
 	VMOVUPS (SI), Y6
 	VMOVUPS 32(SI), Y7
 	VBROADCASTSS (R8), Y8
@@ -3791,11 +4176,11 @@ four231:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four231
-rest232:
+	JGE four274
+rest275:
 	ADDQ $4, CX
-	JEQ end234
-one233:
+	JEQ end277
+one276:
 	VMOVUPS (SI), Y6
 	VMOVUPS 32(SI), Y7
 	VBROADCASTSS (R8), Y8
@@ -3810,30 +4195,30 @@ one233:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one233
-end234:
+	JNZ one276
+end277:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer230
+	JNZ outer273
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer230
+	JNZ outer273
 	CMPQ 192(AX), $16
-	JEQ whole226
+	JEQ whole269
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue227
-whole226:
+	JMP epilogue270
+whole269:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain235
-	MOVQ 48(AX), R8
+	JEQ plain278
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -3842,10 +4227,10 @@ whole226:
 	ADDQ R9, R8
 	VADDPS (R8), Y4, Y4
 	VADDPS 32(R8), Y5, Y5
-plain235:
+plain278:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased236
+	JEQ unbiased279
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y2, Y2
@@ -3854,9 +4239,9 @@ plain235:
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y5, Y5
-unbiased236:
+unbiased279:
 	CMPB 201(AX), $0
-	JEQ linear237
+	JEQ linear280
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -3864,8 +4249,8 @@ unbiased236:
 	VMAXPS Y3, Y8, Y3
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
-linear237:
-	MOVQ 48(AX), R8
+linear280:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -3874,14 +4259,24 @@ linear237:
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
 	VMOVUPS Y5, 32(R8)
+	DECQ left-32(SP)
+	JLE last281
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile267
+last281:
 	VZEROUPPER
 	RET
-epilogue227:
+epilogue270:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain238
-	MOVQ 48(AX), R8
+	JEQ plain282
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y8
 	VADDPS Y8, Y1, Y1
@@ -3893,10 +4288,10 @@ epilogue227:
 	VADDPS (R8), Y4, Y4
 	VMASKMOVPS 32(R8), Y15, Y8
 	VADDPS Y8, Y5, Y5
-plain238:
+plain282:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased239
+	JEQ unbiased283
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y2, Y2
@@ -3905,9 +4300,9 @@ plain238:
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y5, Y5
-unbiased239:
+unbiased283:
 	CMPB 201(AX), $0
-	JEQ linear240
+	JEQ linear284
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -3915,8 +4310,8 @@ unbiased239:
 	VMAXPS Y3, Y8, Y3
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
-linear240:
-	MOVQ 48(AX), R8
+linear284:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -3925,10 +4320,20 @@ linear240:
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
 	VMASKMOVPS Y5, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last285
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile267
+last285:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit4x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit4x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -3958,7 +4363,16 @@ TEXT ·tileStepUnit4x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile286:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -3974,11 +4388,9 @@ TEXT ·tileStepUnit4x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3989,12 +4401,12 @@ TEXT ·tileStepUnit4x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	CMPQ 192(AX), $16
-	JEQ full241
+	JEQ full287
 	CMPB 202(AX), $0
-	JNE full241
-outer244:
+	JNE full287
+outer290:
 	MOVQ 112(AX), CX
-masked245:
+masked291:
 	VMOVUPS (SI), Y8
 	VMASKMOVPS 32(SI), Y15, Y9
 	VBROADCASTSS (R8), Y10
@@ -4012,23 +4424,23 @@ masked245:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked245
+	JNZ masked291
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer244
+	JNZ outer290
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer244
-	JMP epilogue243
-full241:
-outer246:
+	JNZ outer290
+	JMP epilogue289
+full287:
+outer292:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest248
-four247:
+	JLT rest294
+four293:
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
 	VBROADCASTSS (R8), Y10
@@ -4088,11 +4500,11 @@ four247:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four247
-rest248:
+	JGE four293
+rest294:
 	ADDQ $4, CX
-	JEQ end250
-one249:
+	JEQ end296
+one295:
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
 	VBROADCASTSS (R8), Y10
@@ -4110,30 +4522,30 @@ one249:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one249
-end250:
+	JNZ one295
+end296:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer246
+	JNZ outer292
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer246
+	JNZ outer292
 	CMPQ 192(AX), $16
-	JEQ whole242
+	JEQ whole288
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue243
-whole242:
+	JMP epilogue289
+whole288:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain251
-	MOVQ 48(AX), R8
+	JEQ plain297
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -4145,10 +4557,10 @@ whole242:
 	ADDQ R9, R8
 	VADDPS (R8), Y6, Y6
 	VADDPS 32(R8), Y7, Y7
-plain251:
+plain297:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased252
+	JEQ unbiased298
 	VMOVUPS (R8), Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y2, Y2
@@ -4159,9 +4571,9 @@ plain251:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y5, Y5
 	VADDPS Y9, Y7, Y7
-unbiased252:
+unbiased298:
 	CMPB 201(AX), $0
-	JEQ linear253
+	JEQ linear299
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -4171,8 +4583,8 @@ unbiased252:
 	VMAXPS Y5, Y10, Y5
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
-linear253:
-	MOVQ 48(AX), R8
+linear299:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -4184,14 +4596,24 @@ linear253:
 	ADDQ R9, R8
 	VMOVUPS Y6, (R8)
 	VMOVUPS Y7, 32(R8)
+	DECQ left-32(SP)
+	JLE last300
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile286
+last300:
 	VZEROUPPER
 	RET
-epilogue243:
+epilogue289:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain254
-	MOVQ 48(AX), R8
+	JEQ plain301
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y10
 	VADDPS Y10, Y1, Y1
@@ -4207,10 +4629,10 @@ epilogue243:
 	VADDPS (R8), Y6, Y6
 	VMASKMOVPS 32(R8), Y15, Y10
 	VADDPS Y10, Y7, Y7
-plain254:
+plain301:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased255
+	JEQ unbiased302
 	VMOVUPS (R8), Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y2, Y2
@@ -4221,9 +4643,9 @@ plain254:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y5, Y5
 	VADDPS Y9, Y7, Y7
-unbiased255:
+unbiased302:
 	CMPB 201(AX), $0
-	JEQ linear256
+	JEQ linear303
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -4233,8 +4655,8 @@ unbiased255:
 	VMAXPS Y5, Y10, Y5
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
-linear256:
-	MOVQ 48(AX), R8
+linear303:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -4246,10 +4668,20 @@ linear256:
 	ADDQ R9, R8
 	VMOVUPS Y6, (R8)
 	VMASKMOVPS Y7, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last304
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile286
+last304:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit5x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit5x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -4279,7 +4711,16 @@ TEXT ·tileStepUnit5x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile305:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -4298,11 +4739,9 @@ TEXT ·tileStepUnit5x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VXORPS Y0, Y0, Y0
@@ -4316,12 +4755,12 @@ TEXT ·tileStepUnit5x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	CMPQ 192(AX), $16
-	JEQ full257
+	JEQ full306
 	CMPB 202(AX), $0
-	JNE full257
-outer260:
+	JNE full306
+outer309:
 	MOVQ 112(AX), CX
-masked261:
+masked310:
 	VMOVUPS (SI), Y10
 	VMASKMOVPS 32(SI), Y15, Y11
 	VBROADCASTSS (R8), Y12
@@ -4343,25 +4782,25 @@ masked261:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked261
+	JNZ masked310
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer260
+	JNZ outer309
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer260
-	JMP epilogue259
-full257:
-outer262:
+	JNZ outer309
+	JMP epilogue308
+full306:
+outer311:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest264
-four263:
+	JLT rest313
+four312:
 	VMOVUPS (SI), Y10
 	VMOVUPS 32(SI), Y11
 	VBROADCASTSS (R8), Y12
@@ -4434,11 +4873,11 @@ four263:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four263
-rest264:
+	JGE four312
+rest313:
 	ADDQ $4, CX
-	JEQ end266
-one265:
+	JEQ end315
+one314:
 	VMOVUPS (SI), Y10
 	VMOVUPS 32(SI), Y11
 	VBROADCASTSS (R8), Y12
@@ -4460,32 +4899,32 @@ one265:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one265
-end266:
+	JNZ one314
+end315:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer262
+	JNZ outer311
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer262
+	JNZ outer311
 	CMPQ 192(AX), $16
-	JEQ whole258
+	JEQ whole307
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue259
-whole258:
+	JMP epilogue308
+whole307:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain267
-	MOVQ 48(AX), R8
+	JEQ plain316
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -4500,10 +4939,10 @@ whole258:
 	ADDQ R9, R8
 	VADDPS (R8), Y8, Y8
 	VADDPS 32(R8), Y9, Y9
-plain267:
+plain316:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased268
+	JEQ unbiased317
 	VMOVUPS (R8), Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y2, Y2
@@ -4516,9 +4955,9 @@ plain267:
 	VADDPS Y11, Y5, Y5
 	VADDPS Y11, Y7, Y7
 	VADDPS Y11, Y9, Y9
-unbiased268:
+unbiased317:
 	CMPB 201(AX), $0
-	JEQ linear269
+	JEQ linear318
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -4530,8 +4969,8 @@ unbiased268:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 	VMAXPS Y9, Y12, Y9
-linear269:
-	MOVQ 48(AX), R8
+linear318:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -4546,14 +4985,24 @@ linear269:
 	ADDQ R9, R8
 	VMOVUPS Y8, (R8)
 	VMOVUPS Y9, 32(R8)
+	DECQ left-32(SP)
+	JLE last319
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile305
+last319:
 	VZEROUPPER
 	RET
-epilogue259:
+epilogue308:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain270
-	MOVQ 48(AX), R8
+	JEQ plain320
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y12
 	VADDPS Y12, Y1, Y1
@@ -4573,10 +5022,10 @@ epilogue259:
 	VADDPS (R8), Y8, Y8
 	VMASKMOVPS 32(R8), Y15, Y12
 	VADDPS Y12, Y9, Y9
-plain270:
+plain320:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased271
+	JEQ unbiased321
 	VMOVUPS (R8), Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y2, Y2
@@ -4589,9 +5038,9 @@ plain270:
 	VADDPS Y11, Y5, Y5
 	VADDPS Y11, Y7, Y7
 	VADDPS Y11, Y9, Y9
-unbiased271:
+unbiased321:
 	CMPB 201(AX), $0
-	JEQ linear272
+	JEQ linear322
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -4603,8 +5052,8 @@ unbiased271:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 	VMAXPS Y9, Y12, Y9
-linear272:
-	MOVQ 48(AX), R8
+linear322:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -4619,10 +5068,20 @@ linear272:
 	ADDQ R9, R8
 	VMOVUPS Y8, (R8)
 	VMASKMOVPS Y9, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last323
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile305
+last323:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit6x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit6x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -4652,7 +5111,16 @@ TEXT ·tileStepUnit6x2AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile324:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -4674,11 +5142,9 @@ TEXT ·tileStepUnit6x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VXORPS Y0, Y0, Y0
@@ -4694,12 +5160,12 @@ TEXT ·tileStepUnit6x2AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	CMPQ 192(AX), $16
-	JEQ full273
+	JEQ full325
 	CMPB 202(AX), $0
-	JNE full273
-outer276:
+	JNE full325
+outer328:
 	MOVQ 112(AX), CX
-masked277:
+masked329:
 	VMOVUPS (SI), Y12
 	VMASKMOVPS 32(SI), Y15, Y13
 	VBROADCASTSS (R8), Y14
@@ -4724,25 +5190,25 @@ masked277:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked277
+	JNZ masked329
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer276
+	JNZ outer328
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer276
-	JMP epilogue275
-full273:
-outer278:
+	JNZ outer328
+	JMP epilogue327
+full325:
+outer330:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest280
-four279:
+	JLT rest332
+four331:
 	VMOVUPS (SI), Y12
 	VMOVUPS 32(SI), Y13
 	VBROADCASTSS (R8), Y14
@@ -4827,11 +5293,11 @@ four279:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four279
-rest280:
+	JGE four331
+rest332:
 	ADDQ $4, CX
-	JEQ end282
-one281:
+	JEQ end334
+one333:
 	VMOVUPS (SI), Y12
 	VMOVUPS 32(SI), Y13
 	VBROADCASTSS (R8), Y14
@@ -4856,32 +5322,32 @@ one281:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one281
-end282:
+	JNZ one333
+end334:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer278
+	JNZ outer330
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer278
+	JNZ outer330
 	CMPQ 192(AX), $16
-	JEQ whole274
+	JEQ whole326
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 64(R10)(R11*4), Y15
-	JMP epilogue275
-whole274:
+	JMP epilogue327
+whole326:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain283
-	MOVQ 48(AX), R8
+	JEQ plain335
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VADDPS 32(R8), Y1, Y1
 	ADDQ R9, R8
@@ -4899,10 +5365,10 @@ whole274:
 	ADDQ R9, R8
 	VADDPS (R8), Y10, Y10
 	VADDPS 32(R8), Y11, Y11
-plain283:
+plain335:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased284
+	JEQ unbiased336
 	VMOVUPS (R8), Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y2, Y2
@@ -4917,9 +5383,9 @@ plain283:
 	VADDPS Y13, Y7, Y7
 	VADDPS Y13, Y9, Y9
 	VADDPS Y13, Y11, Y11
-unbiased284:
+unbiased336:
 	CMPB 201(AX), $0
-	JEQ linear285
+	JEQ linear337
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
@@ -4933,8 +5399,8 @@ unbiased284:
 	VMAXPS Y9, Y14, Y9
 	VMAXPS Y10, Y14, Y10
 	VMAXPS Y11, Y14, Y11
-linear285:
-	MOVQ 48(AX), R8
+linear337:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ R9, R8
@@ -4952,14 +5418,24 @@ linear285:
 	ADDQ R9, R8
 	VMOVUPS Y10, (R8)
 	VMOVUPS Y11, 32(R8)
+	DECQ left-32(SP)
+	JLE last338
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile324
+last338:
 	VZEROUPPER
 	RET
-epilogue275:
+epilogue327:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain286
-	MOVQ 48(AX), R8
+	JEQ plain339
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	VMASKMOVPS 32(R8), Y15, Y14
 	VADDPS Y14, Y1, Y1
@@ -4983,10 +5459,10 @@ epilogue275:
 	VADDPS (R8), Y10, Y10
 	VMASKMOVPS 32(R8), Y15, Y14
 	VADDPS Y14, Y11, Y11
-plain286:
+plain339:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased287
+	JEQ unbiased340
 	VMOVUPS (R8), Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y2, Y2
@@ -5001,9 +5477,9 @@ plain286:
 	VADDPS Y13, Y7, Y7
 	VADDPS Y13, Y9, Y9
 	VADDPS Y13, Y11, Y11
-unbiased287:
+unbiased340:
 	CMPB 201(AX), $0
-	JEQ linear288
+	JEQ linear341
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
@@ -5017,8 +5493,8 @@ unbiased287:
 	VMAXPS Y9, Y14, Y9
 	VMAXPS Y10, Y14, Y10
 	VMAXPS Y11, Y14, Y11
-linear288:
-	MOVQ 48(AX), R8
+linear341:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	VMASKMOVPS Y1, Y15, 32(R8)
 	ADDQ R9, R8
@@ -5036,10 +5512,20 @@ linear288:
 	ADDQ R9, R8
 	VMOVUPS Y10, (R8)
 	VMASKMOVPS Y11, Y15, 32(R8)
+	DECQ left-32(SP)
+	JLE last342
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile324
+last342:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit1x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit1x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -5069,50 +5555,57 @@ TEXT ·tileStepUnit1x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile343:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	CMPQ 192(AX), $8
-	JEQ full289
+	JEQ full344
 	CMPB 202(AX), $0
-	JNE full289
-outer292:
+	JNE full344
+outer347:
 	MOVQ 112(AX), CX
-masked293:
+masked348:
 	VMASKMOVPS (SI), Y15, Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked293
+	JNZ masked348
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer292
+	JNZ outer347
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer292
-	JMP epilogue291
-full289:
-outer294:
+	JNZ outer347
+	JMP epilogue346
+full344:
+outer349:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest296
-four295:
+	JLT rest351
+four350:
 	VMOVUPS (SI), Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
@@ -5128,84 +5621,104 @@ four295:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four295
-rest296:
+	JGE four350
+rest351:
 	ADDQ $4, CX
-	JEQ end298
-one297:
+	JEQ end353
+one352:
 	VMOVUPS (SI), Y1
 	VBROADCASTSS (R8), Y2
 	VFMADD231PS Y1, Y2, Y0
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one297
-end298:
+	JNZ one352
+end353:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer294
+	JNZ outer349
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer294
+	JNZ outer349
 	CMPQ 192(AX), $8
-	JEQ whole290
+	JEQ whole345
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue291
-whole290:
+	JMP epilogue346
+whole345:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain299
-	MOVQ 48(AX), R8
+	JEQ plain354
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
-plain299:
+plain354:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased300
+	JEQ unbiased355
 	VMOVUPS (R8), Y1
 	VADDPS Y1, Y0, Y0
-unbiased300:
+unbiased355:
 	CMPB 201(AX), $0
-	JEQ linear301
+	JEQ linear356
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
-linear301:
-	MOVQ 48(AX), R8
+linear356:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
+	DECQ left-32(SP)
+	JLE last357
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile343
+last357:
 	VZEROUPPER
 	RET
-epilogue291:
+epilogue346:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain302
-	MOVQ 48(AX), R8
+	JEQ plain358
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y2
 	VADDPS Y2, Y0, Y0
-plain302:
+plain358:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased303
+	JEQ unbiased359
 	VMASKMOVPS (R8), Y15, Y1
 	VADDPS Y1, Y0, Y0
-unbiased303:
+unbiased359:
 	CMPB 201(AX), $0
-	JEQ linear304
+	JEQ linear360
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
-linear304:
-	MOVQ 48(AX), R8
+linear360:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last361
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile343
+last361:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit2x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -5235,7 +5748,16 @@ TEXT ·tileStepUnit2x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile362:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -5245,21 +5767,19 @@ TEXT ·tileStepUnit2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	CMPQ 192(AX), $8
-	JEQ full305
+	JEQ full363
 	CMPB 202(AX), $0
-	JNE full305
-outer308:
+	JNE full363
+outer366:
 	MOVQ 112(AX), CX
-masked309:
+masked367:
 	VMASKMOVPS (SI), Y15, Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -5268,23 +5788,23 @@ masked309:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked309
+	JNZ masked367
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer308
+	JNZ outer366
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer308
-	JMP epilogue307
-full305:
-outer310:
+	JNZ outer366
+	JMP epilogue365
+full363:
+outer368:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest312
-four311:
+	JLT rest370
+four369:
 	VMOVUPS (SI), Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -5308,11 +5828,11 @@ four311:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four311
-rest312:
+	JGE four369
+rest370:
 	ADDQ $4, CX
-	JEQ end314
-one313:
+	JEQ end372
+one371:
 	VMOVUPS (SI), Y2
 	VBROADCASTSS (R8), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -5321,86 +5841,106 @@ one313:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one313
-end314:
+	JNZ one371
+end372:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer310
+	JNZ outer368
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer310
+	JNZ outer368
 	CMPQ 192(AX), $8
-	JEQ whole306
+	JEQ whole364
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue307
-whole306:
+	JMP epilogue365
+whole364:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain315
-	MOVQ 48(AX), R8
+	JEQ plain373
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
-plain315:
+plain373:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased316
+	JEQ unbiased374
 	VMOVUPS (R8), Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
-unbiased316:
+unbiased374:
 	CMPB 201(AX), $0
-	JEQ linear317
+	JEQ linear375
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
-linear317:
-	MOVQ 48(AX), R8
+linear375:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
+	DECQ left-32(SP)
+	JLE last376
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile362
+last376:
 	VZEROUPPER
 	RET
-epilogue307:
+epilogue365:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain318
-	MOVQ 48(AX), R8
+	JEQ plain377
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y0, Y0
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y1, Y1
-plain318:
+plain377:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased319
+	JEQ unbiased378
 	VMASKMOVPS (R8), Y15, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
-unbiased319:
+unbiased378:
 	CMPB 201(AX), $0
-	JEQ linear320
+	JEQ linear379
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
-linear320:
-	MOVQ 48(AX), R8
+linear379:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last380
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile362
+last380:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit3x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit3x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -5430,7 +5970,16 @@ TEXT ·tileStepUnit3x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile381:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -5443,22 +5992,20 @@ TEXT ·tileStepUnit3x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	CMPQ 192(AX), $8
-	JEQ full321
+	JEQ full382
 	CMPB 202(AX), $0
-	JNE full321
-outer324:
+	JNE full382
+outer385:
 	MOVQ 112(AX), CX
-masked325:
+masked386:
 	VMASKMOVPS (SI), Y15, Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -5469,23 +6016,23 @@ masked325:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked325
+	JNZ masked386
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer324
+	JNZ outer385
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer324
-	JMP epilogue323
-full321:
-outer326:
+	JNZ outer385
+	JMP epilogue384
+full382:
+outer387:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest328
-four327:
+	JLT rest389
+four388:
 	VMOVUPS (SI), Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -5517,11 +6064,11 @@ four327:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four327
-rest328:
+	JGE four388
+rest389:
 	ADDQ $4, CX
-	JEQ end330
-one329:
+	JEQ end391
+one390:
 	VMOVUPS (SI), Y3
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS Y3, Y4, Y0
@@ -5532,65 +6079,75 @@ one329:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one329
-end330:
+	JNZ one390
+end391:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer326
+	JNZ outer387
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer326
+	JNZ outer387
 	CMPQ 192(AX), $8
-	JEQ whole322
+	JEQ whole383
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue323
-whole322:
+	JMP epilogue384
+whole383:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain331
-	MOVQ 48(AX), R8
+	JEQ plain392
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
 	ADDQ R9, R8
 	VADDPS (R8), Y2, Y2
-plain331:
+plain392:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased332
+	JEQ unbiased393
 	VMOVUPS (R8), Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
-unbiased332:
+unbiased393:
 	CMPB 201(AX), $0
-	JEQ linear333
+	JEQ linear394
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
-linear333:
-	MOVQ 48(AX), R8
+linear394:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y2, (R8)
+	DECQ left-32(SP)
+	JLE last395
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile381
+last395:
 	VZEROUPPER
 	RET
-epilogue323:
+epilogue384:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain334
-	MOVQ 48(AX), R8
+	JEQ plain396
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y0, Y0
 	ADDQ R9, R8
@@ -5599,32 +6156,42 @@ epilogue323:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y2, Y2
-plain334:
+plain396:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased335
+	JEQ unbiased397
 	VMASKMOVPS (R8), Y15, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
-unbiased335:
+unbiased397:
 	CMPB 201(AX), $0
-	JEQ linear336
+	JEQ linear398
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
-linear336:
-	MOVQ 48(AX), R8
+linear398:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y2, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last399
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile381
+last399:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit4x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit4x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -5654,7 +6221,16 @@ TEXT ·tileStepUnit4x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile400:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -5670,23 +6246,21 @@ TEXT ·tileStepUnit4x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	CMPQ 192(AX), $8
-	JEQ full337
+	JEQ full401
 	CMPB 202(AX), $0
-	JNE full337
-outer340:
+	JNE full401
+outer404:
 	MOVQ 112(AX), CX
-masked341:
+masked405:
 	VMASKMOVPS (SI), Y15, Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -5699,23 +6273,23 @@ masked341:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked341
+	JNZ masked405
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer340
+	JNZ outer404
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer340
-	JMP epilogue339
-full337:
-outer342:
+	JNZ outer404
+	JMP epilogue403
+full401:
+outer406:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest344
-four343:
+	JLT rest408
+four407:
 	VMOVUPS (SI), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -5755,11 +6329,11 @@ four343:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four343
-rest344:
+	JGE four407
+rest408:
 	ADDQ $4, CX
-	JEQ end346
-one345:
+	JEQ end410
+one409:
 	VMOVUPS (SI), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -5772,30 +6346,30 @@ one345:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one345
-end346:
+	JNZ one409
+end410:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer342
+	JNZ outer406
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer342
+	JNZ outer406
 	CMPQ 192(AX), $8
-	JEQ whole338
+	JEQ whole402
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue339
-whole338:
+	JMP epilogue403
+whole402:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain347
-	MOVQ 48(AX), R8
+	JEQ plain411
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -5803,25 +6377,25 @@ whole338:
 	VADDPS (R8), Y2, Y2
 	ADDQ R9, R8
 	VADDPS (R8), Y3, Y3
-plain347:
+plain411:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased348
+	JEQ unbiased412
 	VMOVUPS (R8), Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
-unbiased348:
+unbiased412:
 	CMPB 201(AX), $0
-	JEQ linear349
+	JEQ linear413
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
-linear349:
-	MOVQ 48(AX), R8
+linear413:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -5829,14 +6403,24 @@ linear349:
 	VMOVUPS Y2, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y3, (R8)
+	DECQ left-32(SP)
+	JLE last414
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile400
+last414:
 	VZEROUPPER
 	RET
-epilogue339:
+epilogue403:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain350
-	MOVQ 48(AX), R8
+	JEQ plain415
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	ADDQ R9, R8
@@ -5848,25 +6432,25 @@ epilogue339:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y3, Y3
-plain350:
+plain415:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased351
+	JEQ unbiased416
 	VMASKMOVPS (R8), Y15, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
-unbiased351:
+unbiased416:
 	CMPB 201(AX), $0
-	JEQ linear352
+	JEQ linear417
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
-linear352:
-	MOVQ 48(AX), R8
+linear417:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -5874,10 +6458,20 @@ linear352:
 	VMASKMOVPS Y2, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y3, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last418
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile400
+last418:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit5x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit5x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -5907,7 +6501,16 @@ TEXT ·tileStepUnit5x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile419:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -5926,11 +6529,9 @@ TEXT ·tileStepUnit5x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VXORPS Y0, Y0, Y0
@@ -5939,12 +6540,12 @@ TEXT ·tileStepUnit5x1AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	CMPQ 192(AX), $8
-	JEQ full353
+	JEQ full420
 	CMPB 202(AX), $0
-	JNE full353
-outer356:
+	JNE full420
+outer423:
 	MOVQ 112(AX), CX
-masked357:
+masked424:
 	VMASKMOVPS (SI), Y15, Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -5960,25 +6561,25 @@ masked357:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked357
+	JNZ masked424
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer356
+	JNZ outer423
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer356
-	JMP epilogue355
-full353:
-outer358:
+	JNZ outer423
+	JMP epilogue422
+full420:
+outer425:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest360
-four359:
+	JLT rest427
+four426:
 	VMOVUPS (SI), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -6027,11 +6628,11 @@ four359:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four359
-rest360:
+	JGE four426
+rest427:
 	ADDQ $4, CX
-	JEQ end362
-one361:
+	JEQ end429
+one428:
 	VMOVUPS (SI), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS Y5, Y6, Y0
@@ -6047,32 +6648,32 @@ one361:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one361
-end362:
+	JNZ one428
+end429:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer358
+	JNZ outer425
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer358
+	JNZ outer425
 	CMPQ 192(AX), $8
-	JEQ whole354
+	JEQ whole421
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue355
-whole354:
+	JMP epilogue422
+whole421:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain363
-	MOVQ 48(AX), R8
+	JEQ plain430
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -6082,27 +6683,27 @@ whole354:
 	VADDPS (R8), Y3, Y3
 	ADDQ R9, R8
 	VADDPS (R8), Y4, Y4
-plain363:
+plain430:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased364
+	JEQ unbiased431
 	VMOVUPS (R8), Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
-unbiased364:
+unbiased431:
 	CMPB 201(AX), $0
-	JEQ linear365
+	JEQ linear432
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
-linear365:
-	MOVQ 48(AX), R8
+linear432:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -6112,14 +6713,24 @@ linear365:
 	VMOVUPS Y3, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y4, (R8)
+	DECQ left-32(SP)
+	JLE last433
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile419
+last433:
 	VZEROUPPER
 	RET
-epilogue355:
+epilogue422:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain366
-	MOVQ 48(AX), R8
+	JEQ plain434
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y0, Y0
 	ADDQ R9, R8
@@ -6134,27 +6745,27 @@ epilogue355:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y4, Y4
-plain366:
+plain434:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased367
+	JEQ unbiased435
 	VMASKMOVPS (R8), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
-unbiased367:
+unbiased435:
 	CMPB 201(AX), $0
-	JEQ linear368
+	JEQ linear436
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
-linear368:
-	MOVQ 48(AX), R8
+linear436:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -6164,10 +6775,20 @@ linear368:
 	VMASKMOVPS Y3, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y4, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last437
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile419
+last437:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit6x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit6x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), R11
 	NEGQ R11
@@ -6197,7 +6818,16 @@ TEXT ·tileStepUnit6x1AVX2(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile438:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 28(SI)
@@ -6219,11 +6849,9 @@ TEXT ·tileStepUnit6x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VXORPS Y0, Y0, Y0
@@ -6233,12 +6861,12 @@ TEXT ·tileStepUnit6x1AVX2(SB), NOSPLIT, $24-8
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	CMPQ 192(AX), $8
-	JEQ full369
+	JEQ full439
 	CMPB 202(AX), $0
-	JNE full369
-outer372:
+	JNE full439
+outer442:
 	MOVQ 112(AX), CX
-masked373:
+masked443:
 	VMASKMOVPS (SI), Y15, Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -6256,25 +6884,25 @@ masked373:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked373
+	JNZ masked443
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer372
+	JNZ outer442
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer372
-	JMP epilogue371
-full369:
-outer374:
+	JNZ outer442
+	JMP epilogue441
+full439:
+outer444:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest376
-four375:
+	JLT rest446
+four445:
 	VMOVUPS (SI), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -6331,11 +6959,11 @@ four375:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four375
-rest376:
+	JGE four445
+rest446:
 	ADDQ $4, CX
-	JEQ end378
-one377:
+	JEQ end448
+one447:
 	VMOVUPS (SI), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS Y6, Y7, Y0
@@ -6353,32 +6981,32 @@ one377:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one377
-end378:
+	JNZ one447
+end448:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer374
+	JNZ outer444
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer374
+	JNZ outer444
 	CMPQ 192(AX), $8
-	JEQ whole370
+	JEQ whole440
 	MOVQ 192(AX), R11
 	NEGQ R11
 	LEAQ ·laneMask(SB), R10
 	VMOVUPS 32(R10)(R11*4), Y15
-	JMP epilogue371
-whole370:
+	JMP epilogue441
+whole440:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain379
-	MOVQ 48(AX), R8
+	JEQ plain449
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Y0, Y0
 	ADDQ R9, R8
 	VADDPS (R8), Y1, Y1
@@ -6390,10 +7018,10 @@ whole370:
 	VADDPS (R8), Y4, Y4
 	ADDQ R9, R8
 	VADDPS (R8), Y5, Y5
-plain379:
+plain449:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased380
+	JEQ unbiased450
 	VMOVUPS (R8), Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -6401,9 +7029,9 @@ plain379:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
-unbiased380:
+unbiased450:
 	CMPB 201(AX), $0
-	JEQ linear381
+	JEQ linear451
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
@@ -6411,8 +7039,8 @@ unbiased380:
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
-linear381:
-	MOVQ 48(AX), R8
+linear451:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Y0, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y1, (R8)
@@ -6424,14 +7052,24 @@ linear381:
 	VMOVUPS Y4, (R8)
 	ADDQ R9, R8
 	VMOVUPS Y5, (R8)
+	DECQ left-32(SP)
+	JLE last452
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile438
+last452:
 	VZEROUPPER
 	RET
-epilogue371:
+epilogue441:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain382
-	MOVQ 48(AX), R8
+	JEQ plain453
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS (R8), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	ADDQ R9, R8
@@ -6449,10 +7087,10 @@ epilogue371:
 	ADDQ R9, R8
 	VMASKMOVPS (R8), Y15, Y7
 	VADDPS Y7, Y5, Y5
-plain382:
+plain453:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased383
+	JEQ unbiased454
 	VMASKMOVPS (R8), Y15, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -6460,9 +7098,9 @@ plain382:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
-unbiased383:
+unbiased454:
 	CMPB 201(AX), $0
-	JEQ linear384
+	JEQ linear455
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
@@ -6470,8 +7108,8 @@ unbiased383:
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
-linear384:
-	MOVQ 48(AX), R8
+linear455:
+	MOVQ atC-48(SP), R8
 	VMASKMOVPS Y0, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y1, Y15, (R8)
@@ -6483,6 +7121,16 @@ linear384:
 	VMASKMOVPS Y4, Y15, (R8)
 	ADDQ R9, R8
 	VMASKMOVPS Y5, Y15, (R8)
+	DECQ left-32(SP)
+	JLE last456
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile438
+last456:
 	VZEROUPPER
 	RET
 
@@ -6504,7 +7152,7 @@ TEXT ·peakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
-loop385:
+loop457:
 	VFMADD231PS Y12, Y13, Y0
 	VFMADD231PS Y12, Y13, Y1
 	VFMADD231PS Y12, Y13, Y2
@@ -6554,6 +7202,6 @@ loop385:
 	VFMADD231PS Y12, Y13, Y10
 	VFMADD231PS Y12, Y13, Y11
 	DECQ CX
-	JNZ loop385
+	JNZ loop457
 	VZEROUPPER
 	RET

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·tileRowUnit1x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit1x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -36,7 +36,16 @@ TEXT ·tileRowUnit1x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile1:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -44,21 +53,19 @@ TEXT ·tileRowUnit1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	CMPQ 192(AX), $32
-	JEQ full1
+	JEQ full2
 	CMPB 202(AX), $0
-	JNE full1
-outer4:
+	JNE full2
+outer5:
 	MOVQ 112(AX), CX
-masked5:
+masked6:
 	VMOVUPS (SI), Z2
 	VMOVUPS.Z 64(SI), K1, Z3
 	VBROADCASTSS (R8), Z4
@@ -67,23 +74,23 @@ masked5:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked5
+	JNZ masked6
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer4
+	JNZ outer5
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer4
-	JMP epilogue3
-full1:
-outer6:
+	JNZ outer5
+	JMP epilogue4
+full2:
+outer7:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest8
-four7:
+	JLT rest9
+four8:
 	VMOVUPS (SI), Z2
 	VMOVUPS 64(SI), Z3
 	VBROADCASTSS (R8), Z4
@@ -107,11 +114,11 @@ four7:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four7
-rest8:
+	JGE four8
+rest9:
 	ADDQ $4, CX
-	JEQ end10
-one9:
+	JEQ end11
+one10:
 	VMOVUPS (SI), Z2
 	VMOVUPS 64(SI), Z3
 	VBROADCASTSS (R8), Z4
@@ -120,48 +127,58 @@ one9:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one9
-end10:
+	JNZ one10
+end11:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer6
+	JNZ outer7
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer6
-epilogue3:
+	JNZ outer7
+epilogue4:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain11
-	MOVQ 48(AX), R8
+	JEQ plain12
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z4
 	VADDPS Z4, Z1, Z1
-plain11:
+plain12:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased12
+	JEQ unbiased13
 	VMOVUPS (R8), Z2
 	VADDPS Z2, Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z3
 	VADDPS Z3, Z1, Z1
-unbiased12:
+unbiased13:
 	CMPB 201(AX), $0
-	JEQ linear13
+	JEQ linear14
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
-linear13:
-	MOVQ 48(AX), R8
+linear14:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last15
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile1
+last15:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit2x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit2x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -193,7 +210,16 @@ TEXT ·tileRowUnit2x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile16:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -205,23 +231,21 @@ TEXT ·tileRowUnit2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	CMPQ 192(AX), $32
-	JEQ full14
+	JEQ full17
 	CMPB 202(AX), $0
-	JNE full14
-outer17:
+	JNE full17
+outer20:
 	MOVQ 112(AX), CX
-masked18:
+masked21:
 	VMOVUPS (SI), Z4
 	VMOVUPS.Z 64(SI), K1, Z5
 	VBROADCASTSS (R8), Z6
@@ -233,23 +257,23 @@ masked18:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked18
+	JNZ masked21
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer17
+	JNZ outer20
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer17
-	JMP epilogue16
-full14:
-outer19:
+	JNZ outer20
+	JMP epilogue19
+full17:
+outer22:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest21
-four20:
+	JLT rest24
+four23:
 	VMOVUPS (SI), Z4
 	VMOVUPS 64(SI), Z5
 	VBROADCASTSS (R8), Z6
@@ -285,11 +309,11 @@ four20:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four20
-rest21:
+	JGE four23
+rest24:
 	ADDQ $4, CX
-	JEQ end23
-one22:
+	JEQ end26
+one25:
 	VMOVUPS (SI), Z4
 	VMOVUPS 64(SI), Z5
 	VBROADCASTSS (R8), Z6
@@ -301,23 +325,23 @@ one22:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one22
-end23:
+	JNZ one25
+end26:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer19
+	JNZ outer22
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer19
-epilogue16:
+	JNZ outer22
+epilogue19:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain24
-	MOVQ 48(AX), R8
+	JEQ plain27
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z6
 	VADDPS Z6, Z1, Z1
@@ -325,35 +349,45 @@ epilogue16:
 	VADDPS (R8), Z2, Z2
 	VMOVUPS.Z 64(R8), K1, Z6
 	VADDPS Z6, Z3, Z3
-plain24:
+plain27:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased25
+	JEQ unbiased28
 	VMOVUPS (R8), Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z2, Z2
 	VMOVUPS.Z 64(R8), K1, Z5
 	VADDPS Z5, Z1, Z1
 	VADDPS Z5, Z3, Z3
-unbiased25:
+unbiased28:
 	CMPB 201(AX), $0
-	JEQ linear26
+	JEQ linear29
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
-linear26:
-	MOVQ 48(AX), R8
+linear29:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last30
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile16
+last30:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit3x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit3x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -385,7 +419,16 @@ TEXT ·tileRowUnit3x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile31:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -401,11 +444,9 @@ TEXT ·tileRowUnit3x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -414,12 +455,12 @@ TEXT ·tileRowUnit3x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	CMPQ 192(AX), $32
-	JEQ full27
+	JEQ full32
 	CMPB 202(AX), $0
-	JNE full27
-outer30:
+	JNE full32
+outer35:
 	MOVQ 112(AX), CX
-masked31:
+masked36:
 	VMOVUPS (SI), Z6
 	VMOVUPS.Z 64(SI), K1, Z7
 	VBROADCASTSS (R8), Z8
@@ -434,23 +475,23 @@ masked31:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked31
+	JNZ masked36
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer30
+	JNZ outer35
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer30
-	JMP epilogue29
-full27:
-outer32:
+	JNZ outer35
+	JMP epilogue34
+full32:
+outer37:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest34
-four33:
+	JLT rest39
+four38:
 	VMOVUPS (SI), Z6
 	VMOVUPS 64(SI), Z7
 	VBROADCASTSS (R8), Z8
@@ -498,11 +539,11 @@ four33:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four33
-rest34:
+	JGE four38
+rest39:
 	ADDQ $4, CX
-	JEQ end36
-one35:
+	JEQ end41
+one40:
 	VMOVUPS (SI), Z6
 	VMOVUPS 64(SI), Z7
 	VBROADCASTSS (R8), Z8
@@ -517,23 +558,23 @@ one35:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one35
-end36:
+	JNZ one40
+end41:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer32
+	JNZ outer37
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer32
-epilogue29:
+	JNZ outer37
+epilogue34:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain37
-	MOVQ 48(AX), R8
+	JEQ plain42
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z8
 	VADDPS Z8, Z1, Z1
@@ -545,10 +586,10 @@ epilogue29:
 	VADDPS (R8), Z4, Z4
 	VMOVUPS.Z 64(R8), K1, Z8
 	VADDPS Z8, Z5, Z5
-plain37:
+plain42:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased38
+	JEQ unbiased43
 	VMOVUPS (R8), Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z2, Z2
@@ -557,9 +598,9 @@ plain37:
 	VADDPS Z7, Z1, Z1
 	VADDPS Z7, Z3, Z3
 	VADDPS Z7, Z5, Z5
-unbiased38:
+unbiased43:
 	CMPB 201(AX), $0
-	JEQ linear39
+	JEQ linear44
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -567,8 +608,8 @@ unbiased38:
 	VMAXPS Z3, Z8, Z3
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
-linear39:
-	MOVQ 48(AX), R8
+linear44:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -577,10 +618,20 @@ linear39:
 	ADDQ R9, R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last45
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile31
+last45:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit4x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit4x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -612,7 +663,16 @@ TEXT ·tileRowUnit4x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile46:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -632,11 +692,9 @@ TEXT ·tileRowUnit4x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -647,12 +705,12 @@ TEXT ·tileRowUnit4x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	CMPQ 192(AX), $32
-	JEQ full40
+	JEQ full47
 	CMPB 202(AX), $0
-	JNE full40
-outer43:
+	JNE full47
+outer50:
 	MOVQ 112(AX), CX
-masked44:
+masked51:
 	VMOVUPS (SI), Z8
 	VMOVUPS.Z 64(SI), K1, Z9
 	VBROADCASTSS (R8), Z10
@@ -670,23 +728,23 @@ masked44:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked44
+	JNZ masked51
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer43
+	JNZ outer50
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer43
-	JMP epilogue42
-full40:
-outer45:
+	JNZ outer50
+	JMP epilogue49
+full47:
+outer52:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest47
-four46:
+	JLT rest54
+four53:
 	VMOVUPS (SI), Z8
 	VMOVUPS 64(SI), Z9
 	VBROADCASTSS (R8), Z10
@@ -746,11 +804,11 @@ four46:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four46
-rest47:
+	JGE four53
+rest54:
 	ADDQ $4, CX
-	JEQ end49
-one48:
+	JEQ end56
+one55:
 	VMOVUPS (SI), Z8
 	VMOVUPS 64(SI), Z9
 	VBROADCASTSS (R8), Z10
@@ -768,23 +826,23 @@ one48:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one48
-end49:
+	JNZ one55
+end56:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer45
+	JNZ outer52
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer45
-epilogue42:
+	JNZ outer52
+epilogue49:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain50
-	MOVQ 48(AX), R8
+	JEQ plain57
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z10
 	VADDPS Z10, Z1, Z1
@@ -800,10 +858,10 @@ epilogue42:
 	VADDPS (R8), Z6, Z6
 	VMOVUPS.Z 64(R8), K1, Z10
 	VADDPS Z10, Z7, Z7
-plain50:
+plain57:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased51
+	JEQ unbiased58
 	VMOVUPS (R8), Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z2, Z2
@@ -814,9 +872,9 @@ plain50:
 	VADDPS Z9, Z3, Z3
 	VADDPS Z9, Z5, Z5
 	VADDPS Z9, Z7, Z7
-unbiased51:
+unbiased58:
 	CMPB 201(AX), $0
-	JEQ linear52
+	JEQ linear59
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -826,8 +884,8 @@ unbiased51:
 	VMAXPS Z5, Z10, Z5
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
-linear52:
-	MOVQ 48(AX), R8
+linear59:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -839,10 +897,20 @@ linear52:
 	ADDQ R9, R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last60
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile46
+last60:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit5x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit5x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -874,7 +942,16 @@ TEXT ·tileRowUnit5x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile61:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -898,11 +975,9 @@ TEXT ·tileRowUnit5x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -915,12 +990,12 @@ TEXT ·tileRowUnit5x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	CMPQ 192(AX), $32
-	JEQ full53
+	JEQ full62
 	CMPB 202(AX), $0
-	JNE full53
-outer56:
+	JNE full62
+outer65:
 	MOVQ 112(AX), CX
-masked57:
+masked66:
 	VMOVUPS (SI), Z10
 	VMOVUPS.Z 64(SI), K1, Z11
 	VBROADCASTSS (R8), Z12
@@ -941,23 +1016,23 @@ masked57:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked57
+	JNZ masked66
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer56
+	JNZ outer65
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer56
-	JMP epilogue55
-full53:
-outer58:
+	JNZ outer65
+	JMP epilogue64
+full62:
+outer67:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest60
-four59:
+	JLT rest69
+four68:
 	VMOVUPS (SI), Z10
 	VMOVUPS 64(SI), Z11
 	VBROADCASTSS (R8), Z12
@@ -1029,11 +1104,11 @@ four59:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four59
-rest60:
+	JGE four68
+rest69:
 	ADDQ $4, CX
-	JEQ end62
-one61:
+	JEQ end71
+one70:
 	VMOVUPS (SI), Z10
 	VMOVUPS 64(SI), Z11
 	VBROADCASTSS (R8), Z12
@@ -1054,23 +1129,23 @@ one61:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one61
-end62:
+	JNZ one70
+end71:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer58
+	JNZ outer67
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer58
-epilogue55:
+	JNZ outer67
+epilogue64:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain63
-	MOVQ 48(AX), R8
+	JEQ plain72
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z12
 	VADDPS Z12, Z1, Z1
@@ -1090,10 +1165,10 @@ epilogue55:
 	VADDPS (R8), Z8, Z8
 	VMOVUPS.Z 64(R8), K1, Z12
 	VADDPS Z12, Z9, Z9
-plain63:
+plain72:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased64
+	JEQ unbiased73
 	VMOVUPS (R8), Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z2, Z2
@@ -1106,9 +1181,9 @@ plain63:
 	VADDPS Z11, Z5, Z5
 	VADDPS Z11, Z7, Z7
 	VADDPS Z11, Z9, Z9
-unbiased64:
+unbiased73:
 	CMPB 201(AX), $0
-	JEQ linear65
+	JEQ linear74
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -1120,8 +1195,8 @@ unbiased64:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
-linear65:
-	MOVQ 48(AX), R8
+linear74:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -1136,10 +1211,20 @@ linear65:
 	ADDQ R9, R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last75
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile61
+last75:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit6x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit6x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -1171,7 +1256,16 @@ TEXT ·tileRowUnit6x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile76:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -1199,11 +1293,9 @@ TEXT ·tileRowUnit6x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1218,12 +1310,12 @@ TEXT ·tileRowUnit6x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	CMPQ 192(AX), $32
-	JEQ full66
+	JEQ full77
 	CMPB 202(AX), $0
-	JNE full66
-outer69:
+	JNE full77
+outer80:
 	MOVQ 112(AX), CX
-masked70:
+masked81:
 	VMOVUPS (SI), Z12
 	VMOVUPS.Z 64(SI), K1, Z13
 	VBROADCASTSS (R8), Z14
@@ -1247,23 +1339,23 @@ masked70:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked70
+	JNZ masked81
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer69
+	JNZ outer80
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer69
-	JMP epilogue68
-full66:
-outer71:
+	JNZ outer80
+	JMP epilogue79
+full77:
+outer82:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest73
-four72:
+	JLT rest84
+four83:
 	VMOVUPS (SI), Z12
 	VMOVUPS 64(SI), Z13
 	VBROADCASTSS (R8), Z14
@@ -1347,11 +1439,11 @@ four72:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four72
-rest73:
+	JGE four83
+rest84:
 	ADDQ $4, CX
-	JEQ end75
-one74:
+	JEQ end86
+one85:
 	VMOVUPS (SI), Z12
 	VMOVUPS 64(SI), Z13
 	VBROADCASTSS (R8), Z14
@@ -1375,23 +1467,23 @@ one74:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one74
-end75:
+	JNZ one85
+end86:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer71
+	JNZ outer82
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer71
-epilogue68:
+	JNZ outer82
+epilogue79:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain76
-	MOVQ 48(AX), R8
+	JEQ plain87
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z14
 	VADDPS Z14, Z1, Z1
@@ -1415,10 +1507,10 @@ epilogue68:
 	VADDPS (R8), Z10, Z10
 	VMOVUPS.Z 64(R8), K1, Z14
 	VADDPS Z14, Z11, Z11
-plain76:
+plain87:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased77
+	JEQ unbiased88
 	VMOVUPS (R8), Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z2, Z2
@@ -1433,9 +1525,9 @@ plain76:
 	VADDPS Z13, Z7, Z7
 	VADDPS Z13, Z9, Z9
 	VADDPS Z13, Z11, Z11
-unbiased77:
+unbiased88:
 	CMPB 201(AX), $0
-	JEQ linear78
+	JEQ linear89
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -1449,8 +1541,8 @@ unbiased77:
 	VMAXPS Z9, Z14, Z9
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
-linear78:
-	MOVQ 48(AX), R8
+linear89:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -1468,10 +1560,20 @@ linear78:
 	ADDQ R9, R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last90
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile76
+last90:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit7x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit7x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -1503,7 +1605,16 @@ TEXT ·tileRowUnit7x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile91:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -1535,11 +1646,9 @@ TEXT ·tileRowUnit7x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1556,12 +1665,12 @@ TEXT ·tileRowUnit7x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	CMPQ 192(AX), $32
-	JEQ full79
+	JEQ full92
 	CMPB 202(AX), $0
-	JNE full79
-outer82:
+	JNE full92
+outer95:
 	MOVQ 112(AX), CX
-masked83:
+masked96:
 	VMOVUPS (SI), Z14
 	VMOVUPS.Z 64(SI), K1, Z15
 	VBROADCASTSS (R8), Z16
@@ -1588,23 +1697,23 @@ masked83:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked83
+	JNZ masked96
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer82
+	JNZ outer95
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer82
-	JMP epilogue81
-full79:
-outer84:
+	JNZ outer95
+	JMP epilogue94
+full92:
+outer97:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest86
-four85:
+	JLT rest99
+four98:
 	VMOVUPS (SI), Z14
 	VMOVUPS 64(SI), Z15
 	VBROADCASTSS (R8), Z16
@@ -1700,11 +1809,11 @@ four85:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four85
-rest86:
+	JGE four98
+rest99:
 	ADDQ $4, CX
-	JEQ end88
-one87:
+	JEQ end101
+one100:
 	VMOVUPS (SI), Z14
 	VMOVUPS 64(SI), Z15
 	VBROADCASTSS (R8), Z16
@@ -1731,23 +1840,23 @@ one87:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one87
-end88:
+	JNZ one100
+end101:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer84
+	JNZ outer97
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer84
-epilogue81:
+	JNZ outer97
+epilogue94:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain89
-	MOVQ 48(AX), R8
+	JEQ plain102
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z16
 	VADDPS Z16, Z1, Z1
@@ -1775,10 +1884,10 @@ epilogue81:
 	VADDPS (R8), Z12, Z12
 	VMOVUPS.Z 64(R8), K1, Z16
 	VADDPS Z16, Z13, Z13
-plain89:
+plain102:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased90
+	JEQ unbiased103
 	VMOVUPS (R8), Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z2, Z2
@@ -1795,9 +1904,9 @@ plain89:
 	VADDPS Z15, Z9, Z9
 	VADDPS Z15, Z11, Z11
 	VADDPS Z15, Z13, Z13
-unbiased90:
+unbiased103:
 	CMPB 201(AX), $0
-	JEQ linear91
+	JEQ linear104
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
@@ -1813,8 +1922,8 @@ unbiased90:
 	VMAXPS Z11, Z16, Z11
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
-linear91:
-	MOVQ 48(AX), R8
+linear104:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -1835,10 +1944,20 @@ linear91:
 	ADDQ R9, R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last105
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile91
+last105:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit8x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit8x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -1870,7 +1989,16 @@ TEXT ·tileRowUnit8x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile106:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -1906,11 +2034,9 @@ TEXT ·tileRowUnit8x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1929,12 +2055,12 @@ TEXT ·tileRowUnit8x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	CMPQ 192(AX), $32
-	JEQ full92
+	JEQ full107
 	CMPB 202(AX), $0
-	JNE full92
-outer95:
+	JNE full107
+outer110:
 	MOVQ 112(AX), CX
-masked96:
+masked111:
 	VMOVUPS (SI), Z16
 	VMOVUPS.Z 64(SI), K1, Z17
 	VBROADCASTSS (R8), Z18
@@ -1964,23 +2090,23 @@ masked96:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked96
+	JNZ masked111
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer95
+	JNZ outer110
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer95
-	JMP epilogue94
-full92:
-outer97:
+	JNZ outer110
+	JMP epilogue109
+full107:
+outer112:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest99
-four98:
+	JLT rest114
+four113:
 	VMOVUPS (SI), Z16
 	VMOVUPS 64(SI), Z17
 	VBROADCASTSS (R8), Z18
@@ -2088,11 +2214,11 @@ four98:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four98
-rest99:
+	JGE four113
+rest114:
 	ADDQ $4, CX
-	JEQ end101
-one100:
+	JEQ end116
+one115:
 	VMOVUPS (SI), Z16
 	VMOVUPS 64(SI), Z17
 	VBROADCASTSS (R8), Z18
@@ -2122,23 +2248,23 @@ one100:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one100
-end101:
+	JNZ one115
+end116:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer97
+	JNZ outer112
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer97
-epilogue94:
+	JNZ outer112
+epilogue109:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain102
-	MOVQ 48(AX), R8
+	JEQ plain117
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z18
 	VADDPS Z18, Z1, Z1
@@ -2170,10 +2296,10 @@ epilogue94:
 	VADDPS (R8), Z14, Z14
 	VMOVUPS.Z 64(R8), K1, Z18
 	VADDPS Z18, Z15, Z15
-plain102:
+plain117:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased103
+	JEQ unbiased118
 	VMOVUPS (R8), Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z2, Z2
@@ -2192,9 +2318,9 @@ plain102:
 	VADDPS Z17, Z11, Z11
 	VADDPS Z17, Z13, Z13
 	VADDPS Z17, Z15, Z15
-unbiased103:
+unbiased118:
 	CMPB 201(AX), $0
-	JEQ linear104
+	JEQ linear119
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
@@ -2212,8 +2338,8 @@ unbiased103:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
-linear104:
-	MOVQ 48(AX), R8
+linear119:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -2237,10 +2363,20 @@ linear104:
 	ADDQ R9, R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last120
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile106
+last120:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit9x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit9x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -2272,7 +2408,16 @@ TEXT ·tileRowUnit9x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile121:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -2312,11 +2457,9 @@ TEXT ·tileRowUnit9x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2337,12 +2480,12 @@ TEXT ·tileRowUnit9x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 	CMPQ 192(AX), $32
-	JEQ full105
+	JEQ full122
 	CMPB 202(AX), $0
-	JNE full105
-outer108:
+	JNE full122
+outer125:
 	MOVQ 112(AX), CX
-masked109:
+masked126:
 	VMOVUPS (SI), Z18
 	VMOVUPS.Z 64(SI), K1, Z19
 	VBROADCASTSS (R8), Z20
@@ -2375,23 +2518,23 @@ masked109:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked109
+	JNZ masked126
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer108
+	JNZ outer125
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer108
-	JMP epilogue107
-full105:
-outer110:
+	JNZ outer125
+	JMP epilogue124
+full122:
+outer127:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest112
-four111:
+	JLT rest129
+four128:
 	VMOVUPS (SI), Z18
 	VMOVUPS 64(SI), Z19
 	VBROADCASTSS (R8), Z20
@@ -2511,11 +2654,11 @@ four111:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four111
-rest112:
+	JGE four128
+rest129:
 	ADDQ $4, CX
-	JEQ end114
-one113:
+	JEQ end131
+one130:
 	VMOVUPS (SI), Z18
 	VMOVUPS 64(SI), Z19
 	VBROADCASTSS (R8), Z20
@@ -2548,23 +2691,23 @@ one113:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one113
-end114:
+	JNZ one130
+end131:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer110
+	JNZ outer127
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer110
-epilogue107:
+	JNZ outer127
+epilogue124:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain115
-	MOVQ 48(AX), R8
+	JEQ plain132
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z20
 	VADDPS Z20, Z1, Z1
@@ -2600,10 +2743,10 @@ epilogue107:
 	VADDPS (R8), Z16, Z16
 	VMOVUPS.Z 64(R8), K1, Z20
 	VADDPS Z20, Z17, Z17
-plain115:
+plain132:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased116
+	JEQ unbiased133
 	VMOVUPS (R8), Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z2, Z2
@@ -2624,9 +2767,9 @@ plain115:
 	VADDPS Z19, Z13, Z13
 	VADDPS Z19, Z15, Z15
 	VADDPS Z19, Z17, Z17
-unbiased116:
+unbiased133:
 	CMPB 201(AX), $0
-	JEQ linear117
+	JEQ linear134
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
@@ -2646,8 +2789,8 @@ unbiased116:
 	VMAXPS Z15, Z20, Z15
 	VMAXPS Z16, Z20, Z16
 	VMAXPS Z17, Z20, Z17
-linear117:
-	MOVQ 48(AX), R8
+linear134:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -2674,10 +2817,20 @@ linear117:
 	ADDQ R9, R8
 	VMOVUPS Z16, (R8)
 	VMOVUPS Z17, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last135
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile121
+last135:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit10x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit10x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -2709,7 +2862,16 @@ TEXT ·tileRowUnit10x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile136:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -2753,11 +2915,9 @@ TEXT ·tileRowUnit10x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2780,12 +2940,12 @@ TEXT ·tileRowUnit10x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	CMPQ 192(AX), $32
-	JEQ full118
+	JEQ full137
 	CMPB 202(AX), $0
-	JNE full118
-outer121:
+	JNE full137
+outer140:
 	MOVQ 112(AX), CX
-masked122:
+masked141:
 	VMOVUPS (SI), Z20
 	VMOVUPS.Z 64(SI), K1, Z21
 	VBROADCASTSS (R8), Z22
@@ -2821,23 +2981,23 @@ masked122:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked122
+	JNZ masked141
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer121
+	JNZ outer140
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer121
-	JMP epilogue120
-full118:
-outer123:
+	JNZ outer140
+	JMP epilogue139
+full137:
+outer142:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest125
-four124:
+	JLT rest144
+four143:
 	VMOVUPS (SI), Z20
 	VMOVUPS 64(SI), Z21
 	VBROADCASTSS (R8), Z22
@@ -2969,11 +3129,11 @@ four124:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four124
-rest125:
+	JGE four143
+rest144:
 	ADDQ $4, CX
-	JEQ end127
-one126:
+	JEQ end146
+one145:
 	VMOVUPS (SI), Z20
 	VMOVUPS 64(SI), Z21
 	VBROADCASTSS (R8), Z22
@@ -3009,23 +3169,23 @@ one126:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one126
-end127:
+	JNZ one145
+end146:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer123
+	JNZ outer142
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer123
-epilogue120:
+	JNZ outer142
+epilogue139:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain128
-	MOVQ 48(AX), R8
+	JEQ plain147
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z22
 	VADDPS Z22, Z1, Z1
@@ -3065,10 +3225,10 @@ epilogue120:
 	VADDPS (R8), Z18, Z18
 	VMOVUPS.Z 64(R8), K1, Z22
 	VADDPS Z22, Z19, Z19
-plain128:
+plain147:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased129
+	JEQ unbiased148
 	VMOVUPS (R8), Z20
 	VADDPS Z20, Z0, Z0
 	VADDPS Z20, Z2, Z2
@@ -3091,9 +3251,9 @@ plain128:
 	VADDPS Z21, Z15, Z15
 	VADDPS Z21, Z17, Z17
 	VADDPS Z21, Z19, Z19
-unbiased129:
+unbiased148:
 	CMPB 201(AX), $0
-	JEQ linear130
+	JEQ linear149
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
 	VMAXPS Z1, Z22, Z1
@@ -3115,8 +3275,8 @@ unbiased129:
 	VMAXPS Z17, Z22, Z17
 	VMAXPS Z18, Z22, Z18
 	VMAXPS Z19, Z22, Z19
-linear130:
-	MOVQ 48(AX), R8
+linear149:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -3146,10 +3306,20 @@ linear130:
 	ADDQ R9, R8
 	VMOVUPS Z18, (R8)
 	VMOVUPS Z19, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last150
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile136
+last150:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit11x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit11x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -3181,7 +3351,16 @@ TEXT ·tileRowUnit11x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile151:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -3229,11 +3408,9 @@ TEXT ·tileRowUnit11x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3258,12 +3435,12 @@ TEXT ·tileRowUnit11x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 	CMPQ 192(AX), $32
-	JEQ full131
+	JEQ full152
 	CMPB 202(AX), $0
-	JNE full131
-outer134:
+	JNE full152
+outer155:
 	MOVQ 112(AX), CX
-masked135:
+masked156:
 	VMOVUPS (SI), Z22
 	VMOVUPS.Z 64(SI), K1, Z23
 	VBROADCASTSS (R8), Z24
@@ -3302,23 +3479,23 @@ masked135:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked135
+	JNZ masked156
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer134
+	JNZ outer155
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer134
-	JMP epilogue133
-full131:
-outer136:
+	JNZ outer155
+	JMP epilogue154
+full152:
+outer157:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest138
-four137:
+	JLT rest159
+four158:
 	VMOVUPS (SI), Z22
 	VMOVUPS 64(SI), Z23
 	VBROADCASTSS (R8), Z24
@@ -3462,11 +3639,11 @@ four137:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four137
-rest138:
+	JGE four158
+rest159:
 	ADDQ $4, CX
-	JEQ end140
-one139:
+	JEQ end161
+one160:
 	VMOVUPS (SI), Z22
 	VMOVUPS 64(SI), Z23
 	VBROADCASTSS (R8), Z24
@@ -3505,23 +3682,23 @@ one139:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one139
-end140:
+	JNZ one160
+end161:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer136
+	JNZ outer157
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer136
-epilogue133:
+	JNZ outer157
+epilogue154:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain141
-	MOVQ 48(AX), R8
+	JEQ plain162
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z24
 	VADDPS Z24, Z1, Z1
@@ -3565,10 +3742,10 @@ epilogue133:
 	VADDPS (R8), Z20, Z20
 	VMOVUPS.Z 64(R8), K1, Z24
 	VADDPS Z24, Z21, Z21
-plain141:
+plain162:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased142
+	JEQ unbiased163
 	VMOVUPS (R8), Z22
 	VADDPS Z22, Z0, Z0
 	VADDPS Z22, Z2, Z2
@@ -3593,9 +3770,9 @@ plain141:
 	VADDPS Z23, Z17, Z17
 	VADDPS Z23, Z19, Z19
 	VADDPS Z23, Z21, Z21
-unbiased142:
+unbiased163:
 	CMPB 201(AX), $0
-	JEQ linear143
+	JEQ linear164
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
@@ -3619,8 +3796,8 @@ unbiased142:
 	VMAXPS Z19, Z24, Z19
 	VMAXPS Z20, Z24, Z20
 	VMAXPS Z21, Z24, Z21
-linear143:
-	MOVQ 48(AX), R8
+linear164:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -3653,10 +3830,20 @@ linear143:
 	ADDQ R9, R8
 	VMOVUPS Z20, (R8)
 	VMOVUPS Z21, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last165
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile151
+last165:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit12x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit12x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -3688,7 +3875,16 @@ TEXT ·tileRowUnit12x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile166:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -3740,11 +3936,9 @@ TEXT ·tileRowUnit12x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3771,12 +3965,12 @@ TEXT ·tileRowUnit12x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	CMPQ 192(AX), $32
-	JEQ full144
+	JEQ full167
 	CMPB 202(AX), $0
-	JNE full144
-outer147:
+	JNE full167
+outer170:
 	MOVQ 112(AX), CX
-masked148:
+masked171:
 	VMOVUPS (SI), Z24
 	VMOVUPS.Z 64(SI), K1, Z25
 	VBROADCASTSS (R8), Z26
@@ -3818,23 +4012,23 @@ masked148:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked148
+	JNZ masked171
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer147
+	JNZ outer170
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer147
-	JMP epilogue146
-full144:
-outer149:
+	JNZ outer170
+	JMP epilogue169
+full167:
+outer172:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest151
-four150:
+	JLT rest174
+four173:
 	VMOVUPS (SI), Z24
 	VMOVUPS 64(SI), Z25
 	VBROADCASTSS (R8), Z26
@@ -3990,11 +4184,11 @@ four150:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four150
-rest151:
+	JGE four173
+rest174:
 	ADDQ $4, CX
-	JEQ end153
-one152:
+	JEQ end176
+one175:
 	VMOVUPS (SI), Z24
 	VMOVUPS 64(SI), Z25
 	VBROADCASTSS (R8), Z26
@@ -4036,23 +4230,23 @@ one152:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one152
-end153:
+	JNZ one175
+end176:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer149
+	JNZ outer172
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer149
-epilogue146:
+	JNZ outer172
+epilogue169:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain154
-	MOVQ 48(AX), R8
+	JEQ plain177
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z26
 	VADDPS Z26, Z1, Z1
@@ -4100,10 +4294,10 @@ epilogue146:
 	VADDPS (R8), Z22, Z22
 	VMOVUPS.Z 64(R8), K1, Z26
 	VADDPS Z26, Z23, Z23
-plain154:
+plain177:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased155
+	JEQ unbiased178
 	VMOVUPS (R8), Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z2, Z2
@@ -4130,9 +4324,9 @@ plain154:
 	VADDPS Z25, Z19, Z19
 	VADDPS Z25, Z21, Z21
 	VADDPS Z25, Z23, Z23
-unbiased155:
+unbiased178:
 	CMPB 201(AX), $0
-	JEQ linear156
+	JEQ linear179
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
 	VMAXPS Z1, Z26, Z1
@@ -4158,8 +4352,8 @@ unbiased155:
 	VMAXPS Z21, Z26, Z21
 	VMAXPS Z22, Z26, Z22
 	VMAXPS Z23, Z26, Z23
-linear156:
-	MOVQ 48(AX), R8
+linear179:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -4195,10 +4389,20 @@ linear156:
 	ADDQ R9, R8
 	VMOVUPS Z22, (R8)
 	VMOVUPS Z23, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last180
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile166
+last180:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit13x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit13x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -4230,7 +4434,16 @@ TEXT ·tileRowUnit13x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile181:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -4286,11 +4499,9 @@ TEXT ·tileRowUnit13x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4319,12 +4530,12 @@ TEXT ·tileRowUnit13x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 	CMPQ 192(AX), $32
-	JEQ full157
+	JEQ full182
 	CMPB 202(AX), $0
-	JNE full157
-outer160:
+	JNE full182
+outer185:
 	MOVQ 112(AX), CX
-masked161:
+masked186:
 	VMOVUPS (SI), Z26
 	VMOVUPS.Z 64(SI), K1, Z27
 	VBROADCASTSS (R8), Z28
@@ -4369,23 +4580,23 @@ masked161:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked161
+	JNZ masked186
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer160
+	JNZ outer185
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer160
-	JMP epilogue159
-full157:
-outer162:
+	JNZ outer185
+	JMP epilogue184
+full182:
+outer187:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest164
-four163:
+	JLT rest189
+four188:
 	VMOVUPS (SI), Z26
 	VMOVUPS 64(SI), Z27
 	VBROADCASTSS (R8), Z28
@@ -4553,11 +4764,11 @@ four163:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four163
-rest164:
+	JGE four188
+rest189:
 	ADDQ $4, CX
-	JEQ end166
-one165:
+	JEQ end191
+one190:
 	VMOVUPS (SI), Z26
 	VMOVUPS 64(SI), Z27
 	VBROADCASTSS (R8), Z28
@@ -4602,23 +4813,23 @@ one165:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one165
-end166:
+	JNZ one190
+end191:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer162
+	JNZ outer187
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer162
-epilogue159:
+	JNZ outer187
+epilogue184:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain167
-	MOVQ 48(AX), R8
+	JEQ plain192
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z28
 	VADDPS Z28, Z1, Z1
@@ -4670,10 +4881,10 @@ epilogue159:
 	VADDPS (R8), Z24, Z24
 	VMOVUPS.Z 64(R8), K1, Z28
 	VADDPS Z28, Z25, Z25
-plain167:
+plain192:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased168
+	JEQ unbiased193
 	VMOVUPS (R8), Z26
 	VADDPS Z26, Z0, Z0
 	VADDPS Z26, Z2, Z2
@@ -4702,9 +4913,9 @@ plain167:
 	VADDPS Z27, Z21, Z21
 	VADDPS Z27, Z23, Z23
 	VADDPS Z27, Z25, Z25
-unbiased168:
+unbiased193:
 	CMPB 201(AX), $0
-	JEQ linear169
+	JEQ linear194
 	VPXORD Z28, Z28, Z28
 	VMAXPS Z0, Z28, Z0
 	VMAXPS Z1, Z28, Z1
@@ -4732,8 +4943,8 @@ unbiased168:
 	VMAXPS Z23, Z28, Z23
 	VMAXPS Z24, Z28, Z24
 	VMAXPS Z25, Z28, Z25
-linear169:
-	MOVQ 48(AX), R8
+linear194:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -4772,10 +4983,20 @@ linear169:
 	ADDQ R9, R8
 	VMOVUPS Z24, (R8)
 	VMOVUPS Z25, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last195
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile181
+last195:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit14x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit14x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -4807,7 +5028,16 @@ TEXT ·tileRowUnit14x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile196:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -4867,11 +5097,9 @@ TEXT ·tileRowUnit14x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4902,12 +5130,12 @@ TEXT ·tileRowUnit14x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 	CMPQ 192(AX), $32
-	JEQ full170
+	JEQ full197
 	CMPB 202(AX), $0
-	JNE full170
-outer173:
+	JNE full197
+outer200:
 	MOVQ 112(AX), CX
-masked174:
+masked201:
 	VMOVUPS (SI), Z28
 	VMOVUPS.Z 64(SI), K1, Z29
 	VBROADCASTSS (R8), Z30
@@ -4955,23 +5183,23 @@ masked174:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked174
+	JNZ masked201
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer173
+	JNZ outer200
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer173
-	JMP epilogue172
-full170:
-outer175:
+	JNZ outer200
+	JMP epilogue199
+full197:
+outer202:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest177
-four176:
+	JLT rest204
+four203:
 	VMOVUPS (SI), Z28
 	VMOVUPS 64(SI), Z29
 	VBROADCASTSS (R8), Z30
@@ -5151,11 +5379,11 @@ four176:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four176
-rest177:
+	JGE four203
+rest204:
 	ADDQ $4, CX
-	JEQ end179
-one178:
+	JEQ end206
+one205:
 	VMOVUPS (SI), Z28
 	VMOVUPS 64(SI), Z29
 	VBROADCASTSS (R8), Z30
@@ -5203,23 +5431,23 @@ one178:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one178
-end179:
+	JNZ one205
+end206:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer175
+	JNZ outer202
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer175
-epilogue172:
+	JNZ outer202
+epilogue199:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain180
-	MOVQ 48(AX), R8
+	JEQ plain207
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z30
 	VADDPS Z30, Z1, Z1
@@ -5275,10 +5503,10 @@ epilogue172:
 	VADDPS (R8), Z26, Z26
 	VMOVUPS.Z 64(R8), K1, Z30
 	VADDPS Z30, Z27, Z27
-plain180:
+plain207:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased181
+	JEQ unbiased208
 	VMOVUPS (R8), Z28
 	VADDPS Z28, Z0, Z0
 	VADDPS Z28, Z2, Z2
@@ -5309,9 +5537,9 @@ plain180:
 	VADDPS Z29, Z23, Z23
 	VADDPS Z29, Z25, Z25
 	VADDPS Z29, Z27, Z27
-unbiased181:
+unbiased208:
 	CMPB 201(AX), $0
-	JEQ linear182
+	JEQ linear209
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
 	VMAXPS Z1, Z30, Z1
@@ -5341,8 +5569,8 @@ unbiased181:
 	VMAXPS Z25, Z30, Z25
 	VMAXPS Z26, Z30, Z26
 	VMAXPS Z27, Z30, Z27
-linear182:
-	MOVQ 48(AX), R8
+linear209:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -5384,10 +5612,20 @@ linear182:
 	ADDQ R9, R8
 	VMOVUPS Z26, (R8)
 	VMOVUPS Z27, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last210
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile196
+last210:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit1x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit1x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -5419,50 +5657,57 @@ TEXT ·tileRowUnit1x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile211:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	CMPQ 192(AX), $16
-	JEQ full183
+	JEQ full212
 	CMPB 202(AX), $0
-	JNE full183
-outer186:
+	JNE full212
+outer215:
 	MOVQ 112(AX), CX
-masked187:
+masked216:
 	VMOVUPS.Z (SI), K1, Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked187
+	JNZ masked216
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer186
+	JNZ outer215
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer186
-	JMP epilogue185
-full183:
-outer188:
+	JNZ outer215
+	JMP epilogue214
+full212:
+outer217:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest190
-four189:
+	JLT rest219
+four218:
 	VMOVUPS (SI), Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -5478,54 +5723,64 @@ four189:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four189
-rest190:
+	JGE four218
+rest219:
 	ADDQ $4, CX
-	JEQ end192
-one191:
+	JEQ end221
+one220:
 	VMOVUPS (SI), Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one191
-end192:
+	JNZ one220
+end221:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer188
+	JNZ outer217
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer188
-epilogue185:
+	JNZ outer217
+epilogue214:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain193
-	MOVQ 48(AX), R8
+	JEQ plain222
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z2
 	VADDPS Z2, Z0, Z0
-plain193:
+plain222:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased194
+	JEQ unbiased223
 	VMOVUPS.Z (R8), K1, Z1
 	VADDPS Z1, Z0, Z0
-unbiased194:
+unbiased223:
 	CMPB 201(AX), $0
-	JEQ linear195
+	JEQ linear224
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
-linear195:
-	MOVQ 48(AX), R8
+linear224:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
+	DECQ left-32(SP)
+	JLE last225
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile211
+last225:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit2x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit2x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -5557,7 +5812,16 @@ TEXT ·tileRowUnit2x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile226:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -5567,21 +5831,19 @@ TEXT ·tileRowUnit2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	CMPQ 192(AX), $16
-	JEQ full196
+	JEQ full227
 	CMPB 202(AX), $0
-	JNE full196
-outer199:
+	JNE full227
+outer230:
 	MOVQ 112(AX), CX
-masked200:
+masked231:
 	VMOVUPS.Z (SI), K1, Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -5590,23 +5852,23 @@ masked200:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked200
+	JNZ masked231
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer199
+	JNZ outer230
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer199
-	JMP epilogue198
-full196:
-outer201:
+	JNZ outer230
+	JMP epilogue229
+full227:
+outer232:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest203
-four202:
+	JLT rest234
+four233:
 	VMOVUPS (SI), Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -5630,11 +5892,11 @@ four202:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four202
-rest203:
+	JGE four233
+rest234:
 	ADDQ $4, CX
-	JEQ end205
-one204:
+	JEQ end236
+one235:
 	VMOVUPS (SI), Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -5643,50 +5905,60 @@ one204:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one204
-end205:
+	JNZ one235
+end236:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer201
+	JNZ outer232
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer201
-epilogue198:
+	JNZ outer232
+epilogue229:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain206
-	MOVQ 48(AX), R8
+	JEQ plain237
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z1, Z1
-plain206:
+plain237:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased207
+	JEQ unbiased238
 	VMOVUPS.Z (R8), K1, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
-unbiased207:
+unbiased238:
 	CMPB 201(AX), $0
-	JEQ linear208
+	JEQ linear239
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
-linear208:
-	MOVQ 48(AX), R8
+linear239:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
+	DECQ left-32(SP)
+	JLE last240
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile226
+last240:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit3x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit3x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -5718,7 +5990,16 @@ TEXT ·tileRowUnit3x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile241:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -5731,22 +6012,20 @@ TEXT ·tileRowUnit3x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	CMPQ 192(AX), $16
-	JEQ full209
+	JEQ full242
 	CMPB 202(AX), $0
-	JNE full209
-outer212:
+	JNE full242
+outer245:
 	MOVQ 112(AX), CX
-masked213:
+masked246:
 	VMOVUPS.Z (SI), K1, Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -5757,23 +6036,23 @@ masked213:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked213
+	JNZ masked246
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer212
+	JNZ outer245
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer212
-	JMP epilogue211
-full209:
-outer214:
+	JNZ outer245
+	JMP epilogue244
+full242:
+outer247:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest216
-four215:
+	JLT rest249
+four248:
 	VMOVUPS (SI), Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -5805,11 +6084,11 @@ four215:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four215
-rest216:
+	JGE four248
+rest249:
 	ADDQ $4, CX
-	JEQ end218
-one217:
+	JEQ end251
+one250:
 	VMOVUPS (SI), Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -5820,23 +6099,23 @@ one217:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one217
-end218:
+	JNZ one250
+end251:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer214
+	JNZ outer247
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer214
-epilogue211:
+	JNZ outer247
+epilogue244:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain219
-	MOVQ 48(AX), R8
+	JEQ plain252
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z0, Z0
 	ADDQ R9, R8
@@ -5845,32 +6124,42 @@ epilogue211:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z2, Z2
-plain219:
+plain252:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased220
+	JEQ unbiased253
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
-unbiased220:
+unbiased253:
 	CMPB 201(AX), $0
-	JEQ linear221
+	JEQ linear254
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
-linear221:
-	MOVQ 48(AX), R8
+linear254:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z2, K1, (R8)
+	DECQ left-32(SP)
+	JLE last255
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile241
+last255:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit4x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit4x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -5902,7 +6191,16 @@ TEXT ·tileRowUnit4x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile256:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -5918,23 +6216,21 @@ TEXT ·tileRowUnit4x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	CMPQ 192(AX), $16
-	JEQ full222
+	JEQ full257
 	CMPB 202(AX), $0
-	JNE full222
-outer225:
+	JNE full257
+outer260:
 	MOVQ 112(AX), CX
-masked226:
+masked261:
 	VMOVUPS.Z (SI), K1, Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -5947,23 +6243,23 @@ masked226:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked226
+	JNZ masked261
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer225
+	JNZ outer260
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer225
-	JMP epilogue224
-full222:
-outer227:
+	JNZ outer260
+	JMP epilogue259
+full257:
+outer262:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest229
-four228:
+	JLT rest264
+four263:
 	VMOVUPS (SI), Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -6003,11 +6299,11 @@ four228:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four228
-rest229:
+	JGE four263
+rest264:
 	ADDQ $4, CX
-	JEQ end231
-one230:
+	JEQ end266
+one265:
 	VMOVUPS (SI), Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -6020,23 +6316,23 @@ one230:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one230
-end231:
+	JNZ one265
+end266:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer227
+	JNZ outer262
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer227
-epilogue224:
+	JNZ outer262
+epilogue259:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain232
-	MOVQ 48(AX), R8
+	JEQ plain267
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z0, Z0
 	ADDQ R9, R8
@@ -6048,25 +6344,25 @@ epilogue224:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z3, Z3
-plain232:
+plain267:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased233
+	JEQ unbiased268
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
-unbiased233:
+unbiased268:
 	CMPB 201(AX), $0
-	JEQ linear234
+	JEQ linear269
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
-linear234:
-	MOVQ 48(AX), R8
+linear269:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -6074,10 +6370,20 @@ linear234:
 	VMOVUPS Z2, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z3, K1, (R8)
+	DECQ left-32(SP)
+	JLE last270
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile256
+last270:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit5x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit5x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -6109,7 +6415,16 @@ TEXT ·tileRowUnit5x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile271:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -6128,11 +6443,9 @@ TEXT ·tileRowUnit5x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6140,12 +6453,12 @@ TEXT ·tileRowUnit5x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	CMPQ 192(AX), $16
-	JEQ full235
+	JEQ full272
 	CMPB 202(AX), $0
-	JNE full235
-outer238:
+	JNE full272
+outer275:
 	MOVQ 112(AX), CX
-masked239:
+masked276:
 	VMOVUPS.Z (SI), K1, Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -6160,23 +6473,23 @@ masked239:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked239
+	JNZ masked276
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer238
+	JNZ outer275
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer238
-	JMP epilogue237
-full235:
-outer240:
+	JNZ outer275
+	JMP epilogue274
+full272:
+outer277:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest242
-four241:
+	JLT rest279
+four278:
 	VMOVUPS (SI), Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -6224,11 +6537,11 @@ four241:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four241
-rest242:
+	JGE four278
+rest279:
 	ADDQ $4, CX
-	JEQ end244
-one243:
+	JEQ end281
+one280:
 	VMOVUPS (SI), Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -6243,23 +6556,23 @@ one243:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one243
-end244:
+	JNZ one280
+end281:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer240
+	JNZ outer277
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer240
-epilogue237:
+	JNZ outer277
+epilogue274:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain245
-	MOVQ 48(AX), R8
+	JEQ plain282
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z0, Z0
 	ADDQ R9, R8
@@ -6274,27 +6587,27 @@ epilogue237:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z4, Z4
-plain245:
+plain282:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased246
+	JEQ unbiased283
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
-unbiased246:
+unbiased283:
 	CMPB 201(AX), $0
-	JEQ linear247
+	JEQ linear284
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
-linear247:
-	MOVQ 48(AX), R8
+linear284:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -6304,10 +6617,20 @@ linear247:
 	VMOVUPS Z3, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z4, K1, (R8)
+	DECQ left-32(SP)
+	JLE last285
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile271
+last285:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit6x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit6x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -6339,7 +6662,16 @@ TEXT ·tileRowUnit6x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile286:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -6361,11 +6693,9 @@ TEXT ·tileRowUnit6x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6374,12 +6704,12 @@ TEXT ·tileRowUnit6x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	CMPQ 192(AX), $16
-	JEQ full248
+	JEQ full287
 	CMPB 202(AX), $0
-	JNE full248
-outer251:
+	JNE full287
+outer290:
 	MOVQ 112(AX), CX
-masked252:
+masked291:
 	VMOVUPS.Z (SI), K1, Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -6396,23 +6726,23 @@ masked252:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked252
+	JNZ masked291
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer251
+	JNZ outer290
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer251
-	JMP epilogue250
-full248:
-outer253:
+	JNZ outer290
+	JMP epilogue289
+full287:
+outer292:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest255
-four254:
+	JLT rest294
+four293:
 	VMOVUPS (SI), Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -6468,11 +6798,11 @@ four254:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four254
-rest255:
+	JGE four293
+rest294:
 	ADDQ $4, CX
-	JEQ end257
-one256:
+	JEQ end296
+one295:
 	VMOVUPS (SI), Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -6489,23 +6819,23 @@ one256:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one256
-end257:
+	JNZ one295
+end296:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer253
+	JNZ outer292
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer253
-epilogue250:
+	JNZ outer292
+epilogue289:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain258
-	MOVQ 48(AX), R8
+	JEQ plain297
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z0, Z0
 	ADDQ R9, R8
@@ -6523,10 +6853,10 @@ epilogue250:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z5, Z5
-plain258:
+plain297:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased259
+	JEQ unbiased298
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -6534,9 +6864,9 @@ plain258:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
-unbiased259:
+unbiased298:
 	CMPB 201(AX), $0
-	JEQ linear260
+	JEQ linear299
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
@@ -6544,8 +6874,8 @@ unbiased259:
 	VMAXPS Z3, Z7, Z3
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
-linear260:
-	MOVQ 48(AX), R8
+linear299:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -6557,10 +6887,20 @@ linear260:
 	VMOVUPS Z4, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z5, K1, (R8)
+	DECQ left-32(SP)
+	JLE last300
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile286
+last300:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit7x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit7x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -6592,7 +6932,16 @@ TEXT ·tileRowUnit7x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile301:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -6617,11 +6966,9 @@ TEXT ·tileRowUnit7x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6631,12 +6978,12 @@ TEXT ·tileRowUnit7x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	CMPQ 192(AX), $16
-	JEQ full261
+	JEQ full302
 	CMPB 202(AX), $0
-	JNE full261
-outer264:
+	JNE full302
+outer305:
 	MOVQ 112(AX), CX
-masked265:
+masked306:
 	VMOVUPS.Z (SI), K1, Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -6655,23 +7002,23 @@ masked265:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked265
+	JNZ masked306
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer264
+	JNZ outer305
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer264
-	JMP epilogue263
-full261:
-outer266:
+	JNZ outer305
+	JMP epilogue304
+full302:
+outer307:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest268
-four267:
+	JLT rest309
+four308:
 	VMOVUPS (SI), Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -6735,11 +7082,11 @@ four267:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four267
-rest268:
+	JGE four308
+rest309:
 	ADDQ $4, CX
-	JEQ end270
-one269:
+	JEQ end311
+one310:
 	VMOVUPS (SI), Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -6758,23 +7105,23 @@ one269:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one269
-end270:
+	JNZ one310
+end311:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer266
+	JNZ outer307
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer266
-epilogue263:
+	JNZ outer307
+epilogue304:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain271
-	MOVQ 48(AX), R8
+	JEQ plain312
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z0, Z0
 	ADDQ R9, R8
@@ -6795,10 +7142,10 @@ epilogue263:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z6, Z6
-plain271:
+plain312:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased272
+	JEQ unbiased313
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -6807,9 +7154,9 @@ plain271:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
-unbiased272:
+unbiased313:
 	CMPB 201(AX), $0
-	JEQ linear273
+	JEQ linear314
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -6818,8 +7165,8 @@ unbiased272:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
-linear273:
-	MOVQ 48(AX), R8
+linear314:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -6833,10 +7180,20 @@ linear273:
 	VMOVUPS Z5, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z6, K1, (R8)
+	DECQ left-32(SP)
+	JLE last315
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile301
+last315:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit8x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit8x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -6868,7 +7225,16 @@ TEXT ·tileRowUnit8x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile316:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -6896,11 +7262,9 @@ TEXT ·tileRowUnit8x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6911,12 +7275,12 @@ TEXT ·tileRowUnit8x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	CMPQ 192(AX), $16
-	JEQ full274
+	JEQ full317
 	CMPB 202(AX), $0
-	JNE full274
-outer277:
+	JNE full317
+outer320:
 	MOVQ 112(AX), CX
-masked278:
+masked321:
 	VMOVUPS.Z (SI), K1, Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -6937,23 +7301,23 @@ masked278:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked278
+	JNZ masked321
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer277
+	JNZ outer320
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer277
-	JMP epilogue276
-full274:
-outer279:
+	JNZ outer320
+	JMP epilogue319
+full317:
+outer322:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest281
-four280:
+	JLT rest324
+four323:
 	VMOVUPS (SI), Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -7025,11 +7389,11 @@ four280:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four280
-rest281:
+	JGE four323
+rest324:
 	ADDQ $4, CX
-	JEQ end283
-one282:
+	JEQ end326
+one325:
 	VMOVUPS (SI), Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -7050,23 +7414,23 @@ one282:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one282
-end283:
+	JNZ one325
+end326:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer279
+	JNZ outer322
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer279
-epilogue276:
+	JNZ outer322
+epilogue319:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain284
-	MOVQ 48(AX), R8
+	JEQ plain327
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z0, Z0
 	ADDQ R9, R8
@@ -7090,10 +7454,10 @@ epilogue276:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z7, Z7
-plain284:
+plain327:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased285
+	JEQ unbiased328
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -7103,9 +7467,9 @@ plain284:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
-unbiased285:
+unbiased328:
 	CMPB 201(AX), $0
-	JEQ linear286
+	JEQ linear329
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
@@ -7115,8 +7479,8 @@ unbiased285:
 	VMAXPS Z5, Z9, Z5
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
-linear286:
-	MOVQ 48(AX), R8
+linear329:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -7132,10 +7496,20 @@ linear286:
 	VMOVUPS Z6, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z7, K1, (R8)
+	DECQ left-32(SP)
+	JLE last330
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile316
+last330:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit9x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit9x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -7167,7 +7541,16 @@ TEXT ·tileRowUnit9x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile331:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -7198,11 +7581,9 @@ TEXT ·tileRowUnit9x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7214,12 +7595,12 @@ TEXT ·tileRowUnit9x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	CMPQ 192(AX), $16
-	JEQ full287
+	JEQ full332
 	CMPB 202(AX), $0
-	JNE full287
-outer290:
+	JNE full332
+outer335:
 	MOVQ 112(AX), CX
-masked291:
+masked336:
 	VMOVUPS.Z (SI), K1, Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -7242,23 +7623,23 @@ masked291:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked291
+	JNZ masked336
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer290
+	JNZ outer335
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer290
-	JMP epilogue289
-full287:
-outer292:
+	JNZ outer335
+	JMP epilogue334
+full332:
+outer337:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest294
-four293:
+	JLT rest339
+four338:
 	VMOVUPS (SI), Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -7338,11 +7719,11 @@ four293:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four293
-rest294:
+	JGE four338
+rest339:
 	ADDQ $4, CX
-	JEQ end296
-one295:
+	JEQ end341
+one340:
 	VMOVUPS (SI), Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -7365,23 +7746,23 @@ one295:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one295
-end296:
+	JNZ one340
+end341:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer292
+	JNZ outer337
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer292
-epilogue289:
+	JNZ outer337
+epilogue334:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain297
-	MOVQ 48(AX), R8
+	JEQ plain342
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z0, Z0
 	ADDQ R9, R8
@@ -7408,10 +7789,10 @@ epilogue289:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z8, Z8
-plain297:
+plain342:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased298
+	JEQ unbiased343
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -7422,9 +7803,9 @@ plain297:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
-unbiased298:
+unbiased343:
 	CMPB 201(AX), $0
-	JEQ linear299
+	JEQ linear344
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -7435,8 +7816,8 @@ unbiased298:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
-linear299:
-	MOVQ 48(AX), R8
+linear344:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -7454,10 +7835,20 @@ linear299:
 	VMOVUPS Z7, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z8, K1, (R8)
+	DECQ left-32(SP)
+	JLE last345
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile331
+last345:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit10x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit10x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -7489,7 +7880,16 @@ TEXT ·tileRowUnit10x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile346:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -7523,11 +7923,9 @@ TEXT ·tileRowUnit10x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7540,12 +7938,12 @@ TEXT ·tileRowUnit10x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	CMPQ 192(AX), $16
-	JEQ full300
+	JEQ full347
 	CMPB 202(AX), $0
-	JNE full300
-outer303:
+	JNE full347
+outer350:
 	MOVQ 112(AX), CX
-masked304:
+masked351:
 	VMOVUPS.Z (SI), K1, Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -7570,23 +7968,23 @@ masked304:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked304
+	JNZ masked351
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer303
+	JNZ outer350
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer303
-	JMP epilogue302
-full300:
-outer305:
+	JNZ outer350
+	JMP epilogue349
+full347:
+outer352:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest307
-four306:
+	JLT rest354
+four353:
 	VMOVUPS (SI), Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -7674,11 +8072,11 @@ four306:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four306
-rest307:
+	JGE four353
+rest354:
 	ADDQ $4, CX
-	JEQ end309
-one308:
+	JEQ end356
+one355:
 	VMOVUPS (SI), Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -7703,23 +8101,23 @@ one308:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one308
-end309:
+	JNZ one355
+end356:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer305
+	JNZ outer352
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer305
-epilogue302:
+	JNZ outer352
+epilogue349:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain310
-	MOVQ 48(AX), R8
+	JEQ plain357
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z0, Z0
 	ADDQ R9, R8
@@ -7749,10 +8147,10 @@ epilogue302:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z9, Z9
-plain310:
+plain357:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased311
+	JEQ unbiased358
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -7764,9 +8162,9 @@ plain310:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
-unbiased311:
+unbiased358:
 	CMPB 201(AX), $0
-	JEQ linear312
+	JEQ linear359
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
@@ -7778,8 +8176,8 @@ unbiased311:
 	VMAXPS Z7, Z11, Z7
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
-linear312:
-	MOVQ 48(AX), R8
+linear359:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -7799,10 +8197,20 @@ linear312:
 	VMOVUPS Z8, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z9, K1, (R8)
+	DECQ left-32(SP)
+	JLE last360
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile346
+last360:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit11x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit11x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -7834,7 +8242,16 @@ TEXT ·tileRowUnit11x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile361:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -7871,11 +8288,9 @@ TEXT ·tileRowUnit11x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7889,12 +8304,12 @@ TEXT ·tileRowUnit11x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	CMPQ 192(AX), $16
-	JEQ full313
+	JEQ full362
 	CMPB 202(AX), $0
-	JNE full313
-outer316:
+	JNE full362
+outer365:
 	MOVQ 112(AX), CX
-masked317:
+masked366:
 	VMOVUPS.Z (SI), K1, Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -7921,23 +8336,23 @@ masked317:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked317
+	JNZ masked366
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer316
+	JNZ outer365
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer316
-	JMP epilogue315
-full313:
-outer318:
+	JNZ outer365
+	JMP epilogue364
+full362:
+outer367:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest320
-four319:
+	JLT rest369
+four368:
 	VMOVUPS (SI), Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -8033,11 +8448,11 @@ four319:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four319
-rest320:
+	JGE four368
+rest369:
 	ADDQ $4, CX
-	JEQ end322
-one321:
+	JEQ end371
+one370:
 	VMOVUPS (SI), Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -8064,23 +8479,23 @@ one321:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one321
-end322:
+	JNZ one370
+end371:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer318
+	JNZ outer367
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer318
-epilogue315:
+	JNZ outer367
+epilogue364:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain323
-	MOVQ 48(AX), R8
+	JEQ plain372
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z0, Z0
 	ADDQ R9, R8
@@ -8113,10 +8528,10 @@ epilogue315:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z10, Z10
-plain323:
+plain372:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased324
+	JEQ unbiased373
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z0, Z0
 	VADDPS Z11, Z1, Z1
@@ -8129,9 +8544,9 @@ plain323:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	VADDPS Z11, Z10, Z10
-unbiased324:
+unbiased373:
 	CMPB 201(AX), $0
-	JEQ linear325
+	JEQ linear374
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -8144,8 +8559,8 @@ unbiased324:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
-linear325:
-	MOVQ 48(AX), R8
+linear374:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -8167,10 +8582,20 @@ linear325:
 	VMOVUPS Z9, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z10, K1, (R8)
+	DECQ left-32(SP)
+	JLE last375
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile361
+last375:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit12x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit12x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -8202,7 +8627,16 @@ TEXT ·tileRowUnit12x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile376:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -8242,11 +8676,9 @@ TEXT ·tileRowUnit12x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8261,12 +8693,12 @@ TEXT ·tileRowUnit12x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	CMPQ 192(AX), $16
-	JEQ full326
+	JEQ full377
 	CMPB 202(AX), $0
-	JNE full326
-outer329:
+	JNE full377
+outer380:
 	MOVQ 112(AX), CX
-masked330:
+masked381:
 	VMOVUPS.Z (SI), K1, Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -8295,23 +8727,23 @@ masked330:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked330
+	JNZ masked381
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer329
+	JNZ outer380
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer329
-	JMP epilogue328
-full326:
-outer331:
+	JNZ outer380
+	JMP epilogue379
+full377:
+outer382:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest333
-four332:
+	JLT rest384
+four383:
 	VMOVUPS (SI), Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -8415,11 +8847,11 @@ four332:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four332
-rest333:
+	JGE four383
+rest384:
 	ADDQ $4, CX
-	JEQ end335
-one334:
+	JEQ end386
+one385:
 	VMOVUPS (SI), Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -8448,23 +8880,23 @@ one334:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one334
-end335:
+	JNZ one385
+end386:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer331
+	JNZ outer382
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer331
-epilogue328:
+	JNZ outer382
+epilogue379:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain336
-	MOVQ 48(AX), R8
+	JEQ plain387
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z0, Z0
 	ADDQ R9, R8
@@ -8500,10 +8932,10 @@ epilogue328:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z11, Z11
-plain336:
+plain387:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased337
+	JEQ unbiased388
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -8517,9 +8949,9 @@ plain336:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
-unbiased337:
+unbiased388:
 	CMPB 201(AX), $0
-	JEQ linear338
+	JEQ linear389
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
@@ -8533,8 +8965,8 @@ unbiased337:
 	VMAXPS Z9, Z13, Z9
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
-linear338:
-	MOVQ 48(AX), R8
+linear389:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -8558,10 +8990,20 @@ linear338:
 	VMOVUPS Z10, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z11, K1, (R8)
+	DECQ left-32(SP)
+	JLE last390
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile376
+last390:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit13x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit13x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -8593,7 +9035,16 @@ TEXT ·tileRowUnit13x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile391:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -8636,11 +9087,9 @@ TEXT ·tileRowUnit13x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8656,12 +9105,12 @@ TEXT ·tileRowUnit13x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	CMPQ 192(AX), $16
-	JEQ full339
+	JEQ full392
 	CMPB 202(AX), $0
-	JNE full339
-outer342:
+	JNE full392
+outer395:
 	MOVQ 112(AX), CX
-masked343:
+masked396:
 	VMOVUPS.Z (SI), K1, Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -8692,23 +9141,23 @@ masked343:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked343
+	JNZ masked396
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer342
+	JNZ outer395
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer342
-	JMP epilogue341
-full339:
-outer344:
+	JNZ outer395
+	JMP epilogue394
+full392:
+outer397:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest346
-four345:
+	JLT rest399
+four398:
 	VMOVUPS (SI), Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -8820,11 +9269,11 @@ four345:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four345
-rest346:
+	JGE four398
+rest399:
 	ADDQ $4, CX
-	JEQ end348
-one347:
+	JEQ end401
+one400:
 	VMOVUPS (SI), Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -8855,23 +9304,23 @@ one347:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one347
-end348:
+	JNZ one400
+end401:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer344
+	JNZ outer397
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer344
-epilogue341:
+	JNZ outer397
+epilogue394:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain349
-	MOVQ 48(AX), R8
+	JEQ plain402
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z0, Z0
 	ADDQ R9, R8
@@ -8910,10 +9359,10 @@ epilogue341:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z12, Z12
-plain349:
+plain402:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased350
+	JEQ unbiased403
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z0, Z0
 	VADDPS Z13, Z1, Z1
@@ -8928,9 +9377,9 @@ plain349:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	VADDPS Z13, Z12, Z12
-unbiased350:
+unbiased403:
 	CMPB 201(AX), $0
-	JEQ linear351
+	JEQ linear404
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -8945,8 +9394,8 @@ unbiased350:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
-linear351:
-	MOVQ 48(AX), R8
+linear404:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -8972,10 +9421,20 @@ linear351:
 	VMOVUPS Z11, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z12, K1, (R8)
+	DECQ left-32(SP)
+	JLE last405
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile391
+last405:
 	VZEROUPPER
 	RET
 
-TEXT ·tileRowUnit14x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileRowUnit14x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -9007,7 +9466,16 @@ TEXT ·tileRowUnit14x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 104(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile406:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -9053,11 +9521,9 @@ TEXT ·tileRowUnit14x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -9074,12 +9540,12 @@ TEXT ·tileRowUnit14x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	CMPQ 192(AX), $16
-	JEQ full352
+	JEQ full407
 	CMPB 202(AX), $0
-	JNE full352
-outer355:
+	JNE full407
+outer410:
 	MOVQ 112(AX), CX
-masked356:
+masked411:
 	VMOVUPS.Z (SI), K1, Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -9112,23 +9578,23 @@ masked356:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ masked356
+	JNZ masked411
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer355
+	JNZ outer410
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer355
-	JMP epilogue354
-full352:
-outer357:
+	JNZ outer410
+	JMP epilogue409
+full407:
+outer412:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest359
-four358:
+	JLT rest414
+four413:
 	VMOVUPS (SI), Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -9248,11 +9714,11 @@ four358:
 	LEAQ (SI)(DI*4), SI
 	LEAQ (R8)(R12*4), R8
 	SUBQ $4, CX
-	JGE four358
-rest359:
+	JGE four413
+rest414:
 	ADDQ $4, CX
-	JEQ end361
-one360:
+	JEQ end416
+one415:
 	VMOVUPS (SI), Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -9285,23 +9751,23 @@ one360:
 	ADDQ DI, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ one360
-end361:
+	JNZ one415
+end416:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer357
+	JNZ outer412
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer357
-epilogue354:
+	JNZ outer412
+epilogue409:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain362
-	MOVQ 48(AX), R8
+	JEQ plain417
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z15
 	VADDPS Z15, Z0, Z0
 	ADDQ R9, R8
@@ -9343,10 +9809,10 @@ epilogue354:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z15
 	VADDPS Z15, Z13, Z13
-plain362:
+plain417:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased363
+	JEQ unbiased418
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -9362,9 +9828,9 @@ plain362:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
-unbiased363:
+unbiased418:
 	CMPB 201(AX), $0
-	JEQ linear364
+	JEQ linear419
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
@@ -9380,8 +9846,8 @@ unbiased363:
 	VMAXPS Z11, Z15, Z11
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
-linear364:
-	MOVQ 48(AX), R8
+linear419:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -9409,10 +9875,20 @@ linear364:
 	VMOVUPS Z12, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z13, K1, (R8)
+	DECQ left-32(SP)
+	JLE last420
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile406
+last420:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit1x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit1x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -9444,7 +9920,16 @@ TEXT ·tileStepUnit1x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile421:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -9452,21 +9937,19 @@ TEXT ·tileStepUnit1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	CMPQ 192(AX), $32
-	JEQ full365
+	JEQ full422
 	CMPB 202(AX), $0
-	JNE full365
-outer368:
+	JNE full422
+outer425:
 	MOVQ 112(AX), CX
-masked369:
+masked426:
 	VMOVUPS (SI), Z2
 	VMOVUPS.Z 64(SI), K1, Z3
 	VBROADCASTSS (R8), Z4
@@ -9475,23 +9958,23 @@ masked369:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked369
+	JNZ masked426
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer368
+	JNZ outer425
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer368
-	JMP epilogue367
-full365:
-outer370:
+	JNZ outer425
+	JMP epilogue424
+full422:
+outer427:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest372
-four371:
+	JLT rest429
+four428:
 	VMOVUPS (SI), Z2
 	VMOVUPS 64(SI), Z3
 	VBROADCASTSS (R8), Z4
@@ -9515,11 +9998,11 @@ four371:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four371
-rest372:
+	JGE four428
+rest429:
 	ADDQ $4, CX
-	JEQ end374
-one373:
+	JEQ end431
+one430:
 	VMOVUPS (SI), Z2
 	VMOVUPS 64(SI), Z3
 	VBROADCASTSS (R8), Z4
@@ -9528,48 +10011,58 @@ one373:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one373
-end374:
+	JNZ one430
+end431:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer370
+	JNZ outer427
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer370
-epilogue367:
+	JNZ outer427
+epilogue424:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain375
-	MOVQ 48(AX), R8
+	JEQ plain432
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z4
 	VADDPS Z4, Z1, Z1
-plain375:
+plain432:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased376
+	JEQ unbiased433
 	VMOVUPS (R8), Z2
 	VADDPS Z2, Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z3
 	VADDPS Z3, Z1, Z1
-unbiased376:
+unbiased433:
 	CMPB 201(AX), $0
-	JEQ linear377
+	JEQ linear434
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
-linear377:
-	MOVQ 48(AX), R8
+linear434:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last435
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile421
+last435:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit2x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit2x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -9601,7 +10094,16 @@ TEXT ·tileStepUnit2x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile436:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -9613,23 +10115,21 @@ TEXT ·tileStepUnit2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	CMPQ 192(AX), $32
-	JEQ full378
+	JEQ full437
 	CMPB 202(AX), $0
-	JNE full378
-outer381:
+	JNE full437
+outer440:
 	MOVQ 112(AX), CX
-masked382:
+masked441:
 	VMOVUPS (SI), Z4
 	VMOVUPS.Z 64(SI), K1, Z5
 	VBROADCASTSS (R8), Z6
@@ -9641,23 +10141,23 @@ masked382:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked382
+	JNZ masked441
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer381
+	JNZ outer440
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer381
-	JMP epilogue380
-full378:
-outer383:
+	JNZ outer440
+	JMP epilogue439
+full437:
+outer442:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest385
-four384:
+	JLT rest444
+four443:
 	VMOVUPS (SI), Z4
 	VMOVUPS 64(SI), Z5
 	VBROADCASTSS (R8), Z6
@@ -9693,11 +10193,11 @@ four384:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four384
-rest385:
+	JGE four443
+rest444:
 	ADDQ $4, CX
-	JEQ end387
-one386:
+	JEQ end446
+one445:
 	VMOVUPS (SI), Z4
 	VMOVUPS 64(SI), Z5
 	VBROADCASTSS (R8), Z6
@@ -9709,23 +10209,23 @@ one386:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one386
-end387:
+	JNZ one445
+end446:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer383
+	JNZ outer442
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer383
-epilogue380:
+	JNZ outer442
+epilogue439:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain388
-	MOVQ 48(AX), R8
+	JEQ plain447
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z6
 	VADDPS Z6, Z1, Z1
@@ -9733,35 +10233,45 @@ epilogue380:
 	VADDPS (R8), Z2, Z2
 	VMOVUPS.Z 64(R8), K1, Z6
 	VADDPS Z6, Z3, Z3
-plain388:
+plain447:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased389
+	JEQ unbiased448
 	VMOVUPS (R8), Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z2, Z2
 	VMOVUPS.Z 64(R8), K1, Z5
 	VADDPS Z5, Z1, Z1
 	VADDPS Z5, Z3, Z3
-unbiased389:
+unbiased448:
 	CMPB 201(AX), $0
-	JEQ linear390
+	JEQ linear449
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
-linear390:
-	MOVQ 48(AX), R8
+linear449:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last450
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile436
+last450:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit3x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit3x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -9793,7 +10303,16 @@ TEXT ·tileStepUnit3x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile451:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -9809,11 +10328,9 @@ TEXT ·tileStepUnit3x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -9822,12 +10339,12 @@ TEXT ·tileStepUnit3x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	CMPQ 192(AX), $32
-	JEQ full391
+	JEQ full452
 	CMPB 202(AX), $0
-	JNE full391
-outer394:
+	JNE full452
+outer455:
 	MOVQ 112(AX), CX
-masked395:
+masked456:
 	VMOVUPS (SI), Z6
 	VMOVUPS.Z 64(SI), K1, Z7
 	VBROADCASTSS (R8), Z8
@@ -9842,23 +10359,23 @@ masked395:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked395
+	JNZ masked456
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer394
+	JNZ outer455
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer394
-	JMP epilogue393
-full391:
-outer396:
+	JNZ outer455
+	JMP epilogue454
+full452:
+outer457:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest398
-four397:
+	JLT rest459
+four458:
 	VMOVUPS (SI), Z6
 	VMOVUPS 64(SI), Z7
 	VBROADCASTSS (R8), Z8
@@ -9906,11 +10423,11 @@ four397:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four397
-rest398:
+	JGE four458
+rest459:
 	ADDQ $4, CX
-	JEQ end400
-one399:
+	JEQ end461
+one460:
 	VMOVUPS (SI), Z6
 	VMOVUPS 64(SI), Z7
 	VBROADCASTSS (R8), Z8
@@ -9925,23 +10442,23 @@ one399:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one399
-end400:
+	JNZ one460
+end461:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer396
+	JNZ outer457
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer396
-epilogue393:
+	JNZ outer457
+epilogue454:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain401
-	MOVQ 48(AX), R8
+	JEQ plain462
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z8
 	VADDPS Z8, Z1, Z1
@@ -9953,10 +10470,10 @@ epilogue393:
 	VADDPS (R8), Z4, Z4
 	VMOVUPS.Z 64(R8), K1, Z8
 	VADDPS Z8, Z5, Z5
-plain401:
+plain462:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased402
+	JEQ unbiased463
 	VMOVUPS (R8), Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z2, Z2
@@ -9965,9 +10482,9 @@ plain401:
 	VADDPS Z7, Z1, Z1
 	VADDPS Z7, Z3, Z3
 	VADDPS Z7, Z5, Z5
-unbiased402:
+unbiased463:
 	CMPB 201(AX), $0
-	JEQ linear403
+	JEQ linear464
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -9975,8 +10492,8 @@ unbiased402:
 	VMAXPS Z3, Z8, Z3
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
-linear403:
-	MOVQ 48(AX), R8
+linear464:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -9985,10 +10502,20 @@ linear403:
 	ADDQ R9, R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last465
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile451
+last465:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit4x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit4x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -10020,7 +10547,16 @@ TEXT ·tileStepUnit4x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile466:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -10040,11 +10576,9 @@ TEXT ·tileStepUnit4x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10055,12 +10589,12 @@ TEXT ·tileStepUnit4x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	CMPQ 192(AX), $32
-	JEQ full404
+	JEQ full467
 	CMPB 202(AX), $0
-	JNE full404
-outer407:
+	JNE full467
+outer470:
 	MOVQ 112(AX), CX
-masked408:
+masked471:
 	VMOVUPS (SI), Z8
 	VMOVUPS.Z 64(SI), K1, Z9
 	VBROADCASTSS (R8), Z10
@@ -10078,23 +10612,23 @@ masked408:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked408
+	JNZ masked471
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer407
+	JNZ outer470
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer407
-	JMP epilogue406
-full404:
-outer409:
+	JNZ outer470
+	JMP epilogue469
+full467:
+outer472:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest411
-four410:
+	JLT rest474
+four473:
 	VMOVUPS (SI), Z8
 	VMOVUPS 64(SI), Z9
 	VBROADCASTSS (R8), Z10
@@ -10154,11 +10688,11 @@ four410:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four410
-rest411:
+	JGE four473
+rest474:
 	ADDQ $4, CX
-	JEQ end413
-one412:
+	JEQ end476
+one475:
 	VMOVUPS (SI), Z8
 	VMOVUPS 64(SI), Z9
 	VBROADCASTSS (R8), Z10
@@ -10176,23 +10710,23 @@ one412:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one412
-end413:
+	JNZ one475
+end476:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer409
+	JNZ outer472
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer409
-epilogue406:
+	JNZ outer472
+epilogue469:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain414
-	MOVQ 48(AX), R8
+	JEQ plain477
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z10
 	VADDPS Z10, Z1, Z1
@@ -10208,10 +10742,10 @@ epilogue406:
 	VADDPS (R8), Z6, Z6
 	VMOVUPS.Z 64(R8), K1, Z10
 	VADDPS Z10, Z7, Z7
-plain414:
+plain477:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased415
+	JEQ unbiased478
 	VMOVUPS (R8), Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z2, Z2
@@ -10222,9 +10756,9 @@ plain414:
 	VADDPS Z9, Z3, Z3
 	VADDPS Z9, Z5, Z5
 	VADDPS Z9, Z7, Z7
-unbiased415:
+unbiased478:
 	CMPB 201(AX), $0
-	JEQ linear416
+	JEQ linear479
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -10234,8 +10768,8 @@ unbiased415:
 	VMAXPS Z5, Z10, Z5
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
-linear416:
-	MOVQ 48(AX), R8
+linear479:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -10247,10 +10781,20 @@ linear416:
 	ADDQ R9, R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last480
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile466
+last480:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit5x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit5x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -10282,7 +10826,16 @@ TEXT ·tileStepUnit5x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile481:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -10306,11 +10859,9 @@ TEXT ·tileStepUnit5x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -10324,12 +10875,12 @@ TEXT ·tileStepUnit5x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	CMPQ 192(AX), $32
-	JEQ full417
+	JEQ full482
 	CMPB 202(AX), $0
-	JNE full417
-outer420:
+	JNE full482
+outer485:
 	MOVQ 112(AX), CX
-masked421:
+masked486:
 	VMOVUPS (SI), Z10
 	VMOVUPS.Z 64(SI), K1, Z11
 	VBROADCASTSS (R8), Z12
@@ -10351,25 +10902,25 @@ masked421:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked421
+	JNZ masked486
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer420
+	JNZ outer485
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer420
-	JMP epilogue419
-full417:
-outer422:
+	JNZ outer485
+	JMP epilogue484
+full482:
+outer487:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest424
-four423:
+	JLT rest489
+four488:
 	VMOVUPS (SI), Z10
 	VMOVUPS 64(SI), Z11
 	VBROADCASTSS (R8), Z12
@@ -10442,11 +10993,11 @@ four423:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four423
-rest424:
+	JGE four488
+rest489:
 	ADDQ $4, CX
-	JEQ end426
-one425:
+	JEQ end491
+one490:
 	VMOVUPS (SI), Z10
 	VMOVUPS 64(SI), Z11
 	VBROADCASTSS (R8), Z12
@@ -10468,25 +11019,25 @@ one425:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one425
-end426:
+	JNZ one490
+end491:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer422
+	JNZ outer487
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer422
-epilogue419:
+	JNZ outer487
+epilogue484:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain427
-	MOVQ 48(AX), R8
+	JEQ plain492
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z12
 	VADDPS Z12, Z1, Z1
@@ -10506,10 +11057,10 @@ epilogue419:
 	VADDPS (R8), Z8, Z8
 	VMOVUPS.Z 64(R8), K1, Z12
 	VADDPS Z12, Z9, Z9
-plain427:
+plain492:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased428
+	JEQ unbiased493
 	VMOVUPS (R8), Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z2, Z2
@@ -10522,9 +11073,9 @@ plain427:
 	VADDPS Z11, Z5, Z5
 	VADDPS Z11, Z7, Z7
 	VADDPS Z11, Z9, Z9
-unbiased428:
+unbiased493:
 	CMPB 201(AX), $0
-	JEQ linear429
+	JEQ linear494
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -10536,8 +11087,8 @@ unbiased428:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
-linear429:
-	MOVQ 48(AX), R8
+linear494:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -10552,10 +11103,20 @@ linear429:
 	ADDQ R9, R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last495
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile481
+last495:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit6x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit6x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -10587,7 +11148,16 @@ TEXT ·tileStepUnit6x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile496:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -10615,11 +11185,9 @@ TEXT ·tileStepUnit6x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -10635,12 +11203,12 @@ TEXT ·tileStepUnit6x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	CMPQ 192(AX), $32
-	JEQ full430
+	JEQ full497
 	CMPB 202(AX), $0
-	JNE full430
-outer433:
+	JNE full497
+outer500:
 	MOVQ 112(AX), CX
-masked434:
+masked501:
 	VMOVUPS (SI), Z12
 	VMOVUPS.Z 64(SI), K1, Z13
 	VBROADCASTSS (R8), Z14
@@ -10665,25 +11233,25 @@ masked434:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked434
+	JNZ masked501
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer433
+	JNZ outer500
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer433
-	JMP epilogue432
-full430:
-outer435:
+	JNZ outer500
+	JMP epilogue499
+full497:
+outer502:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest437
-four436:
+	JLT rest504
+four503:
 	VMOVUPS (SI), Z12
 	VMOVUPS 64(SI), Z13
 	VBROADCASTSS (R8), Z14
@@ -10768,11 +11336,11 @@ four436:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four436
-rest437:
+	JGE four503
+rest504:
 	ADDQ $4, CX
-	JEQ end439
-one438:
+	JEQ end506
+one505:
 	VMOVUPS (SI), Z12
 	VMOVUPS 64(SI), Z13
 	VBROADCASTSS (R8), Z14
@@ -10797,25 +11365,25 @@ one438:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one438
-end439:
+	JNZ one505
+end506:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer435
+	JNZ outer502
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer435
-epilogue432:
+	JNZ outer502
+epilogue499:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain440
-	MOVQ 48(AX), R8
+	JEQ plain507
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z14
 	VADDPS Z14, Z1, Z1
@@ -10839,10 +11407,10 @@ epilogue432:
 	VADDPS (R8), Z10, Z10
 	VMOVUPS.Z 64(R8), K1, Z14
 	VADDPS Z14, Z11, Z11
-plain440:
+plain507:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased441
+	JEQ unbiased508
 	VMOVUPS (R8), Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z2, Z2
@@ -10857,9 +11425,9 @@ plain440:
 	VADDPS Z13, Z7, Z7
 	VADDPS Z13, Z9, Z9
 	VADDPS Z13, Z11, Z11
-unbiased441:
+unbiased508:
 	CMPB 201(AX), $0
-	JEQ linear442
+	JEQ linear509
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -10873,8 +11441,8 @@ unbiased441:
 	VMAXPS Z9, Z14, Z9
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
-linear442:
-	MOVQ 48(AX), R8
+linear509:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -10892,10 +11460,20 @@ linear442:
 	ADDQ R9, R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last510
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile496
+last510:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit7x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit7x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -10927,7 +11505,16 @@ TEXT ·tileStepUnit7x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile511:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -10959,11 +11546,9 @@ TEXT ·tileStepUnit7x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -10981,12 +11566,12 @@ TEXT ·tileStepUnit7x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	CMPQ 192(AX), $32
-	JEQ full443
+	JEQ full512
 	CMPB 202(AX), $0
-	JNE full443
-outer446:
+	JNE full512
+outer515:
 	MOVQ 112(AX), CX
-masked447:
+masked516:
 	VMOVUPS (SI), Z14
 	VMOVUPS.Z 64(SI), K1, Z15
 	VBROADCASTSS (R8), Z16
@@ -11014,25 +11599,25 @@ masked447:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked447
+	JNZ masked516
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer446
+	JNZ outer515
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer446
-	JMP epilogue445
-full443:
-outer448:
+	JNZ outer515
+	JMP epilogue514
+full512:
+outer517:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest450
-four449:
+	JLT rest519
+four518:
 	VMOVUPS (SI), Z14
 	VMOVUPS 64(SI), Z15
 	VBROADCASTSS (R8), Z16
@@ -11129,11 +11714,11 @@ four449:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four449
-rest450:
+	JGE four518
+rest519:
 	ADDQ $4, CX
-	JEQ end452
-one451:
+	JEQ end521
+one520:
 	VMOVUPS (SI), Z14
 	VMOVUPS 64(SI), Z15
 	VBROADCASTSS (R8), Z16
@@ -11161,25 +11746,25 @@ one451:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one451
-end452:
+	JNZ one520
+end521:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer448
+	JNZ outer517
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer448
-epilogue445:
+	JNZ outer517
+epilogue514:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain453
-	MOVQ 48(AX), R8
+	JEQ plain522
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z16
 	VADDPS Z16, Z1, Z1
@@ -11207,10 +11792,10 @@ epilogue445:
 	VADDPS (R8), Z12, Z12
 	VMOVUPS.Z 64(R8), K1, Z16
 	VADDPS Z16, Z13, Z13
-plain453:
+plain522:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased454
+	JEQ unbiased523
 	VMOVUPS (R8), Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z2, Z2
@@ -11227,9 +11812,9 @@ plain453:
 	VADDPS Z15, Z9, Z9
 	VADDPS Z15, Z11, Z11
 	VADDPS Z15, Z13, Z13
-unbiased454:
+unbiased523:
 	CMPB 201(AX), $0
-	JEQ linear455
+	JEQ linear524
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
@@ -11245,8 +11830,8 @@ unbiased454:
 	VMAXPS Z11, Z16, Z11
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
-linear455:
-	MOVQ 48(AX), R8
+linear524:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -11267,10 +11852,20 @@ linear455:
 	ADDQ R9, R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last525
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile511
+last525:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit8x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit8x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -11302,7 +11897,16 @@ TEXT ·tileStepUnit8x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile526:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -11338,11 +11942,9 @@ TEXT ·tileStepUnit8x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -11362,12 +11964,12 @@ TEXT ·tileStepUnit8x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	CMPQ 192(AX), $32
-	JEQ full456
+	JEQ full527
 	CMPB 202(AX), $0
-	JNE full456
-outer459:
+	JNE full527
+outer530:
 	MOVQ 112(AX), CX
-masked460:
+masked531:
 	VMOVUPS (SI), Z16
 	VMOVUPS.Z 64(SI), K1, Z17
 	VBROADCASTSS (R8), Z18
@@ -11398,25 +12000,25 @@ masked460:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked460
+	JNZ masked531
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer459
+	JNZ outer530
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer459
-	JMP epilogue458
-full456:
-outer461:
+	JNZ outer530
+	JMP epilogue529
+full527:
+outer532:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest463
-four462:
+	JLT rest534
+four533:
 	VMOVUPS (SI), Z16
 	VMOVUPS 64(SI), Z17
 	VBROADCASTSS (R8), Z18
@@ -11525,11 +12127,11 @@ four462:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four462
-rest463:
+	JGE four533
+rest534:
 	ADDQ $4, CX
-	JEQ end465
-one464:
+	JEQ end536
+one535:
 	VMOVUPS (SI), Z16
 	VMOVUPS 64(SI), Z17
 	VBROADCASTSS (R8), Z18
@@ -11560,25 +12162,25 @@ one464:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one464
-end465:
+	JNZ one535
+end536:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer461
+	JNZ outer532
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer461
-epilogue458:
+	JNZ outer532
+epilogue529:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain466
-	MOVQ 48(AX), R8
+	JEQ plain537
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z18
 	VADDPS Z18, Z1, Z1
@@ -11610,10 +12212,10 @@ epilogue458:
 	VADDPS (R8), Z14, Z14
 	VMOVUPS.Z 64(R8), K1, Z18
 	VADDPS Z18, Z15, Z15
-plain466:
+plain537:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased467
+	JEQ unbiased538
 	VMOVUPS (R8), Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z2, Z2
@@ -11632,9 +12234,9 @@ plain466:
 	VADDPS Z17, Z11, Z11
 	VADDPS Z17, Z13, Z13
 	VADDPS Z17, Z15, Z15
-unbiased467:
+unbiased538:
 	CMPB 201(AX), $0
-	JEQ linear468
+	JEQ linear539
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
@@ -11652,8 +12254,8 @@ unbiased467:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
-linear468:
-	MOVQ 48(AX), R8
+linear539:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -11677,10 +12279,20 @@ linear468:
 	ADDQ R9, R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last540
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile526
+last540:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit9x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit9x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -11712,7 +12324,16 @@ TEXT ·tileStepUnit9x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile541:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -11752,11 +12373,9 @@ TEXT ·tileStepUnit9x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -11779,12 +12398,12 @@ TEXT ·tileStepUnit9x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 	CMPQ 192(AX), $32
-	JEQ full469
+	JEQ full542
 	CMPB 202(AX), $0
-	JNE full469
-outer472:
+	JNE full542
+outer545:
 	MOVQ 112(AX), CX
-masked473:
+masked546:
 	VMOVUPS (SI), Z18
 	VMOVUPS.Z 64(SI), K1, Z19
 	VBROADCASTSS (R8), Z20
@@ -11819,27 +12438,27 @@ masked473:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked473
+	JNZ masked546
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer472
+	JNZ outer545
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer472
-	JMP epilogue471
-full469:
-outer474:
+	JNZ outer545
+	JMP epilogue544
+full542:
+outer547:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest476
-four475:
+	JLT rest549
+four548:
 	VMOVUPS (SI), Z18
 	VMOVUPS 64(SI), Z19
 	VBROADCASTSS (R8), Z20
@@ -11961,11 +12580,11 @@ four475:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four475
-rest476:
+	JGE four548
+rest549:
 	ADDQ $4, CX
-	JEQ end478
-one477:
+	JEQ end551
+one550:
 	VMOVUPS (SI), Z18
 	VMOVUPS 64(SI), Z19
 	VBROADCASTSS (R8), Z20
@@ -12000,27 +12619,27 @@ one477:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one477
-end478:
+	JNZ one550
+end551:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer474
+	JNZ outer547
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer474
-epilogue471:
+	JNZ outer547
+epilogue544:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain479
-	MOVQ 48(AX), R8
+	JEQ plain552
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z20
 	VADDPS Z20, Z1, Z1
@@ -12056,10 +12675,10 @@ epilogue471:
 	VADDPS (R8), Z16, Z16
 	VMOVUPS.Z 64(R8), K1, Z20
 	VADDPS Z20, Z17, Z17
-plain479:
+plain552:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased480
+	JEQ unbiased553
 	VMOVUPS (R8), Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z2, Z2
@@ -12080,9 +12699,9 @@ plain479:
 	VADDPS Z19, Z13, Z13
 	VADDPS Z19, Z15, Z15
 	VADDPS Z19, Z17, Z17
-unbiased480:
+unbiased553:
 	CMPB 201(AX), $0
-	JEQ linear481
+	JEQ linear554
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
@@ -12102,8 +12721,8 @@ unbiased480:
 	VMAXPS Z15, Z20, Z15
 	VMAXPS Z16, Z20, Z16
 	VMAXPS Z17, Z20, Z17
-linear481:
-	MOVQ 48(AX), R8
+linear554:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -12130,10 +12749,20 @@ linear481:
 	ADDQ R9, R8
 	VMOVUPS Z16, (R8)
 	VMOVUPS Z17, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last555
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile541
+last555:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit10x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit10x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -12165,7 +12794,16 @@ TEXT ·tileStepUnit10x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile556:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -12209,11 +12847,9 @@ TEXT ·tileStepUnit10x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -12238,12 +12874,12 @@ TEXT ·tileStepUnit10x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	CMPQ 192(AX), $32
-	JEQ full482
+	JEQ full557
 	CMPB 202(AX), $0
-	JNE full482
-outer485:
+	JNE full557
+outer560:
 	MOVQ 112(AX), CX
-masked486:
+masked561:
 	VMOVUPS (SI), Z20
 	VMOVUPS.Z 64(SI), K1, Z21
 	VBROADCASTSS (R8), Z22
@@ -12281,27 +12917,27 @@ masked486:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked486
+	JNZ masked561
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer485
+	JNZ outer560
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer485
-	JMP epilogue484
-full482:
-outer487:
+	JNZ outer560
+	JMP epilogue559
+full557:
+outer562:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest489
-four488:
+	JLT rest564
+four563:
 	VMOVUPS (SI), Z20
 	VMOVUPS 64(SI), Z21
 	VBROADCASTSS (R8), Z22
@@ -12435,11 +13071,11 @@ four488:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four488
-rest489:
+	JGE four563
+rest564:
 	ADDQ $4, CX
-	JEQ end491
-one490:
+	JEQ end566
+one565:
 	VMOVUPS (SI), Z20
 	VMOVUPS 64(SI), Z21
 	VBROADCASTSS (R8), Z22
@@ -12477,27 +13113,27 @@ one490:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one490
-end491:
+	JNZ one565
+end566:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer487
+	JNZ outer562
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer487
-epilogue484:
+	JNZ outer562
+epilogue559:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain492
-	MOVQ 48(AX), R8
+	JEQ plain567
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z22
 	VADDPS Z22, Z1, Z1
@@ -12537,10 +13173,10 @@ epilogue484:
 	VADDPS (R8), Z18, Z18
 	VMOVUPS.Z 64(R8), K1, Z22
 	VADDPS Z22, Z19, Z19
-plain492:
+plain567:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased493
+	JEQ unbiased568
 	VMOVUPS (R8), Z20
 	VADDPS Z20, Z0, Z0
 	VADDPS Z20, Z2, Z2
@@ -12563,9 +13199,9 @@ plain492:
 	VADDPS Z21, Z15, Z15
 	VADDPS Z21, Z17, Z17
 	VADDPS Z21, Z19, Z19
-unbiased493:
+unbiased568:
 	CMPB 201(AX), $0
-	JEQ linear494
+	JEQ linear569
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
 	VMAXPS Z1, Z22, Z1
@@ -12587,8 +13223,8 @@ unbiased493:
 	VMAXPS Z17, Z22, Z17
 	VMAXPS Z18, Z22, Z18
 	VMAXPS Z19, Z22, Z19
-linear494:
-	MOVQ 48(AX), R8
+linear569:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -12618,10 +13254,20 @@ linear494:
 	ADDQ R9, R8
 	VMOVUPS Z18, (R8)
 	VMOVUPS Z19, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last570
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile556
+last570:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit11x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit11x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -12653,7 +13299,16 @@ TEXT ·tileStepUnit11x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile571:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -12701,11 +13356,9 @@ TEXT ·tileStepUnit11x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -12732,12 +13385,12 @@ TEXT ·tileStepUnit11x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 	CMPQ 192(AX), $32
-	JEQ full495
+	JEQ full572
 	CMPB 202(AX), $0
-	JNE full495
-outer498:
+	JNE full572
+outer575:
 	MOVQ 112(AX), CX
-masked499:
+masked576:
 	VMOVUPS (SI), Z22
 	VMOVUPS.Z 64(SI), K1, Z23
 	VBROADCASTSS (R8), Z24
@@ -12778,27 +13431,27 @@ masked499:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked499
+	JNZ masked576
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer498
+	JNZ outer575
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer498
-	JMP epilogue497
-full495:
-outer500:
+	JNZ outer575
+	JMP epilogue574
+full572:
+outer577:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest502
-four501:
+	JLT rest579
+four578:
 	VMOVUPS (SI), Z22
 	VMOVUPS 64(SI), Z23
 	VBROADCASTSS (R8), Z24
@@ -12944,11 +13597,11 @@ four501:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four501
-rest502:
+	JGE four578
+rest579:
 	ADDQ $4, CX
-	JEQ end504
-one503:
+	JEQ end581
+one580:
 	VMOVUPS (SI), Z22
 	VMOVUPS 64(SI), Z23
 	VBROADCASTSS (R8), Z24
@@ -12989,27 +13642,27 @@ one503:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one503
-end504:
+	JNZ one580
+end581:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer500
+	JNZ outer577
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer500
-epilogue497:
+	JNZ outer577
+epilogue574:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain505
-	MOVQ 48(AX), R8
+	JEQ plain582
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z24
 	VADDPS Z24, Z1, Z1
@@ -13053,10 +13706,10 @@ epilogue497:
 	VADDPS (R8), Z20, Z20
 	VMOVUPS.Z 64(R8), K1, Z24
 	VADDPS Z24, Z21, Z21
-plain505:
+plain582:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased506
+	JEQ unbiased583
 	VMOVUPS (R8), Z22
 	VADDPS Z22, Z0, Z0
 	VADDPS Z22, Z2, Z2
@@ -13081,9 +13734,9 @@ plain505:
 	VADDPS Z23, Z17, Z17
 	VADDPS Z23, Z19, Z19
 	VADDPS Z23, Z21, Z21
-unbiased506:
+unbiased583:
 	CMPB 201(AX), $0
-	JEQ linear507
+	JEQ linear584
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
@@ -13107,8 +13760,8 @@ unbiased506:
 	VMAXPS Z19, Z24, Z19
 	VMAXPS Z20, Z24, Z20
 	VMAXPS Z21, Z24, Z21
-linear507:
-	MOVQ 48(AX), R8
+linear584:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -13141,10 +13794,20 @@ linear507:
 	ADDQ R9, R8
 	VMOVUPS Z20, (R8)
 	VMOVUPS Z21, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last585
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile571
+last585:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit12x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit12x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -13176,7 +13839,16 @@ TEXT ·tileStepUnit12x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile586:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -13228,11 +13900,9 @@ TEXT ·tileStepUnit12x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -13261,12 +13931,12 @@ TEXT ·tileStepUnit12x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	CMPQ 192(AX), $32
-	JEQ full508
+	JEQ full587
 	CMPB 202(AX), $0
-	JNE full508
-outer511:
+	JNE full587
+outer590:
 	MOVQ 112(AX), CX
-masked512:
+masked591:
 	VMOVUPS (SI), Z24
 	VMOVUPS.Z 64(SI), K1, Z25
 	VBROADCASTSS (R8), Z26
@@ -13310,27 +13980,27 @@ masked512:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked512
+	JNZ masked591
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer511
+	JNZ outer590
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer511
-	JMP epilogue510
-full508:
-outer513:
+	JNZ outer590
+	JMP epilogue589
+full587:
+outer592:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest515
-four514:
+	JLT rest594
+four593:
 	VMOVUPS (SI), Z24
 	VMOVUPS 64(SI), Z25
 	VBROADCASTSS (R8), Z26
@@ -13488,11 +14158,11 @@ four514:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four514
-rest515:
+	JGE four593
+rest594:
 	ADDQ $4, CX
-	JEQ end517
-one516:
+	JEQ end596
+one595:
 	VMOVUPS (SI), Z24
 	VMOVUPS 64(SI), Z25
 	VBROADCASTSS (R8), Z26
@@ -13536,27 +14206,27 @@ one516:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one516
-end517:
+	JNZ one595
+end596:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer513
+	JNZ outer592
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer513
-epilogue510:
+	JNZ outer592
+epilogue589:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain518
-	MOVQ 48(AX), R8
+	JEQ plain597
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z26
 	VADDPS Z26, Z1, Z1
@@ -13604,10 +14274,10 @@ epilogue510:
 	VADDPS (R8), Z22, Z22
 	VMOVUPS.Z 64(R8), K1, Z26
 	VADDPS Z26, Z23, Z23
-plain518:
+plain597:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased519
+	JEQ unbiased598
 	VMOVUPS (R8), Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z2, Z2
@@ -13634,9 +14304,9 @@ plain518:
 	VADDPS Z25, Z19, Z19
 	VADDPS Z25, Z21, Z21
 	VADDPS Z25, Z23, Z23
-unbiased519:
+unbiased598:
 	CMPB 201(AX), $0
-	JEQ linear520
+	JEQ linear599
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
 	VMAXPS Z1, Z26, Z1
@@ -13662,8 +14332,8 @@ unbiased519:
 	VMAXPS Z21, Z26, Z21
 	VMAXPS Z22, Z26, Z22
 	VMAXPS Z23, Z26, Z23
-linear520:
-	MOVQ 48(AX), R8
+linear599:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -13699,10 +14369,20 @@ linear520:
 	ADDQ R9, R8
 	VMOVUPS Z22, (R8)
 	VMOVUPS Z23, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last600
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile586
+last600:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit13x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit13x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -13734,7 +14414,16 @@ TEXT ·tileStepUnit13x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile601:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -13790,11 +14479,9 @@ TEXT ·tileStepUnit13x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -13826,12 +14513,12 @@ TEXT ·tileStepUnit13x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 	CMPQ 192(AX), $32
-	JEQ full521
+	JEQ full602
 	CMPB 202(AX), $0
-	JNE full521
-outer524:
+	JNE full602
+outer605:
 	MOVQ 112(AX), CX
-masked525:
+masked606:
 	VMOVUPS (SI), Z26
 	VMOVUPS.Z 64(SI), K1, Z27
 	VBROADCASTSS (R8), Z28
@@ -13879,14 +14566,14 @@ masked525:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ masked525
+	JNZ masked606
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer524
+	JNZ outer605
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -13894,14 +14581,14 @@ masked525:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer524
-	JMP epilogue523
-full521:
-outer526:
+	JNZ outer605
+	JMP epilogue604
+full602:
+outer607:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest528
-four527:
+	JLT rest609
+four608:
 	VMOVUPS (SI), Z26
 	VMOVUPS 64(SI), Z27
 	VBROADCASTSS (R8), Z28
@@ -14072,11 +14759,11 @@ four527:
 	ADDQ $16, R10
 	ADDQ $16, R11
 	SUBQ $4, CX
-	JGE four527
-rest528:
+	JGE four608
+rest609:
 	ADDQ $4, CX
-	JEQ end530
-one529:
+	JEQ end611
+one610:
 	VMOVUPS (SI), Z26
 	VMOVUPS 64(SI), Z27
 	VBROADCASTSS (R8), Z28
@@ -14124,15 +14811,15 @@ one529:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ one529
-end530:
+	JNZ one610
+end611:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer526
+	JNZ outer607
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -14140,13 +14827,13 @@ end530:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer526
-epilogue523:
+	JNZ outer607
+epilogue604:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain531
-	MOVQ 48(AX), R8
+	JEQ plain612
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z28
 	VADDPS Z28, Z1, Z1
@@ -14198,10 +14885,10 @@ epilogue523:
 	VADDPS (R8), Z24, Z24
 	VMOVUPS.Z 64(R8), K1, Z28
 	VADDPS Z28, Z25, Z25
-plain531:
+plain612:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased532
+	JEQ unbiased613
 	VMOVUPS (R8), Z26
 	VADDPS Z26, Z0, Z0
 	VADDPS Z26, Z2, Z2
@@ -14230,9 +14917,9 @@ plain531:
 	VADDPS Z27, Z21, Z21
 	VADDPS Z27, Z23, Z23
 	VADDPS Z27, Z25, Z25
-unbiased532:
+unbiased613:
 	CMPB 201(AX), $0
-	JEQ linear533
+	JEQ linear614
 	VPXORD Z28, Z28, Z28
 	VMAXPS Z0, Z28, Z0
 	VMAXPS Z1, Z28, Z1
@@ -14260,8 +14947,8 @@ unbiased532:
 	VMAXPS Z23, Z28, Z23
 	VMAXPS Z24, Z28, Z24
 	VMAXPS Z25, Z28, Z25
-linear533:
-	MOVQ 48(AX), R8
+linear614:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -14300,10 +14987,20 @@ linear533:
 	ADDQ R9, R8
 	VMOVUPS Z24, (R8)
 	VMOVUPS Z25, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last615
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile601
+last615:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit14x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit14x2AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $16, CX
@@ -14335,7 +15032,16 @@ TEXT ·tileStepUnit14x2AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile616:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
@@ -14395,11 +15101,9 @@ TEXT ·tileStepUnit14x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -14433,12 +15137,12 @@ TEXT ·tileStepUnit14x2AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 	CMPQ 192(AX), $32
-	JEQ full534
+	JEQ full617
 	CMPB 202(AX), $0
-	JNE full534
-outer537:
+	JNE full617
+outer620:
 	MOVQ 112(AX), CX
-masked538:
+masked621:
 	VMOVUPS (SI), Z28
 	VMOVUPS.Z 64(SI), K1, Z29
 	VBROADCASTSS (R8), Z30
@@ -14489,14 +15193,14 @@ masked538:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ masked538
+	JNZ masked621
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer537
+	JNZ outer620
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -14504,14 +15208,14 @@ masked538:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer537
-	JMP epilogue536
-full534:
-outer539:
+	JNZ outer620
+	JMP epilogue619
+full617:
+outer622:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest541
-four540:
+	JLT rest624
+four623:
 	VMOVUPS (SI), Z28
 	VMOVUPS 64(SI), Z29
 	VBROADCASTSS (R8), Z30
@@ -14694,11 +15398,11 @@ four540:
 	ADDQ $16, R10
 	ADDQ $16, R11
 	SUBQ $4, CX
-	JGE four540
-rest541:
+	JGE four623
+rest624:
 	ADDQ $4, CX
-	JEQ end543
-one542:
+	JEQ end626
+one625:
 	VMOVUPS (SI), Z28
 	VMOVUPS 64(SI), Z29
 	VBROADCASTSS (R8), Z30
@@ -14749,15 +15453,15 @@ one542:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ one542
-end543:
+	JNZ one625
+end626:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer539
+	JNZ outer622
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -14765,13 +15469,13 @@ end543:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer539
-epilogue536:
+	JNZ outer622
+epilogue619:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain544
-	MOVQ 48(AX), R8
+	JEQ plain627
+	MOVQ atC-48(SP), R8
 	VADDPS (R8), Z0, Z0
 	VMOVUPS.Z 64(R8), K1, Z30
 	VADDPS Z30, Z1, Z1
@@ -14827,10 +15531,10 @@ epilogue536:
 	VADDPS (R8), Z26, Z26
 	VMOVUPS.Z 64(R8), K1, Z30
 	VADDPS Z30, Z27, Z27
-plain544:
+plain627:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased545
+	JEQ unbiased628
 	VMOVUPS (R8), Z28
 	VADDPS Z28, Z0, Z0
 	VADDPS Z28, Z2, Z2
@@ -14861,9 +15565,9 @@ plain544:
 	VADDPS Z29, Z23, Z23
 	VADDPS Z29, Z25, Z25
 	VADDPS Z29, Z27, Z27
-unbiased545:
+unbiased628:
 	CMPB 201(AX), $0
-	JEQ linear546
+	JEQ linear629
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
 	VMAXPS Z1, Z30, Z1
@@ -14893,8 +15597,8 @@ unbiased545:
 	VMAXPS Z25, Z30, Z25
 	VMAXPS Z26, Z30, Z26
 	VMAXPS Z27, Z30, Z27
-linear546:
-	MOVQ 48(AX), R8
+linear629:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, K1, 64(R8)
 	ADDQ R9, R8
@@ -14936,10 +15640,20 @@ linear546:
 	ADDQ R9, R8
 	VMOVUPS Z26, (R8)
 	VMOVUPS Z27, K1, 64(R8)
+	DECQ left-32(SP)
+	JLE last630
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile616
+last630:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit1x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit1x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -14971,50 +15685,57 @@ TEXT ·tileStepUnit1x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile631:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	CMPQ 192(AX), $16
-	JEQ full547
+	JEQ full632
 	CMPB 202(AX), $0
-	JNE full547
-outer550:
+	JNE full632
+outer635:
 	MOVQ 112(AX), CX
-masked551:
+masked636:
 	VMOVUPS.Z (SI), K1, Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked551
+	JNZ masked636
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer550
+	JNZ outer635
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer550
-	JMP epilogue549
-full547:
-outer552:
+	JNZ outer635
+	JMP epilogue634
+full632:
+outer637:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest554
-four553:
+	JLT rest639
+four638:
 	VMOVUPS (SI), Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -15030,54 +15751,64 @@ four553:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four553
-rest554:
+	JGE four638
+rest639:
 	ADDQ $4, CX
-	JEQ end556
-one555:
+	JEQ end641
+one640:
 	VMOVUPS (SI), Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one555
-end556:
+	JNZ one640
+end641:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer552
+	JNZ outer637
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer552
-epilogue549:
+	JNZ outer637
+epilogue634:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain557
-	MOVQ 48(AX), R8
+	JEQ plain642
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z2
 	VADDPS Z2, Z0, Z0
-plain557:
+plain642:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased558
+	JEQ unbiased643
 	VMOVUPS.Z (R8), K1, Z1
 	VADDPS Z1, Z0, Z0
-unbiased558:
+unbiased643:
 	CMPB 201(AX), $0
-	JEQ linear559
+	JEQ linear644
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
-linear559:
-	MOVQ 48(AX), R8
+linear644:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
+	DECQ left-32(SP)
+	JLE last645
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile631
+last645:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit2x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit2x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -15109,7 +15840,16 @@ TEXT ·tileStepUnit2x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile646:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -15119,21 +15859,19 @@ TEXT ·tileStepUnit2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	CMPQ 192(AX), $16
-	JEQ full560
+	JEQ full647
 	CMPB 202(AX), $0
-	JNE full560
-outer563:
+	JNE full647
+outer650:
 	MOVQ 112(AX), CX
-masked564:
+masked651:
 	VMOVUPS.Z (SI), K1, Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -15142,23 +15880,23 @@ masked564:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked564
+	JNZ masked651
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer563
+	JNZ outer650
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer563
-	JMP epilogue562
-full560:
-outer565:
+	JNZ outer650
+	JMP epilogue649
+full647:
+outer652:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest567
-four566:
+	JLT rest654
+four653:
 	VMOVUPS (SI), Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -15182,11 +15920,11 @@ four566:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four566
-rest567:
+	JGE four653
+rest654:
 	ADDQ $4, CX
-	JEQ end569
-one568:
+	JEQ end656
+one655:
 	VMOVUPS (SI), Z2
 	VBROADCASTSS (R8), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -15195,50 +15933,60 @@ one568:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one568
-end569:
+	JNZ one655
+end656:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer565
+	JNZ outer652
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer565
-epilogue562:
+	JNZ outer652
+epilogue649:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain570
-	MOVQ 48(AX), R8
+	JEQ plain657
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z1, Z1
-plain570:
+plain657:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased571
+	JEQ unbiased658
 	VMOVUPS.Z (R8), K1, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
-unbiased571:
+unbiased658:
 	CMPB 201(AX), $0
-	JEQ linear572
+	JEQ linear659
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
-linear572:
-	MOVQ 48(AX), R8
+linear659:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
+	DECQ left-32(SP)
+	JLE last660
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile646
+last660:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit3x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit3x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -15270,7 +16018,16 @@ TEXT ·tileStepUnit3x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile661:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -15283,22 +16040,20 @@ TEXT ·tileStepUnit3x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	CMPQ 192(AX), $16
-	JEQ full573
+	JEQ full662
 	CMPB 202(AX), $0
-	JNE full573
-outer576:
+	JNE full662
+outer665:
 	MOVQ 112(AX), CX
-masked577:
+masked666:
 	VMOVUPS.Z (SI), K1, Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -15309,23 +16064,23 @@ masked577:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked577
+	JNZ masked666
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer576
+	JNZ outer665
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer576
-	JMP epilogue575
-full573:
-outer578:
+	JNZ outer665
+	JMP epilogue664
+full662:
+outer667:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest580
-four579:
+	JLT rest669
+four668:
 	VMOVUPS (SI), Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -15357,11 +16112,11 @@ four579:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four579
-rest580:
+	JGE four668
+rest669:
 	ADDQ $4, CX
-	JEQ end582
-one581:
+	JEQ end671
+one670:
 	VMOVUPS (SI), Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -15372,23 +16127,23 @@ one581:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one581
-end582:
+	JNZ one670
+end671:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer578
+	JNZ outer667
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer578
-epilogue575:
+	JNZ outer667
+epilogue664:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain583
-	MOVQ 48(AX), R8
+	JEQ plain672
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z0, Z0
 	ADDQ R9, R8
@@ -15397,32 +16152,42 @@ epilogue575:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z2, Z2
-plain583:
+plain672:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased584
+	JEQ unbiased673
 	VMOVUPS.Z (R8), K1, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
-unbiased584:
+unbiased673:
 	CMPB 201(AX), $0
-	JEQ linear585
+	JEQ linear674
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
-linear585:
-	MOVQ 48(AX), R8
+linear674:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z2, K1, (R8)
+	DECQ left-32(SP)
+	JLE last675
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile661
+last675:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit4x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit4x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -15454,7 +16219,16 @@ TEXT ·tileStepUnit4x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile676:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -15470,23 +16244,21 @@ TEXT ·tileStepUnit4x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	CMPQ 192(AX), $16
-	JEQ full586
+	JEQ full677
 	CMPB 202(AX), $0
-	JNE full586
-outer589:
+	JNE full677
+outer680:
 	MOVQ 112(AX), CX
-masked590:
+masked681:
 	VMOVUPS.Z (SI), K1, Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -15499,23 +16271,23 @@ masked590:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ masked590
+	JNZ masked681
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer589
+	JNZ outer680
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer589
-	JMP epilogue588
-full586:
-outer591:
+	JNZ outer680
+	JMP epilogue679
+full677:
+outer682:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest593
-four592:
+	JLT rest684
+four683:
 	VMOVUPS (SI), Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -15555,11 +16327,11 @@ four592:
 	LEAQ (SI)(DI*4), SI
 	ADDQ $16, R8
 	SUBQ $4, CX
-	JGE four592
-rest593:
+	JGE four683
+rest684:
 	ADDQ $4, CX
-	JEQ end595
-one594:
+	JEQ end686
+one685:
 	VMOVUPS (SI), Z4
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -15572,23 +16344,23 @@ one594:
 	ADDQ DI, SI
 	ADDQ $4, R8
 	DECQ CX
-	JNZ one594
-end595:
+	JNZ one685
+end686:
 	ADDQ R15, R8
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer591
+	JNZ outer682
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer591
-epilogue588:
+	JNZ outer682
+epilogue679:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain596
-	MOVQ 48(AX), R8
+	JEQ plain687
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z0, Z0
 	ADDQ R9, R8
@@ -15600,25 +16372,25 @@ epilogue588:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z3, Z3
-plain596:
+plain687:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased597
+	JEQ unbiased688
 	VMOVUPS.Z (R8), K1, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
-unbiased597:
+unbiased688:
 	CMPB 201(AX), $0
-	JEQ linear598
+	JEQ linear689
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
-linear598:
-	MOVQ 48(AX), R8
+linear689:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -15626,10 +16398,20 @@ linear598:
 	VMOVUPS Z2, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z3, K1, (R8)
+	DECQ left-32(SP)
+	JLE last690
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile676
+last690:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit5x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit5x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -15661,7 +16443,16 @@ TEXT ·tileStepUnit5x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile691:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -15680,11 +16471,9 @@ TEXT ·tileStepUnit5x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -15693,12 +16482,12 @@ TEXT ·tileStepUnit5x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	CMPQ 192(AX), $16
-	JEQ full599
+	JEQ full692
 	CMPB 202(AX), $0
-	JNE full599
-outer602:
+	JNE full692
+outer695:
 	MOVQ 112(AX), CX
-masked603:
+masked696:
 	VMOVUPS.Z (SI), K1, Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -15714,25 +16503,25 @@ masked603:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked603
+	JNZ masked696
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer602
+	JNZ outer695
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer602
-	JMP epilogue601
-full599:
-outer604:
+	JNZ outer695
+	JMP epilogue694
+full692:
+outer697:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest606
-four605:
+	JLT rest699
+four698:
 	VMOVUPS (SI), Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -15781,11 +16570,11 @@ four605:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four605
-rest606:
+	JGE four698
+rest699:
 	ADDQ $4, CX
-	JEQ end608
-one607:
+	JEQ end701
+one700:
 	VMOVUPS (SI), Z5
 	VBROADCASTSS (R8), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -15801,25 +16590,25 @@ one607:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one607
-end608:
+	JNZ one700
+end701:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer604
+	JNZ outer697
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer604
-epilogue601:
+	JNZ outer697
+epilogue694:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain609
-	MOVQ 48(AX), R8
+	JEQ plain702
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z0, Z0
 	ADDQ R9, R8
@@ -15834,27 +16623,27 @@ epilogue601:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z4, Z4
-plain609:
+plain702:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased610
+	JEQ unbiased703
 	VMOVUPS.Z (R8), K1, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
-unbiased610:
+unbiased703:
 	CMPB 201(AX), $0
-	JEQ linear611
+	JEQ linear704
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
-linear611:
-	MOVQ 48(AX), R8
+linear704:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -15864,10 +16653,20 @@ linear611:
 	VMOVUPS Z3, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z4, K1, (R8)
+	DECQ left-32(SP)
+	JLE last705
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile691
+last705:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit6x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit6x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -15899,7 +16698,16 @@ TEXT ·tileStepUnit6x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile706:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -15921,11 +16729,9 @@ TEXT ·tileStepUnit6x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -15935,12 +16741,12 @@ TEXT ·tileStepUnit6x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	CMPQ 192(AX), $16
-	JEQ full612
+	JEQ full707
 	CMPB 202(AX), $0
-	JNE full612
-outer615:
+	JNE full707
+outer710:
 	MOVQ 112(AX), CX
-masked616:
+masked711:
 	VMOVUPS.Z (SI), K1, Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -15958,25 +16764,25 @@ masked616:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked616
+	JNZ masked711
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer615
+	JNZ outer710
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer615
-	JMP epilogue614
-full612:
-outer617:
+	JNZ outer710
+	JMP epilogue709
+full707:
+outer712:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest619
-four618:
+	JLT rest714
+four713:
 	VMOVUPS (SI), Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -16033,11 +16839,11 @@ four618:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four618
-rest619:
+	JGE four713
+rest714:
 	ADDQ $4, CX
-	JEQ end621
-one620:
+	JEQ end716
+one715:
 	VMOVUPS (SI), Z6
 	VBROADCASTSS (R8), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -16055,25 +16861,25 @@ one620:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one620
-end621:
+	JNZ one715
+end716:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer617
+	JNZ outer712
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer617
-epilogue614:
+	JNZ outer712
+epilogue709:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain622
-	MOVQ 48(AX), R8
+	JEQ plain717
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z0, Z0
 	ADDQ R9, R8
@@ -16091,10 +16897,10 @@ epilogue614:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z5, Z5
-plain622:
+plain717:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased623
+	JEQ unbiased718
 	VMOVUPS.Z (R8), K1, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -16102,9 +16908,9 @@ plain622:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
-unbiased623:
+unbiased718:
 	CMPB 201(AX), $0
-	JEQ linear624
+	JEQ linear719
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
@@ -16112,8 +16918,8 @@ unbiased623:
 	VMAXPS Z3, Z7, Z3
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
-linear624:
-	MOVQ 48(AX), R8
+linear719:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -16125,10 +16931,20 @@ linear624:
 	VMOVUPS Z4, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z5, K1, (R8)
+	DECQ left-32(SP)
+	JLE last720
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile706
+last720:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit7x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit7x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -16160,7 +16976,16 @@ TEXT ·tileStepUnit7x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile721:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -16185,11 +17010,9 @@ TEXT ·tileStepUnit7x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -16200,12 +17023,12 @@ TEXT ·tileStepUnit7x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	CMPQ 192(AX), $16
-	JEQ full625
+	JEQ full722
 	CMPB 202(AX), $0
-	JNE full625
-outer628:
+	JNE full722
+outer725:
 	MOVQ 112(AX), CX
-masked629:
+masked726:
 	VMOVUPS.Z (SI), K1, Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -16225,25 +17048,25 @@ masked629:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked629
+	JNZ masked726
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer628
+	JNZ outer725
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer628
-	JMP epilogue627
-full625:
-outer630:
+	JNZ outer725
+	JMP epilogue724
+full722:
+outer727:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest632
-four631:
+	JLT rest729
+four728:
 	VMOVUPS (SI), Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -16308,11 +17131,11 @@ four631:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four631
-rest632:
+	JGE four728
+rest729:
 	ADDQ $4, CX
-	JEQ end634
-one633:
+	JEQ end731
+one730:
 	VMOVUPS (SI), Z7
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -16332,25 +17155,25 @@ one633:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one633
-end634:
+	JNZ one730
+end731:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer630
+	JNZ outer727
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer630
-epilogue627:
+	JNZ outer727
+epilogue724:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain635
-	MOVQ 48(AX), R8
+	JEQ plain732
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z0, Z0
 	ADDQ R9, R8
@@ -16371,10 +17194,10 @@ epilogue627:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z6, Z6
-plain635:
+plain732:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased636
+	JEQ unbiased733
 	VMOVUPS.Z (R8), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -16383,9 +17206,9 @@ plain635:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
-unbiased636:
+unbiased733:
 	CMPB 201(AX), $0
-	JEQ linear637
+	JEQ linear734
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -16394,8 +17217,8 @@ unbiased636:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
-linear637:
-	MOVQ 48(AX), R8
+linear734:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -16409,10 +17232,20 @@ linear637:
 	VMOVUPS Z5, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z6, K1, (R8)
+	DECQ left-32(SP)
+	JLE last735
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile721
+last735:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit8x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit8x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -16444,7 +17277,16 @@ TEXT ·tileStepUnit8x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile736:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -16472,11 +17314,9 @@ TEXT ·tileStepUnit8x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	VPXORD Z0, Z0, Z0
@@ -16488,12 +17328,12 @@ TEXT ·tileStepUnit8x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	CMPQ 192(AX), $16
-	JEQ full638
+	JEQ full737
 	CMPB 202(AX), $0
-	JNE full638
-outer641:
+	JNE full737
+outer740:
 	MOVQ 112(AX), CX
-masked642:
+masked741:
 	VMOVUPS.Z (SI), K1, Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -16515,25 +17355,25 @@ masked642:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ masked642
+	JNZ masked741
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer641
+	JNZ outer740
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer641
-	JMP epilogue640
-full638:
-outer643:
+	JNZ outer740
+	JMP epilogue739
+full737:
+outer742:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest645
-four644:
+	JLT rest744
+four743:
 	VMOVUPS (SI), Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -16606,11 +17446,11 @@ four644:
 	ADDQ $16, R8
 	ADDQ $16, R9
 	SUBQ $4, CX
-	JGE four644
-rest645:
+	JGE four743
+rest744:
 	ADDQ $4, CX
-	JEQ end647
-one646:
+	JEQ end746
+one745:
 	VMOVUPS (SI), Z8
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -16632,25 +17472,25 @@ one646:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one646
-end647:
+	JNZ one745
+end746:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer643
+	JNZ outer742
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer643
-epilogue640:
+	JNZ outer742
+epilogue739:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain648
-	MOVQ 48(AX), R8
+	JEQ plain747
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z0, Z0
 	ADDQ R9, R8
@@ -16674,10 +17514,10 @@ epilogue640:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z7, Z7
-plain648:
+plain747:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased649
+	JEQ unbiased748
 	VMOVUPS.Z (R8), K1, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -16687,9 +17527,9 @@ plain648:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
-unbiased649:
+unbiased748:
 	CMPB 201(AX), $0
-	JEQ linear650
+	JEQ linear749
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
@@ -16699,8 +17539,8 @@ unbiased649:
 	VMAXPS Z5, Z9, Z5
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
-linear650:
-	MOVQ 48(AX), R8
+linear749:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -16716,10 +17556,20 @@ linear650:
 	VMOVUPS Z6, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z7, K1, (R8)
+	DECQ left-32(SP)
+	JLE last750
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile736
+last750:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit9x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit9x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -16751,7 +17601,16 @@ TEXT ·tileStepUnit9x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile751:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -16782,11 +17641,9 @@ TEXT ·tileStepUnit9x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -16800,12 +17657,12 @@ TEXT ·tileStepUnit9x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	CMPQ 192(AX), $16
-	JEQ full651
+	JEQ full752
 	CMPB 202(AX), $0
-	JNE full651
-outer654:
+	JNE full752
+outer755:
 	MOVQ 112(AX), CX
-masked655:
+masked756:
 	VMOVUPS.Z (SI), K1, Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -16830,27 +17687,27 @@ masked655:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked655
+	JNZ masked756
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer654
+	JNZ outer755
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer654
-	JMP epilogue653
-full651:
-outer656:
+	JNZ outer755
+	JMP epilogue754
+full752:
+outer757:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest658
-four657:
+	JLT rest759
+four758:
 	VMOVUPS (SI), Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -16932,11 +17789,11 @@ four657:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four657
-rest658:
+	JGE four758
+rest759:
 	ADDQ $4, CX
-	JEQ end660
-one659:
+	JEQ end761
+one760:
 	VMOVUPS (SI), Z9
 	VBROADCASTSS (R8), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -16961,27 +17818,27 @@ one659:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one659
-end660:
+	JNZ one760
+end761:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer656
+	JNZ outer757
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer656
-epilogue653:
+	JNZ outer757
+epilogue754:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain661
-	MOVQ 48(AX), R8
+	JEQ plain762
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z0, Z0
 	ADDQ R9, R8
@@ -17008,10 +17865,10 @@ epilogue653:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z8, Z8
-plain661:
+plain762:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased662
+	JEQ unbiased763
 	VMOVUPS.Z (R8), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -17022,9 +17879,9 @@ plain661:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
-unbiased662:
+unbiased763:
 	CMPB 201(AX), $0
-	JEQ linear663
+	JEQ linear764
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -17035,8 +17892,8 @@ unbiased662:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
-linear663:
-	MOVQ 48(AX), R8
+linear764:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -17054,10 +17911,20 @@ linear663:
 	VMOVUPS Z7, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z8, K1, (R8)
+	DECQ left-32(SP)
+	JLE last765
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile751
+last765:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit10x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit10x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -17089,7 +17956,16 @@ TEXT ·tileStepUnit10x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile766:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -17123,11 +17999,9 @@ TEXT ·tileStepUnit10x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -17142,12 +18016,12 @@ TEXT ·tileStepUnit10x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	CMPQ 192(AX), $16
-	JEQ full664
+	JEQ full767
 	CMPB 202(AX), $0
-	JNE full664
-outer667:
+	JNE full767
+outer770:
 	MOVQ 112(AX), CX
-masked668:
+masked771:
 	VMOVUPS.Z (SI), K1, Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -17174,27 +18048,27 @@ masked668:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked668
+	JNZ masked771
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer667
+	JNZ outer770
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer667
-	JMP epilogue666
-full664:
-outer669:
+	JNZ outer770
+	JMP epilogue769
+full767:
+outer772:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest671
-four670:
+	JLT rest774
+four773:
 	VMOVUPS (SI), Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -17284,11 +18158,11 @@ four670:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four670
-rest671:
+	JGE four773
+rest774:
 	ADDQ $4, CX
-	JEQ end673
-one672:
+	JEQ end776
+one775:
 	VMOVUPS (SI), Z10
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS Z10, Z11, Z0
@@ -17315,27 +18189,27 @@ one672:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one672
-end673:
+	JNZ one775
+end776:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer669
+	JNZ outer772
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer669
-epilogue666:
+	JNZ outer772
+epilogue769:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain674
-	MOVQ 48(AX), R8
+	JEQ plain777
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z0, Z0
 	ADDQ R9, R8
@@ -17365,10 +18239,10 @@ epilogue666:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z9, Z9
-plain674:
+plain777:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased675
+	JEQ unbiased778
 	VMOVUPS.Z (R8), K1, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -17380,9 +18254,9 @@ plain674:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
-unbiased675:
+unbiased778:
 	CMPB 201(AX), $0
-	JEQ linear676
+	JEQ linear779
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
@@ -17394,8 +18268,8 @@ unbiased675:
 	VMAXPS Z7, Z11, Z7
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
-linear676:
-	MOVQ 48(AX), R8
+linear779:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -17415,10 +18289,20 @@ linear676:
 	VMOVUPS Z8, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z9, K1, (R8)
+	DECQ left-32(SP)
+	JLE last780
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile766
+last780:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit11x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit11x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -17450,7 +18334,16 @@ TEXT ·tileStepUnit11x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile781:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -17487,11 +18380,9 @@ TEXT ·tileStepUnit11x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -17507,12 +18398,12 @@ TEXT ·tileStepUnit11x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	CMPQ 192(AX), $16
-	JEQ full677
+	JEQ full782
 	CMPB 202(AX), $0
-	JNE full677
-outer680:
+	JNE full782
+outer785:
 	MOVQ 112(AX), CX
-masked681:
+masked786:
 	VMOVUPS.Z (SI), K1, Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -17541,27 +18432,27 @@ masked681:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked681
+	JNZ masked786
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer680
+	JNZ outer785
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer680
-	JMP epilogue679
-full677:
-outer682:
+	JNZ outer785
+	JMP epilogue784
+full782:
+outer787:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest684
-four683:
+	JLT rest789
+four788:
 	VMOVUPS (SI), Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -17659,11 +18550,11 @@ four683:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four683
-rest684:
+	JGE four788
+rest789:
 	ADDQ $4, CX
-	JEQ end686
-one685:
+	JEQ end791
+one790:
 	VMOVUPS (SI), Z11
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS Z11, Z12, Z0
@@ -17692,27 +18583,27 @@ one685:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one685
-end686:
+	JNZ one790
+end791:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer682
+	JNZ outer787
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer682
-epilogue679:
+	JNZ outer787
+epilogue784:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain687
-	MOVQ 48(AX), R8
+	JEQ plain792
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z0, Z0
 	ADDQ R9, R8
@@ -17745,10 +18636,10 @@ epilogue679:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z10, Z10
-plain687:
+plain792:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased688
+	JEQ unbiased793
 	VMOVUPS.Z (R8), K1, Z11
 	VADDPS Z11, Z0, Z0
 	VADDPS Z11, Z1, Z1
@@ -17761,9 +18652,9 @@ plain687:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	VADDPS Z11, Z10, Z10
-unbiased688:
+unbiased793:
 	CMPB 201(AX), $0
-	JEQ linear689
+	JEQ linear794
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -17776,8 +18667,8 @@ unbiased688:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
-linear689:
-	MOVQ 48(AX), R8
+linear794:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -17799,10 +18690,20 @@ linear689:
 	VMOVUPS Z9, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z10, K1, (R8)
+	DECQ left-32(SP)
+	JLE last795
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile781
+last795:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit12x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit12x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -17834,7 +18735,16 @@ TEXT ·tileStepUnit12x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile796:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -17874,11 +18784,9 @@ TEXT ·tileStepUnit12x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -17895,12 +18803,12 @@ TEXT ·tileStepUnit12x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	CMPQ 192(AX), $16
-	JEQ full690
+	JEQ full797
 	CMPB 202(AX), $0
-	JNE full690
-outer693:
+	JNE full797
+outer800:
 	MOVQ 112(AX), CX
-masked694:
+masked801:
 	VMOVUPS.Z (SI), K1, Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -17931,27 +18839,27 @@ masked694:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ masked694
+	JNZ masked801
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer693
+	JNZ outer800
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer693
-	JMP epilogue692
-full690:
-outer695:
+	JNZ outer800
+	JMP epilogue799
+full797:
+outer802:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest697
-four696:
+	JLT rest804
+four803:
 	VMOVUPS (SI), Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -18057,11 +18965,11 @@ four696:
 	ADDQ $16, R9
 	ADDQ $16, R10
 	SUBQ $4, CX
-	JGE four696
-rest697:
+	JGE four803
+rest804:
 	ADDQ $4, CX
-	JEQ end699
-one698:
+	JEQ end806
+one805:
 	VMOVUPS (SI), Z12
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS Z12, Z13, Z0
@@ -18092,27 +19000,27 @@ one698:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ CX
-	JNZ one698
-end699:
+	JNZ one805
+end806:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer695
+	JNZ outer802
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
 	ADDQ back3-24(SP), R10
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer695
-epilogue692:
+	JNZ outer802
+epilogue799:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain700
-	MOVQ 48(AX), R8
+	JEQ plain807
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z0, Z0
 	ADDQ R9, R8
@@ -18148,10 +19056,10 @@ epilogue692:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z11, Z11
-plain700:
+plain807:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased701
+	JEQ unbiased808
 	VMOVUPS.Z (R8), K1, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -18165,9 +19073,9 @@ plain700:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
-unbiased701:
+unbiased808:
 	CMPB 201(AX), $0
-	JEQ linear702
+	JEQ linear809
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
@@ -18181,8 +19089,8 @@ unbiased701:
 	VMAXPS Z9, Z13, Z9
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
-linear702:
-	MOVQ 48(AX), R8
+linear809:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -18206,10 +19114,20 @@ linear702:
 	VMOVUPS Z10, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z11, K1, (R8)
+	DECQ left-32(SP)
+	JLE last810
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile796
+last810:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit13x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit13x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -18241,7 +19159,16 @@ TEXT ·tileStepUnit13x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile811:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -18284,11 +19211,9 @@ TEXT ·tileStepUnit13x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -18307,12 +19232,12 @@ TEXT ·tileStepUnit13x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	CMPQ 192(AX), $16
-	JEQ full703
+	JEQ full812
 	CMPB 202(AX), $0
-	JNE full703
-outer706:
+	JNE full812
+outer815:
 	MOVQ 112(AX), CX
-masked707:
+masked816:
 	VMOVUPS.Z (SI), K1, Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -18346,14 +19271,14 @@ masked707:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ masked707
+	JNZ masked816
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer706
+	JNZ outer815
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -18361,14 +19286,14 @@ masked707:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer706
-	JMP epilogue705
-full703:
-outer708:
+	JNZ outer815
+	JMP epilogue814
+full812:
+outer817:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest710
-four709:
+	JLT rest819
+four818:
 	VMOVUPS (SI), Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -18483,11 +19408,11 @@ four709:
 	ADDQ $16, R10
 	ADDQ $16, R11
 	SUBQ $4, CX
-	JGE four709
-rest710:
+	JGE four818
+rest819:
 	ADDQ $4, CX
-	JEQ end712
-one711:
+	JEQ end821
+one820:
 	VMOVUPS (SI), Z13
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS Z13, Z14, Z0
@@ -18521,15 +19446,15 @@ one711:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ one711
-end712:
+	JNZ one820
+end821:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer708
+	JNZ outer817
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -18537,13 +19462,13 @@ end712:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer708
-epilogue705:
+	JNZ outer817
+epilogue814:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain713
-	MOVQ 48(AX), R8
+	JEQ plain822
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z0, Z0
 	ADDQ R9, R8
@@ -18582,10 +19507,10 @@ epilogue705:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z12, Z12
-plain713:
+plain822:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased714
+	JEQ unbiased823
 	VMOVUPS.Z (R8), K1, Z13
 	VADDPS Z13, Z0, Z0
 	VADDPS Z13, Z1, Z1
@@ -18600,9 +19525,9 @@ plain713:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	VADDPS Z13, Z12, Z12
-unbiased714:
+unbiased823:
 	CMPB 201(AX), $0
-	JEQ linear715
+	JEQ linear824
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -18617,8 +19542,8 @@ unbiased714:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
-linear715:
-	MOVQ 48(AX), R8
+linear824:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -18644,10 +19569,20 @@ linear715:
 	VMOVUPS Z11, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z12, K1, (R8)
+	DECQ left-32(SP)
+	JLE last825
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile811
+last825:
 	VZEROUPPER
 	RET
 
-TEXT ·tileStepUnit14x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·tileStepUnit14x1AVX512(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	MOVQ 192(AX), CX
 	SUBQ $0, CX
@@ -18679,7 +19614,16 @@ TEXT ·tileStepUnit14x1AVX512(SB), NOSPLIT, $24-8
 	SUBQ R8, R15
 	SHLQ $2, R15
 	MOVQ 96(AX), R12
-	MOVQ 48(AX), SI
+	SHLQ $2, R12
+	LEAQ (R12)(R12*2), R13
+	MOVQ 208(AX), R8
+	MOVQ R8, left-32(SP)
+	MOVQ (AX), R8
+	MOVQ R8, atA-40(SP)
+	MOVQ 48(AX), R8
+	MOVQ R8, atC-48(SP)
+tile826:
+	MOVQ atC-48(SP), SI
 	MOVQ 176(AX), DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 60(SI)
@@ -18725,11 +19669,9 @@ TEXT ·tileStepUnit14x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 152(AX), DI
 	MOVQ 120(AX), DX
 	MOVQ 128(AX), R14
-	MOVQ (AX), R8
+	MOVQ atA-40(SP), R8
 	MOVQ 24(AX), SI
-	SHLQ $2, R12
 	SHLQ $2, DI
-	LEAQ (R12)(R12*2), R13
 	LEAQ (DI)(DI*2), BX
 	LEAQ (R8)(R12*4), R9
 	LEAQ (R9)(R12*4), R10
@@ -18749,12 +19691,12 @@ TEXT ·tileStepUnit14x1AVX512(SB), NOSPLIT, $24-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	CMPQ 192(AX), $16
-	JEQ full716
+	JEQ full827
 	CMPB 202(AX), $0
-	JNE full716
-outer719:
+	JNE full827
+outer830:
 	MOVQ 112(AX), CX
-masked720:
+masked831:
 	VMOVUPS.Z (SI), K1, Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -18790,14 +19732,14 @@ masked720:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ masked720
+	JNZ masked831
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer719
+	JNZ outer830
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -18805,14 +19747,14 @@ masked720:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer719
-	JMP epilogue718
-full716:
-outer721:
+	JNZ outer830
+	JMP epilogue829
+full827:
+outer832:
 	MOVQ 112(AX), CX
 	SUBQ $4, CX
-	JLT rest723
-four722:
+	JLT rest834
+four833:
 	VMOVUPS (SI), Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -18935,11 +19877,11 @@ four722:
 	ADDQ $16, R10
 	ADDQ $16, R11
 	SUBQ $4, CX
-	JGE four722
-rest723:
+	JGE four833
+rest834:
 	ADDQ $4, CX
-	JEQ end725
-one724:
+	JEQ end836
+one835:
 	VMOVUPS (SI), Z14
 	VBROADCASTSS (R8), Z15
 	VFMADD231PS Z14, Z15, Z0
@@ -18975,15 +19917,15 @@ one724:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ one724
-end725:
+	JNZ one835
+end836:
 	ADDQ R15, R8
 	ADDQ R15, R9
 	ADDQ R15, R10
 	ADDQ R15, R11
 	ADDQ back1-8(SP), SI
 	DECQ DX
-	JNZ outer721
+	JNZ outer832
 	MOVQ 120(AX), DX
 	ADDQ back3-24(SP), R8
 	ADDQ back3-24(SP), R9
@@ -18991,13 +19933,13 @@ end725:
 	ADDQ back3-24(SP), R11
 	ADDQ back2-16(SP), SI
 	DECQ R14
-	JNZ outer721
-epilogue718:
+	JNZ outer832
+epilogue829:
 	MOVQ 176(AX), R9
 	SHLQ $2, R9
 	CMPB 200(AX), $0
-	JEQ plain726
-	MOVQ 48(AX), R8
+	JEQ plain837
+	MOVQ atC-48(SP), R8
 	VMOVUPS.Z (R8), K1, Z15
 	VADDPS Z15, Z0, Z0
 	ADDQ R9, R8
@@ -19039,10 +19981,10 @@ epilogue718:
 	ADDQ R9, R8
 	VMOVUPS.Z (R8), K1, Z15
 	VADDPS Z15, Z13, Z13
-plain726:
+plain837:
 	MOVQ 72(AX), R8
 	TESTQ R8, R8
-	JEQ unbiased727
+	JEQ unbiased838
 	VMOVUPS.Z (R8), K1, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -19058,9 +20000,9 @@ plain726:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
-unbiased727:
+unbiased838:
 	CMPB 201(AX), $0
-	JEQ linear728
+	JEQ linear839
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
@@ -19076,8 +20018,8 @@ unbiased727:
 	VMAXPS Z11, Z15, Z11
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
-linear728:
-	MOVQ 48(AX), R8
+linear839:
+	MOVQ atC-48(SP), R8
 	VMOVUPS Z0, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z1, K1, (R8)
@@ -19105,6 +20047,16 @@ linear728:
 	VMOVUPS Z12, K1, (R8)
 	ADDQ R9, R8
 	VMOVUPS Z13, K1, (R8)
+	DECQ left-32(SP)
+	JLE last840
+	MOVQ 216(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atA-40(SP)
+	MOVQ 224(AX), R8
+	SHLQ $2, R8
+	ADDQ R8, atC-48(SP)
+	JMP tile826
+last840:
 	VZEROUPPER
 	RET
 
@@ -19126,7 +20078,7 @@ TEXT ·peakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-loop729:
+loop841:
 	VFMADD231PS Z12, Z13, Z0
 	VFMADD231PS Z12, Z13, Z1
 	VFMADD231PS Z12, Z13, Z2
@@ -19176,6 +20128,6 @@ loop729:
 	VFMADD231PS Z12, Z13, Z10
 	VFMADD231PS Z12, Z13, Z11
 	DECQ CX
-	JNZ loop729
+	JNZ loop841
 	VZEROUPPER
 	RET

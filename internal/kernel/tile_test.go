@@ -37,6 +37,13 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 		tl.B1 = k0 * tl.B0
 	}
 	na := extent(rows, tl.RS, k0, tl.KS, k1, tl.A1, k2, tl.A2)
+	size := extent(rows, tl.LDC, cols, 1)
+	count := 1
+	if rng.IntN(3) == 0 {
+		count = 1 + rng.IntN(3)
+		tl.Count, tl.ANext, tl.CNext = count, rng.IntN(7), size+rng.IntN(3)
+		na += (count - 1) * tl.ANext
+	}
 	width := cols
 	if tl.Padded {
 		width = tl.B0
@@ -55,14 +62,18 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 			tl.Bias[j] = float32(j) / 8
 		}
 	}
-	c := frame[float32](extent(rows, tl.LDC, cols, 1), 3)
+	c := frame[float32](size+(count-1)*tl.CNext, 3)
 	was := append([]float32(nil), c.data...)
 	tl.C = c.data
 	tl.Run()
 	c.intact(t, "Tile")
 	for at := range c.data {
-		i, j := at/tl.LDC, at%tl.LDC
-		if j >= cols {
+		n, from := 0, at
+		if tl.Count > 0 {
+			n, from = at/tl.CNext, at%tl.CNext
+		}
+		i, j := from/tl.LDC, from%tl.LDC
+		if i >= rows || j >= cols {
 			require.EqualValues(t, canary, c.data[at], "wrote between rows")
 			continue
 		}
@@ -71,7 +82,7 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 		for p2 := range k2 {
 			for p1 := range k1 {
 				for p0 := range k0 {
-					s += float64(tl.A[i*tl.RS+p0*tl.KS+p1*tl.A1+p2*tl.A2]) * float64(tl.B[j+p0*tl.B0+p1*tl.B1+p2*tl.B2])
+					s += float64(tl.A[n*tl.ANext+i*tl.RS+p0*tl.KS+p1*tl.A1+p2*tl.A2]) * float64(tl.B[j+p0*tl.B0+p1*tl.B1+p2*tl.B2])
 				}
 			}
 		}
@@ -85,8 +96,8 @@ func runTileCase(t *testing.T, rng *rand.Rand, rows, cols, k0, k1, k2 int, unit,
 			s = max(s, 0)
 		}
 		if float64(c.data[at]) != s {
-			t.Fatalf("rows %d cols %d k %d %d %d unit %v accumulate %v bias %v relu %v: C[%d,%d] = %v, want %v",
-				rows, cols, k0, k1, k2, unit, accumulate, bias, relu, i, j, c.data[at], s)
+			t.Fatalf("tile %d of %d, rows %d cols %d k %d %d %d unit %v accumulate %v bias %v relu %v: C[%d,%d] = %v, want %v",
+				n, count, rows, cols, k0, k1, k2, unit, accumulate, bias, relu, i, j, c.data[at], s)
 		}
 	}
 }
@@ -185,4 +196,7 @@ func TestTileLayoutIsWhatTheAssemblerReads(t *testing.T) {
 	require.EqualValues(t, 192, unsafe.Offsetof(tl.Cols))
 	require.EqualValues(t, 201, unsafe.Offsetof(tl.ReLU))
 	require.EqualValues(t, 202, unsafe.Offsetof(tl.Padded))
+	require.EqualValues(t, 208, unsafe.Offsetof(tl.Count))
+	require.EqualValues(t, 216, unsafe.Offsetof(tl.ANext))
+	require.EqualValues(t, 224, unsafe.Offsetof(tl.CNext))
 }

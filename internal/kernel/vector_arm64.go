@@ -25,12 +25,21 @@ func runTile[T Float](t *Tile[T]) bool {
 	if cpu.Active() != cpu.NEON || !whole && !f.Padded {
 		return false
 	}
-	if whole && !f.ReLU {
-		runNEON(f)
-		return true
+	one := *f
+	for n := range max(f.Count, 1) {
+		f.pick(&one, n)
+		if whole && !f.ReLU {
+			runNEON(&one)
+		} else {
+			runEdge(&one)
+		}
 	}
-	// Kernels know neither edges nor ReLU: a tile that has one takes a way
-	// round.
+	return true
+}
+
+// runEdge computes a tile with an edge or with ReLU, which kernels do not know: it
+// takes a way round.
+func runEdge(f *Tile[float32]) {
 	var sums [neonRows * neonCols]float32
 	var bias [neonCols]float32
 	edge := *f
@@ -53,7 +62,6 @@ func runTile[T Float](t *Tile[T]) bool {
 			}
 		}
 	}
-	return true
 }
 
 func runNEON(t *Tile[float32]) {

@@ -57,6 +57,19 @@ func (c LineChart) SVG() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return asSVG(p)
+}
+
+// PNG draws the chart as a PNG file.
+func (c LineChart) PNG() ([]byte, error) {
+	p, err := c.draw()
+	if err != nil {
+		return nil, err
+	}
+	return asPNG(p)
+}
+
+func asSVG(p *plot.Plot) ([]byte, error) {
 	canvas := vgsvg.NewWith(vgsvg.UseWH(chartWidth, chartHeight))
 	drawBeside(draw.New(canvas), p)
 	var b bytes.Buffer
@@ -66,12 +79,7 @@ func (c LineChart) SVG() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// PNG draws the chart as a PNG file.
-func (c LineChart) PNG() ([]byte, error) {
-	p, err := c.draw()
-	if err != nil {
-		return nil, err
-	}
+func asPNG(p *plot.Plot) ([]byte, error) {
 	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(chartWidth, chartHeight), vgimg.UseDPI(144))}
 	drawBeside(draw.New(canvas), p)
 	var b bytes.Buffer

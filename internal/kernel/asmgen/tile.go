@@ -24,6 +24,9 @@ const (
 	tileAccumulate = 200
 	tileReLU       = 201
 	tilePadded     = 202
+	tileCount      = 208
+	tileANext      = 216
+	tileCNext      = 224
 )
 
 // maxRows is the tallest tile: all registers but those for two vectors of B
@@ -93,7 +96,8 @@ func tileName(v isa, fm form, rows, vecs int) string {
 // that. In the step-unit form R8 to R11 point at rows 0, 4, 8 and 12, the rows
 // between are reached by R12 (row stride) and R13 (three times that). BX is
 // three times DI, or, in loops of single steps, not used. R15 moves A from the
-// end of an inner loop to the start of the next.
+// end of an inner loop to the start of the next. Where A and C of the tile at hand
+// begin, and how many tiles are left, is on the stack.
 func tile(f *file, v isa, fm form, rows, vecs int) {
 	bases := []string{"R8"}
 	if fm == stepUnit {
@@ -119,7 +123,7 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 		}
 	}
 
-	f.function(tileName(v, fm, rows, vecs), 24, 8)
+	f.function(tileName(v, fm, rows, vecs), 48, 8)
 	f.in("MOVQ", "t+0(FP)", "AX")
 	columnMask(f, v, vecs, mask)
 	load := func(off int, reg string) { f.in("MOVQ", mem(off, "AX"), reg) }
@@ -143,15 +147,24 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 	} else {
 		load(tileRS, "R12")
 	}
+	f.in("SHLQ", "$2", "R12")
+	f.in("LEAQ", indexed("R12", "R12", 2), "R13")
+	for _, v := range []struct {
+		field int
+		slot  string
+	}{{tileCount, tilesLeft}, {tileA, atA}, {tileC, atC}} {
+		load(v.field, "R8")
+		f.in("MOVQ", "R8", v.slot)
+	}
+	start := f.label("tile")
+	f.mark(start)
 	prefetchTile(f, v, rows, vecs)
 	load(tileB0, "DI")
 	load(tileK1, "DX")
 	load(tileK2, "R14")
-	load(tileA, "R8")
+	f.in("MOVQ", atA, "R8")
 	load(tileB, "SI")
-	f.in("SHLQ", "$2", "R12")
 	f.in("SHLQ", "$2", "DI")
-	f.in("LEAQ", indexed("R12", "R12", 2), "R13")
 	f.in("LEAQ", indexed("DI", "DI", 2), "BX")
 	for i := 1; i < len(bases); i++ {
 		f.in("LEAQ", indexed(bases[i-1], "R12", 4), bases[i])
@@ -270,10 +283,35 @@ func tile(f *file, v isa, fm form, rows, vecs int) {
 		f.mark(whole)
 		// Some processors take tens of cycles for each masked AVX2 store.
 		tileEpilogue(f, v, rows, vecs, sum, b, temps[0], "")
-		f.done()
+		nextTile(f, start)
 	}
 	f.mark(epilogue)
 	tileEpilogue(f, v, rows, vecs, sum, b, temps[0], mask)
+	nextTile(f, start)
+}
+
+// Stack slots of a run of tiles.
+const (
+	tilesLeft = "left-32(SP)"
+	atA       = "atA-40(SP)"
+	atC       = "atC-48(SP)"
+)
+
+// nextTile moves on to the next tile, or ends the function behind the last one.
+func nextTile(f *file, start string) {
+	last := f.label("last")
+	f.in("DECQ", tilesLeft)
+	f.in("JLE", last)
+	for _, step := range []struct {
+		field int
+		slot  string
+	}{{tileANext, atA}, {tileCNext, atC}} {
+		f.in("MOVQ", mem(step.field, "AX"), "R8")
+		f.in("SHLQ", "$2", "R8")
+		f.in("ADDQ", "R8", step.slot)
+	}
+	f.in("JMP", start)
+	f.mark(last)
 	f.done()
 }
 
@@ -286,7 +324,7 @@ func tileEpilogue(f *file, v isa, rows, vecs int, sum func(i, j int) string, b [
 	noAccumulate, noBias, noReLU := f.label("plain"), f.label("unbiased"), f.label("linear")
 	f.in("CMPB", mem(tileAccumulate, "AX"), "$0")
 	f.in("JEQ", noAccumulate)
-	f.in("MOVQ", mem(tileC, "AX"), "R8")
+	f.in("MOVQ", atC, "R8")
 	for i := range rows {
 		for j := range vecs {
 			at := mem(j*v.bytes(), "R8")
@@ -327,7 +365,7 @@ func tileEpilogue(f *file, v isa, rows, vecs int, sum func(i, j int) string, b [
 		}
 	}
 	f.mark(noReLU)
-	f.in("MOVQ", mem(tileC, "AX"), "R8")
+	f.in("MOVQ", atC, "R8")
 	for i := range rows {
 		for j := range vecs {
 			at := mem(j*v.bytes(), "R8")
@@ -346,7 +384,7 @@ func tileEpilogue(f *file, v isa, rows, vecs int, sum func(i, j int) string, b [
 // prefetchTile asks for the lines of C, which are needed when the sums are
 // done. It uses SI and DI.
 func prefetchTile(f *file, v isa, rows, vecs int) {
-	f.in("MOVQ", mem(tileC, "AX"), "SI")
+	f.in("MOVQ", atC, "SI")
 	f.in("MOVQ", mem(tileLDC, "AX"), "DI")
 	for i := range rows {
 		for at := 0; at < vecs*v.bytes(); at += 64 {

@@ -1,0 +1,65 @@
+package minmax
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+var _ attack.Model = Bundle{}
+
+// Bundle is the classifier whose logits are the mean of several models', or the
+// logarithm of the mean of their probabilities: the ensemble as one target, with
+// one loss, instead of one loss for each model.
+//
+// Liu et al., ICLR 2017, section 5, with Probabilities.
+type Bundle struct {
+	Models        []attack.Model
+	Probabilities bool // average probabilities instead of logits
+}
+
+// Check returns an error if there are no models or one is nil.
+func (b Bundle) Check() error {
+	if len(b.Models) == 0 {
+		return errors.New("minmax: bundle of no models")
+	}
+	for i, m := range b.Models {
+		if m == nil {
+			return fmt.Errorf("minmax: model %d of a bundle is nil", i)
+		}
+	}
+	return nil
+}
+
+// Logits implements attack.Model. It panics if Check fails or the models differ in
+// their number of classes.
+func (b Bundle) Logits(x *tensor.Tensor) *tensor.Tensor {
+	if err := b.Check(); err != nil {
+		panic(err.Error())
+	}
+	var sum *tensor.Tensor
+	for i, m := range b.Models {
+		z := m.Logits(x)
+		if i > 0 && z.Dim(1) != sum.Dim(1) {
+			panic(fmt.Sprintf("minmax: bundle: model %d has %d classes, want %d as the first has", i, z.Dim(1), sum.Dim(1)))
+		}
+		if b.Probabilities {
+			z = tensor.LogSoftmax(z)
+		}
+		switch {
+		case i == 0:
+			sum = z
+		case b.Probabilities:
+			sum = tensor.Add(tensor.Maximum(sum, z), tensor.Softplus(tensor.Neg(tensor.Abs(tensor.Sub(sum, z)))))
+		default:
+			sum = tensor.Add(sum, z)
+		}
+	}
+	if b.Probabilities {
+		return tensor.AddScalar(sum, -math.Log(float64(len(b.Models))))
+	}
+	return tensor.MulScalar(sum, 1/float64(len(b.Models)))
+}

@@ -1,0 +1,91 @@
+package minmax
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Judge says how points [N, ...], such as those that were found against other
+// domains, do in d: Fooled and Losses of Result, N rows of K. Random transformations
+// are drawn with the seed. d must tell who is fooled.
+func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (fooled [][]bool, losses [][]float64, err error) {
+	if err := d.Check(); err != nil {
+		return nil, nil, err
+	}
+	centre := d.Centre()
+	if points == nil || fmt.Sprint(points.Shape()) != fmt.Sprint(centre.Shape()) || points.DType() != centre.DType() {
+		return nil, nil, fmt.Errorf("minmax: points %v for centres %v%v, want the same shape and type", points, centre.DType(), centre.Shape())
+	}
+	points = offTape(points)
+	names := d.Names()
+	n := points.Dim(0)
+	fooled, losses = make([][]bool, n), make([][]float64, n)
+	err = inBatches(ctx, n, judgeBatch, 1, nil, func(_ context.Context, tape *tensor.Tape, rows []int, _ int) error {
+		tape.Reset()
+		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
+		out, err := d.Play(tape.Const(tensor.Slice(points, 0, rows[0], rows[len(rows)-1]+1)), at)
+		if err != nil {
+			return err
+		}
+		if out.Fooled == nil {
+			return errors.New("minmax: domains do not tell who is fooled")
+		}
+		if err := checkFinite(out.Losses, names, at); err != nil {
+			return err
+		}
+		flat := out.Losses.Values()
+		for i, row := range rows {
+			fooled[row] = out.Fooled[i]
+			losses[row] = flat[i*len(names) : (i+1)*len(names)]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return fooled, losses, nil
+}
+
+// judgeBatch is the number of rows in a forward pass that needs no gradient.
+const judgeBatch = 64
+
+// CleanLabels returns each domain's own answers to the inputs, for AttackLabels: the
+// attack then works from what a model thinks instead of from the truth.
+func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	names, n := s.Names(), len(s.Y)
+	out := make([][]int, len(names))
+	for k := range out {
+		out[k] = make([]int, n)
+	}
+	err := inBatches(ctx, n, judgeBatch, 1, nil, func(_ context.Context, tape *tensor.Tape, rows []int, _ int) error {
+		tape.Reset()
+		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
+		seen, err := s.look(tape.Const(tensor.Gather(s.X, rows)), at)
+		if err != nil {
+			return err
+		}
+		for m, model := range s.Models {
+			for t, x := range seen {
+				logits, err := query(model, s.modelName(m), x, at)
+				if err != nil {
+					return err
+				}
+				for i, label := range tensor.ArgMax(logits) {
+					out[m*len(seen)+t][rows[i]] = label
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,69 @@
+package minmax
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Loss is what the attacker makes small: a differentiable function of each row of
+// logits [n, classes] that is smaller the nearer the row is to what the attacker
+// wants. Values returns it as a tensor [n].
+type Loss interface {
+	Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor
+}
+
+var (
+	_ Loss = Margin{}
+	_ Loss = Against{}
+)
+
+// Margin is the lead of the true label over the best other class, as far as it is
+// above -Kappa:
+//
+//	max( z_y - max_{j≠y} z_j + Kappa, 0 ),
+//
+// or, with a target t, max( max_{j≠t} z_j - z_t + Kappa, 0 ). It is 0, and so is its
+// gradient, once the model is wrong by Kappa logits; of several best other classes
+// the gradient goes to the first.
+//
+// Carlini and Wagner, S&P 2017, f_6, as section 5 of Wang et al., NeurIPS 2021, uses
+// it with Kappa 50.
+type Margin struct {
+	// Kappa is the confidence in logits, from 0 on. 0 lets go of a model once it
+	// is fooled.
+	Kappa float64
+}
+
+// PaperMargin is the margin with the confidence of the paper.
+var PaperMargin = Margin{Kappa: 50}
+
+// String returns "margin, kappa 50".
+func (m Margin) String() string { return fmt.Sprintf("margin, kappa %v", m.Kappa) }
+
+// Values implements Loss.
+func (m Margin) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {
+	own, sign := rows.Y, 1.0
+	if rows.Target != nil {
+		own, sign = rows.Target, -1
+	}
+	mask := tensor.OneHot(logits.DType(), own, logits.Dim(1))
+	none := tensor.Full(logits.DType(), math.Inf(-1), logits.Shape()...)
+	best := tensor.Max(tensor.Where(mask, none, logits), 1)
+	lead := tensor.Sub(tensor.Pick(logits, own), best)
+	return tensor.ReLU(tensor.Affine(lead, sign, m.Kappa))
+}
+
+// Against turns what an attacker maximises into a loss, its negative: with
+// attack.CrossEntropy the other loss that the paper names.
+type Against struct{ Objective attack.Objective }
+
+// String names the objective.
+func (a Against) String() string { return fmt.Sprintf("negative %v", a.Objective) }
+
+// Values implements Loss.
+func (a Against) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {
+	return tensor.Neg(a.Objective.Values(logits, rows))
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/fedleak"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
+)
+
+// defenseRow is one way to upload gradients.
+type defenseRow struct {
+	Network string  `json:"network"`
+	Name    string  `json:"name"`
+	LR      float64 `json:"lr"`
+	Test    float64 `json:"test_acc"`
+	// PSNR is that of the mean squared error over the samples, with the mean image
+	// for what was not recovered: of the attack that knows nothing of the defence,
+	// of the one that rescales and solves for what the defence left, and of the
+	// one that has tried the defence on other samples.
+	PSNR       float64 `json:"psnr"`
+	Adaptive   float64 `json:"psnr_adaptive"`
+	Calibrated float64 `json:"psnr_calibrated"`
+	// Epsilon is the privacy budget of training at delta = 1e-5, 0 for none.
+	Epsilon float64 `json:"epsilon,omitempty"`
+	Rounds  int     `json:"rounds"` // that the attacks see
+	Seconds float64 `json:"seconds"`
+}
+
+// upload is a defence to be measured.
+type upload struct {
+	name    string
+	defense fedleak.Defense
+	lr      float64
+	fixed   bool // the same batches in every epoch
+	masked  bool
+}
+
+// bench is one kind of network with its data.
+type bench struct {
+	*experiment
+	name           string
+	train, test    data
+	private        data
+	public         data
+	make           func() *fedleak.Model
+	mean           []*tensor.Tensor // mean image of public samples, for the private ones
+	shown          []int            // samples that are inverted and scored
+	rows           []pictureRow
+	noiseReference float64
+}
+
+type data struct {
+	x []*tensor.Tensor
+	y []int
+}
+
+// pooled cuts images of a set, halved in size, into quadrants.
+func pooled(set *dataset.Set, ids []int) data {
+	x, y := set.Batch(ids)
+	return data{fedleak.Quadrants(tensor.AvgPool(x, 2, 2, tensor.Same(2, 0), true)), y}
+}
+
+// defend measures the defences on two kinds of networks.
+func (e *experiment) defend(ctx context.Context) error {
+	order := e.env.Rand("defended").Perm(e.train.Len())
+	tests := e.env.Rand("defended test").Perm(e.test.Len())
+	other := min(2*e.private, e.test.Len()/2)
+	b := &bench{
+		experiment: e,
+		private:    pooled(e.train, order[:e.private]),
+		train:      pooled(e.train, order[e.private:min(len(order), e.private+e.training)]),
+		public:     pooled(e.test, tests[:other]),
+		test:       pooled(e.test, tests[other:min(len(tests), other+e.plan.test)]),
+	}
+	b.mean = fedleak.MeanImage(b.public.x, e.private)
+	for i := range min(e.scored, e.private) {
+		b.shown = append(b.shown, i)
+	}
+	e.out.MeanImage = b.score(b.mean).OfMean
+	for _, kind := range []struct {
+		name string
+		make func() *fedleak.Model
+	}{
+		{"dense", func() *fedleak.Model {
+			return fedleak.NewDenseQuadrants(e.env.Rand("dense"), 14, 1, 10, 32, 16)
+		}},
+		{"convolutional", func() *fedleak.Model {
+			return fedleak.NewQuadrants(e.env.Rand("convolutional"), 14, 1, 10, fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 48, Hidden: 32})
+		}},
+	} {
+		b.name, b.make = kind.name, kind.make
+		b.rows = []pictureRow{{"private", fedleak.JoinQuadrants(b.private.x), nil}}
+		if err := b.all(ctx); err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		for i := range b.rows {
+			b.rows[i].images = tensor.Gather(b.rows[i].images, b.shown[:min(10, len(b.shown))])
+		}
+		e.pictures = append(e.pictures, picture{"Behind a " + kind.name + " network: what CAFE gets, knowing the defence", b.rows})
+	}
+	return nil
+}
+
+// all measures each defence of the list. The noise is the strongest of a series that
+// costs no more than 1.5 points of accuracy.
+func (b *bench) all(ctx context.Context) error {
+	lr := 0.5
+	if b.name == "convolutional" {
+		lr = 0.2
+	}
+	for i, u := range []upload{
+		{name: "none", lr: lr},
+		{name: "fake gradients", defense: &fedleak.FakeGradients{}, lr: lr},
+		{name: "fake gradients, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1}, lr: lr / 100},
+		{name: "clamped fakes, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1, Clamp: true}, lr: lr / 100},
+		{name: "keep 30 %", defense: fedleak.Sparse{Keep: 0.3}, lr: lr, masked: true},
+		{name: "fixed batches", lr: lr, fixed: true},
+	} {
+		acc, err := b.learn(ctx, u)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			b.noiseReference = acc
+		}
+		if err := b.measure(ctx, u, acc); err != nil {
+			return err
+		}
+	}
+	// The accuracy falls with the noise: the strongest one that is cheap enough.
+	levels := []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28}
+	noisy := func(i int) upload {
+		return upload{name: fmt.Sprintf("clip 1, noise %v", levels[i]), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: levels[i]}, lr: lr}
+	}
+	lo, hi, kept := 0, len(levels), 0.0
+	for lo+1 < hi {
+		middle := (lo + hi) / 2
+		acc, err := b.learn(ctx, noisy(middle))
+		if err != nil {
+			return err
+		}
+		if acc >= b.noiseReference-0.015 {
+			lo, kept = middle, acc
+		} else {
+			hi = middle
+		}
+	}
+	if lo == 0 {
+		var err error
+		if kept, err = b.learn(ctx, noisy(0)); err != nil {
+			return err
+		}
+	}
+	return b.measure(ctx, noisy(lo), kept)
+}
+
+// learn trains a model with the uploads and returns its accuracy.
+func (b *bench) learn(ctx context.Context, u upload) (float64, error) {
+	m := b.make()
+	f := &fedleak.Federation{Model: m, X: b.train.x, Labels: b.train.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed}
+	stage := b.env.Stage("training, "+u.name, b.trainSteps)
+	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Constant(u.lr), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
+	var broken *fedleak.GradientError
+	if errors.As(err, &broken) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return m.Accuracy(b.test.x, b.test.y), nil
+}
+
+// score compares the samples that are shown.
+func (b *bench) score(guess []*tensor.Tensor) fedleak.Score {
+	marked := make([]bool, len(b.private.y))
+	for _, i := range b.shown {
+		marked[i] = true
+	}
+	return fedleak.NewScore(b.private.x, guess, marked)
+}
+
+func (b *bench) schedule(u upload) fedleak.Schedule {
+	if u.fixed {
+		return fedleak.FixedBatches{K: b.defended, Seed: b.env.Seed}
+	}
+	return fedleak.Uniform{K: b.defended, Seed: b.env.Seed}
+}
+
+// measure attacks the uploads of the untrained model.
+func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
+	start := time.Now()
+	row := defenseRow{Network: b.name, Name: b.name + ": " + u.name, LR: u.lr, Test: acc}
+	m := b.make()
+	f := &fedleak.Federation{Model: m, X: b.private.x, Labels: b.private.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed + 1}
+	watched := b.watched
+	if u.masked {
+		watched *= 3 // what is left out is seen in other rounds
+	}
+	o, err := f.Observe(watched)
+	if err != nil {
+		return err
+	}
+	shadow := &fedleak.Federation{Model: m, X: b.public.x, Labels: b.public.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed + 2}
+	plain := fedleak.CAFE{SkipLabels: true, Samples: b.shown, Inversion: fedleak.Inversion{Seed: b.env.Seed, Attempts: 1, AdamSteps: 200}}
+	adaptive := plain
+	adaptive.Masked = u.masked
+	adaptive.Coverage = -1
+	if !u.masked && u.defense != nil {
+		adaptive.Ridge = 1
+		adaptive.Rescale = &fedleak.Rescale{}
+		if b.name != "dense" {
+			adaptive.Rescale.Public = b.public.x
+		}
+	}
+	for _, a := range []struct {
+		attack fedleak.Attack
+		to     *float64
+	}{
+		{plain, &row.PSNR},
+		{adaptive, &row.Adaptive},
+		{fedleak.Calibrated{CAFE: adaptive, Shadow: shadow, Rounds: watched * len(b.public.y) / len(b.private.y)}, &row.Calibrated},
+	} {
+		r, err := a.attack.Run(ctx, m, o)
+		var open *fedleak.NotIdentifiableError
+		if err != nil && !errors.As(err, &open) {
+			return err
+		}
+		guess := r.Images(b.mean)
+		s := b.score(guess)
+		*a.to = s.OfMean
+		if a.to == &row.Adaptive {
+			b.rows = append(b.rows, pictureRow{u.name, fedleak.JoinQuadrants(guess), s.Each[:min(10, len(s.Each))]})
+		}
+	}
+	if c, ok := u.defense.(fedleak.ClippedNoise); ok {
+		account := fedleak.Accountant{Multiplier: c.Multiplier, Uploads: len(b.private.x)}
+		if row.Epsilon, err = account.Epsilon(b.trainSteps, 1e-5); err != nil {
+			return err
+		}
+	}
+	row.Rounds, row.Seconds = watched, time.Since(start).Seconds()
+	b.out.Defense = append(b.out.Defense, row)
+	return nil
+}

@@ -1,0 +1,114 @@
+// Cafe trains nothing to begin with: it watches a server that asks four parties, each
+// with a quadrant of every image, for gradients averaged over batches, and recovers
+// the images. Then it shows what other attacks get, and what defences leave.
+//
+//	go run ./examples/cafe -data DIR      # MNIST at the released size, and CIFAR-10
+//	go run ./examples/cafe -json          # every figure as JSON; MNIST needs no folder
+//	go run ./examples/cafe -parts cafe    # one part alone
+//	go run ./examples/cafe -mini          # embedded digits and small networks, seconds
+//	go run ./examples/cafe -out DIR       # pictures and curves in DIR/report.html
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+func main() { program().Main() }
+
+// parts of the experiment, in order.
+var parts = []string{"cafe", "batches", "published", "defense", "cifar10"}
+
+type options struct {
+	mini  bool
+	parts string
+}
+
+func program() example.Program {
+	var o options
+	return example.Program{
+		Name: "cafe",
+		About: "Recovers the private images of vertical federated learning from gradients that are\n" +
+			"averaged over batches, beside other attacks and behind defences. CIFAR-10 needs -data.",
+		Flags: func(set *flag.FlagSet) {
+			set.BoolVar(&o.mini, "mini", false, "use the images that are part of the program, and small networks")
+			set.StringVar(&o.parts, "parts", "", "parts to run, separated by commas; none means all: "+strings.Join(parts, ", "))
+		},
+		Check: func(*example.Env) error {
+			_, err := choose(o.parts)
+			return err
+		},
+		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
+			e, err := newExperiment(env, o)
+			if err != nil {
+				return example.Result{}, err
+			}
+			err = e.run(ctx)
+			res := e.result()
+			if err == nil && env.Out != "" {
+				res.Page, err = e.page()
+			}
+			return res, err
+		},
+	}
+}
+
+// choose reads a list of parts.
+func choose(list string) ([]string, error) {
+	if list == "" {
+		return parts, nil
+	}
+	out := strings.Split(list, ",")
+	for _, p := range out {
+		if !slices.Contains(parts, p) {
+			return nil, fmt.Errorf("no part is called %q, want some of %s", p, strings.Join(parts, ", "))
+		}
+	}
+	return out, nil
+}
+
+// newExperiment loads the data and chooses sizes for them.
+func newExperiment(env *example.Env, o options) (*experiment, error) {
+	list, err := choose(o.parts)
+	if err != nil {
+		return nil, err
+	}
+	e := &experiment{env: env, plan: smallPlan, parts: list}
+	if env.Scale == example.Full {
+		e.plan = fullPlan
+	}
+	has := func(name string) bool {
+		info, err := os.Stat(filepath.Join(env.Data, name))
+		return env.Data != "" && err == nil && info.IsDir()
+	}
+	switch {
+	case o.mini:
+		e.data, e.plan = "embedded cut of MNIST", miniPlan
+		e.train, e.test, err = dataset.MNISTMini()
+	case has("mnist"):
+		e.data = "MNIST in " + filepath.Join(env.Data, "mnist")
+		if e.train, err = dataset.Load(env.Data, "mnist", dataset.Train); err != nil {
+			return nil, err
+		}
+		e.test, err = dataset.Load(env.Data, "mnist", dataset.Test)
+	default:
+		e.train, e.test, e.data, err = dataset.MNIST()
+	}
+	if err != nil || o.mini || !slices.Contains(list, "cifar10") {
+		return e, err
+	}
+	if has("cifar10") {
+		e.cifar, err = dataset.Load(env.Data, "cifar10", dataset.Test)
+	} else {
+		e.missing = "CIFAR-10 is not measured: name a folder that holds cifar10 with -data."
+	}
+	return e, err
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/internal/report"
+)
+
+// result shows what was reached.
+func (e *experiment) result() example.Result {
+	notes := []string{"Data: " + e.data + ". Everything took " + report.Seconds(e.out.Seconds) + "."}
+	if e.missing != "" {
+		notes = append(notes, e.missing)
+	}
+	if e.out.MeanImage > 0 {
+		notes = append(notes, fmt.Sprintf("The mean of other images, a guess without any attack, has %.1f dB on the samples behind defences.", e.out.MeanImage))
+	}
+	return example.Result{Figures: e.out, Tables: e.tables(), Notes: notes}
+}
+
+func (e *experiment) tables() []*report.Table {
+	var out []*report.Table
+	for _, t := range []*report.Table{e.leakTable(), e.sizeTable(), e.publishedTable(), e.defenseTable()} {
+		if t.Len() > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func db(v float64) string { return fmt.Sprintf("%.1f", v) }
+
+func (e *experiment) leakTable() *report.Table {
+	t := report.NewTable("What a server recovers from averaged gradients alone",
+		report.Left("data"), report.Right("samples"), report.Right("batch"), report.Right("rounds"), report.Right("error of V"), report.Right("error of H"),
+		report.Right("PSNR, median"), report.Right("above 40 dB"), report.Right("labels"), report.Right("invisible"), report.Right("time"))
+	if c := e.out.CAFE; c.Rounds > 0 {
+		t.AddRow("MNIST", strconv.Itoa(e.samples), strconv.Itoa(e.batch), strconv.Itoa(c.Rounds), fmt.Sprintf("%.1e", c.V), fmt.Sprintf("%.1e", c.H),
+			db(c.PSNR)+" dB", report.Percent(c.Above), report.Percent(c.Labels), strconv.Itoa(c.Dead), report.Seconds(c.Seconds))
+	}
+	if c := e.out.CIFAR; c != nil {
+		t.AddRow("CIFAR-10", strconv.Itoa(e.plan.cifar), strconv.Itoa(e.cifarBatch), strconv.Itoa(3*e.plan.cifar/2), "–", "–",
+			db(c.PSNR)+" dB", "–", report.Percent(c.Labels), "–", report.Seconds(c.Seconds))
+	}
+	return t
+}
+
+func (e *experiment) sizeTable() *report.Table {
+	t := report.NewTable(fmt.Sprintf("One batch by different attacks, median PSNR in dB after %d steps; only CAFE and the last one see further rounds", e.steps),
+		report.Right("batch"), report.Right("CAFE"), report.Right("DLG"), report.Right("cosine"), report.Right("SAPAG"), report.Right("L2, all rounds"), report.Right("mean image"), report.Right("rounds"), report.Right("time"))
+	for _, r := range e.out.Batches {
+		t.AddRow(strconv.Itoa(r.K), db(r.CAFE), db(r.DLG), db(r.Cosine), db(r.SAPAG), db(r.Many), db(r.Mean), strconv.Itoa(r.Rounds), report.Seconds(r.Seconds))
+	}
+	return t
+}
+
+func (e *experiment) publishedTable() *report.Table {
+	t := report.NewTable("CAFE with the iterations of its paper, 40 samples in batches of 10",
+		report.Left("setting"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
+	if c := e.out.CAFE; c.LawRounds > 0 {
+		t.AddRow(fmt.Sprintf("Step I, %d samples; %.3f of what its law says", e.samples, c.LawRatio), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
+	}
+	for _, r := range e.out.Published {
+		t.AddRow(r.Name, strconv.Itoa(r.Rounds), fmt.Sprintf("%.2g", r.V), fmt.Sprintf("%.2g", r.H), db(r.PSNR)+" dB", report.Seconds(r.Seconds))
+	}
+	return t
+}
+
+func (e *experiment) defenseTable() *report.Table {
+	t := report.NewTable("Defences: accuracy and leakage, PSNR in dB",
+		report.Left("uploads"), report.Right("rate"), report.Right("test %"), report.Right("CAFE"), report.Right("adaptive"), report.Right("calibrated"), report.Right("ε at 1e-5"))
+	for _, r := range e.out.Defense {
+		eps := "–"
+		if r.Epsilon > 0 {
+			eps = fmt.Sprintf("%.3g", r.Epsilon)
+		}
+		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), fmt.Sprintf("%.1f", 100*r.Test), db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
+	}
+	if t.Len() > 0 {
+		t.AddRow("mean image, no attack", "–", "–", db(e.out.MeanImage), db(e.out.MeanImage), db(e.out.MeanImage), "–")
+	}
+	return t
+}
+
+// page draws pictures and curves.
+func (e *experiment) page() (*report.Page, error) {
+	p := report.NewPage("Private images out of averaged gradients")
+	p.Text("Four parties hold the quadrants of images and upload gradients that are averaged over batches. The server knows which samples are in a batch, and nothing else. Data: " + e.data + ".")
+	for _, t := range e.tables() {
+		p.Table(t)
+	}
+	for _, pic := range e.pictures {
+		var rows []plot.GridRow
+		for _, r := range pic.rows {
+			row := plot.GridRow{Label: r.name, Images: plot.Images(r.images)}
+			for _, v := range r.psnr {
+				row.Captions = append(row.Captions, db(v))
+			}
+			rows = append(rows, row)
+		}
+		png, err := plot.Grid(rows)
+		if err != nil {
+			return nil, err
+		}
+		p.Heading(pic.title)
+		p.Figure(report.Figure{PNG: png, Alt: pic.title, Caption: "PSNR in dB below each image."})
+	}
+	chart := plot.LineChart{X: "iterations over rounds", Y: "PSNR in dB"}
+	for _, r := range e.out.Published {
+		if len(r.curve[0]) > 0 {
+			chart.Series = append(chart.Series, plot.Series{Name: r.Name, X: r.curve[0], Y: r.curve[1]})
+		}
+	}
+	if len(chart.Series) > 0 {
+		svg, err := chart.SVG()
+		if err != nil {
+			return nil, err
+		}
+		p.Heading("The paper's iterations")
+		p.Figure(report.Figure{SVG: svg, Alt: "PSNR against iterations", Caption: "CAFE as published approaches step by step what linear algebra has at once."})
+	}
+	return p, nil
+}

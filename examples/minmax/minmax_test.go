@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// tiny returns an experiment that takes seconds.
+func tiny(t *testing.T, parts ...string) *experiment {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	p := miniPlan
+	p.width, p.steps = 16, 6
+	p.epochs = map[string]int{"mnist A": 3, "mnist B": 1, "mnist C": 3, "mnist D": 1, "cifar10 A": 1, "cifar10 C": 1, "cifar10 D": 1}
+	p.ensemble, p.calibrate, p.rules, p.gammas, p.universal, p.transform, p.groups = 16, 16, 8, 8, 40, 8, 3
+	p.defenseImages, p.defenseEpochs, p.inner, p.judged, p.weightEps = 260, 1, 2, 20, []float64{1}
+	// Noise of the right form stands in for CIFAR-10.
+	r := rand.New(rand.NewPCG(1, 1))
+	noise := &dataset.Set{Name: "noise", H: 32, W: 32, C: 3, Classes: 10, Bytes: make([]byte, 200*32*32*3), Labels: make([]int, 200)}
+	for i := range noise.Bytes {
+		noise.Bytes[i] = byte(r.Uint32())
+	}
+	for i := range noise.Labels {
+		noise.Labels[i] = i % 10
+	}
+	e := &experiment{
+		env: &example.Env{Seed: 4, Scale: example.Small}, plan: p, parts: parts, nets: map[string]trained{},
+		sets: map[string][2]*dataset.Set{"mnist": {train.Take(400), test.Take(300)}, "cifar10": {noise.Take(150), noise.Take(50)}},
+	}
+	e.out.Data = map[string]string{"mnist": "cut"}
+	return e
+}
+
+func TestExperimentFillsEveryTable(t *testing.T) {
+	e := tiny(t, allParts...)
+	require.NoError(t, e.run(context.Background()))
+	require.Len(t, e.out.Models, 7)
+	require.Len(t, e.out.Ensemble, 4)
+	for n, c := range e.out.Ensemble {
+		require.Positive(t, c.Eps)
+		require.Len(t, c.Weights, 4)
+		for _, s := range []score{c.Average, c.MinMax, c.AverageKappa0} {
+			require.Len(t, s.Acc, 4)
+			require.True(t, s.Interval[0] <= s.ASRAll && s.ASRAll <= s.Interval[1], n)
+			for _, a := range s.Acc {
+				require.LessOrEqual(t, s.ASRAll, 1-a+1e-12)
+			}
+		}
+	}
+	require.Len(t, e.out.Rules, 10)
+	require.Len(t, e.out.Gamma, len(gammas))
+	require.Len(t, e.out.Universal, len(groupSizes))
+	require.Len(t, e.out.Transform, 3)
+	require.Len(t, e.out.Defense, 2*len(schemes))
+	require.Len(t, e.out.Weights, 1)
+	require.Equal(t, 3, e.out.Interpretation.Groups)
+	for _, d := range e.out.Defense {
+		require.True(t, d.AccMaxAdv <= d.Linf && d.AccMaxAdv <= d.L2 && d.Linf <= d.Clean && d.L2 <= d.Clean)
+		require.Len(t, d.Curve, len(curveEps))
+		require.Equal(t, d.Training == "AMPGD", d.Weights != nil)
+	}
+	require.Len(t, e.tables(), 7)
+	page, err := e.page()
+	require.NoError(t, err)
+	html, err := page.HTML()
+	require.NoError(t, err)
+	require.Equal(t, 5, bytes.Count(html, []byte("image/svg")))
+	require.Equal(t, 1, bytes.Count(html, []byte("image/png")))
+	text, err := json.Marshal(e.out)
+	require.NoError(t, err)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(text, &got))
+	for _, key := range []string{"ensemble", "universal", "transform", "gamma", "defense", "seconds"} {
+		require.Contains(t, got, key)
+	}
+}
+
+func TestSameSeedGivesTheSameFigures(t *testing.T) {
+	var got [2]string
+	for i := range got {
+		e := tiny(t, "rules", "universal", "defense")
+		require.NoError(t, e.run(context.Background()))
+		e.out.Seconds = 0
+		for k := range e.out.Defense {
+			e.out.Defense[k].Seconds = 0
+		}
+		text, err := json.Marshal(e.out)
+		require.NoError(t, err)
+		got[i] = string(text)
+	}
+	require.Equal(t, got[0], got[1])
+}
+
+// The networks have the numbers of parameters that the paper's code leads to.
+func TestNetworksHaveTheirSizes(t *testing.T) {
+	for _, c := range []struct {
+		letter string
+		params int
+	}{{"A", 125898}, {"B", 700810}, {"C", 44426}, {"D", 421642}} {
+		for _, a := range architectures {
+			if a.letter != c.letter {
+				continue
+			}
+			n := 0
+			for _, w := range nn.Params(a.build(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 1)) {
+				n += w.Len()
+			}
+			require.Equal(t, c.params, n, c.letter)
+		}
+	}
+}
+
+func TestRanks(t *testing.T) {
+	require.InDelta(t, 1, rankCorrelation([]float64{1, 5, 2}, []float64{0.1, 9, 3}), 1e-12)
+	require.InDelta(t, -1, rankCorrelation([]float64{1, 5, 2}, []float64{3, 0, 2}), 1e-12)
+	require.Zero(t, rankCorrelation([]float64{1, 1}, []float64{1, 2}))
+	require.Equal(t, []float64{0.5, 2, 3.5, 2}, ranks([]float64{1, 2, 3, 2}))
+	require.Equal(t, []int{0, 2, 4, 6, 8}, sameLabel([]int{7, 1, 7, 1, 7, 1, 7, 1, 7}, 3))
+	require.Equal(t, []float64{0.1, 0.4, 0.2, 0.3}, prior([]int{1, 3, 2, 0}))
+}
+
+func TestInterruptedRunShowsWhatItReached(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	var out, errs bytes.Buffer
+	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
+	var got outcome
+	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
+	require.Equal(t, "embedded cut", got.Data["mnist"])
+	require.Contains(t, errs.String(), "interrupted")
+}
+
+func TestBadArgumentsAreNamed(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, 2, program().Execute(context.Background(), []string{"-parts", "ensemble,hope"}, &out, &errs))
+	require.Contains(t, errs.String(), `"hope"`)
+}
+
+func TestDamagedDataIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "mnist"), 0o700))
+	for _, name := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "mnist", name), []byte("not an idx file"), 0o600))
+	}
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
+	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
+}

@@ -1,0 +1,190 @@
+package fedleak
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Calibrated is CAFE by an attacker who knows the defence and has other samples of the
+// kind: it runs the defended protocol on those, attacks that, and learns how what
+// comes out of Step II belongs to the pixels. Whatever a defence does to the scale,
+// and as much of its noise as a linear map can take away, is undone.
+type Calibrated struct {
+	// CAFE holds the settings of Steps I and II, for both.
+	CAFE CAFE
+	// Shadow is a federation of the other samples with the model, the defence and a
+	// schedule like the one that is attacked.
+	Shadow *Federation
+	// Rounds are those of Shadow that are attacked.
+	Rounds int
+}
+
+var _ Attack = Calibrated{}
+
+// Name implements Attack.
+func (Calibrated) Name() string { return "calibrated CAFE" }
+
+// Run implements Attack.
+func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
+	c.CAFE.SkipImages, c.CAFE.Rescale = true, nil
+	r, err := c.CAFE.Run(ctx, m, o)
+	if err != nil {
+		return r, err
+	}
+	shadow := *c.Shadow
+	shadow.Model = m
+	seen, err := shadow.Observe(c.Rounds)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.CAFE.Run(ctx, m, seen)
+	if err != nil {
+		return nil, fmt.Errorf("fedleak: Calibrated: shadow: %w", err)
+	}
+	for p := range r.Parties {
+		fit := newRegression(&s.Parties[p], shadow.X[p])
+		if fit == nil {
+			continue
+		}
+		for i, st := range r.Parties[p].Status {
+			if st == Recovered {
+				setRow(r.Parties[p].X, i, fit.predict(r.Parties[p].H.RawRowView(i)))
+			}
+		}
+	}
+	r.Attack = c.Name()
+	return r, nil
+}
+
+// regression is a linear map from features to pixels in the space of the training
+// features' inner products.
+type regression struct {
+	h     *mat.Dense // training features, centred
+	meanH []float64
+	meanX []float64
+	dual  *mat.Dense // [n, pixels]
+}
+
+// newRegression fits pixels x to recovered features by ridge regression, with the
+// ridge that, fitted to three quarters of the samples, predicts the others best. It
+// returns nil if fewer than eight were recovered.
+func newRegression(s *PartyRecovery, x *tensor.Tensor) *regression {
+	var fit, held, ids []int
+	for i, st := range s.Status {
+		if st != Recovered {
+			continue
+		}
+		ids = append(ids, i)
+		if len(ids)%4 == 0 {
+			held = append(held, i)
+		} else {
+			fit = append(fit, i)
+		}
+	}
+	if len(ids) < 8 {
+		return nil
+	}
+	_, d1 := s.H.Dims()
+	h := func(ids []int) *mat.Dense { return rowsOf(s.H.RawMatrix().Data, ids, d1) }
+	y := func(ids []int) *mat.Dense { return toDense(tensor.Flatten(tensor.Gather(x, ids))) }
+	best, ridge := math.Inf(1), 0.0
+	trial, want := newRidge(h(fit), y(fit)), y(held)
+	for k := -16; k <= 4; k++ {
+		share := math.Pow(10, float64(k)/2)
+		f := trial.with(share)
+		e := 0.0
+		for i, id := range held {
+			for j, v := range f.predict(s.H.RawRowView(id)) {
+				e += (v - want.At(i, j)) * (v - want.At(i, j))
+			}
+		}
+		if e < best {
+			best, ridge = e, share
+		}
+	}
+	return newRidge(h(ids), y(ids)).with(ridge)
+}
+
+// ridgeFamily is a regression for any ridge.
+type ridgeFamily struct {
+	regression
+	vectors mat.Dense
+	values  []float64
+	coef    mat.Dense // pixels by eigenvectors
+}
+
+// newRidge takes over h and y.
+func newRidge(h, y *mat.Dense) *ridgeFamily {
+	f := &ridgeFamily{}
+	f.h, f.meanH, f.meanX = h, centre(h), centre(y)
+	n, _ := h.Dims()
+	gram := mat.NewSymDense(n, nil)
+	gram.SymOuterK(1, h)
+	var eig mat.EigenSym
+	if !eig.Factorize(gram, true) {
+		// The QR algorithm of a finite symmetric matrix converges.
+		panic("fedleak: no eigenvalues")
+	}
+	eig.VectorsTo(&f.vectors)
+	f.values = eig.Values(nil)
+	f.coef.Mul(f.vectors.T(), y)
+	return f
+}
+
+// with returns the regression whose ridge is a share of the largest eigenvalue.
+func (f *ridgeFamily) with(share float64) *regression {
+	n := len(f.values)
+	inv := make([]float64, n)
+	for i, v := range f.values {
+		if d := math.Max(v, 0) + share*f.values[n-1]; d > 0 {
+			inv[i] = 1 / d
+		}
+	}
+	var part mat.Dense
+	part.CloneFrom(&f.coef)
+	scaleRows(&part, &part, inv)
+	r := f.regression
+	r.dual = &mat.Dense{}
+	r.dual.Mul(&f.vectors, &part)
+	return &r
+}
+
+// centre takes the column means out of m and returns them.
+func centre(m *mat.Dense) []float64 {
+	n, c := m.Dims()
+	mean := make([]float64, c)
+	for i := range n {
+		for j, v := range m.RawRowView(i) {
+			mean[j] += v / float64(n)
+		}
+	}
+	for i := range n {
+		row := m.RawRowView(i)
+		for j := range row {
+			row[j] -= mean[j]
+		}
+	}
+	return mean
+}
+
+// predict returns the pixels for features h, in [0, 1].
+func (f *regression) predict(h []float64) []float64 {
+	d := make([]float64, len(h))
+	for i, v := range h {
+		d[i] = v - f.meanH[i]
+	}
+	var weight, out mat.VecDense
+	weight.MulVec(f.h, mat.NewVecDense(len(d), d))
+	out.MulVec(f.dual.T(), &weight)
+	x := make([]float64, out.Len())
+	for i := range x {
+		x[i] = out.AtVec(i) + f.meanX[i]
+	}
+	clip(x)
+	return x
+}

@@ -1,0 +1,49 @@
+// Package fedleak recovers private data from the gradients that federated learning
+// exchanges, and measures what defences leave of the attack.
+//
+// # Threat model
+//
+// In vertical federated learning M parties hold different features of the same N
+// samples, such as the quadrants of images. Party m runs a private bottom network on
+// its slice; the server joins the outputs, runs the top network and knows the loss.
+// For a round the server names a batch of K samples, and each party uploads the mean
+// gradient of its parameters over that batch. The server follows the protocol but
+// computes more than it needs to: it knows all parameters and the batches, and never
+// sees a slice, a label or the gradient of one sample.
+//
+// In horizontal federated learning clients hold samples of their own and share one
+// network; with secure aggregation the server sees only the mean over the clients.
+//
+// # The attack
+//
+// CAFE (Jin, Chen, Hsu, Yu and Chen, NeurIPS 2021) looks at the first dense layer of a
+// bottom network, u = h W + b. With v_n the gradient of sample n at u, divided by K,
+// which does not depend on the rest of the batch while parameters stand still, a
+// round over the batch S shows
+//
+//	dL/db = sum over n in S of v_n,   dL/dW = sum over n in S of h_n v_n^T.
+//
+// Step I finds all v_n from the first, Step II all h_n from the second, and Step III
+// images whose features are h_n. The paper runs stochastic gradient descent over
+// batches for each, as Published does. But the first two are systems of linear
+// equations: CAFE solves them by least squares. Step I has a unique solution if and
+// only if the matrix of batches has rank N, which Identify tells without a gradient;
+// Step II, for K < N, if and only if v_n is not 0. No relation between N and the width
+// of the layer is needed. Labels follow from the gradient of the logit bias, by Step
+// I alone.
+//
+//	m := fedleak.NewQuadrants(rng, 28, 1, 10, fedleak.Shape{})
+//	f := &fedleak.Federation{Model: m, X: fedleak.Quadrants(x), Labels: y, Schedule: fedleak.Uniform{K: 40}}
+//	seen, err := f.Observe(1000)
+//	...
+//	r, err := fedleak.CAFE{}.Run(ctx, m, seen)
+//	s := fedleak.NewScore(f.X, images, r.Complete())
+//
+// # What stops it
+//
+// The schedule of batches is a defence: with the same batches in every epoch the
+// matrix of batches has rank N/K for ever, and Step I is impossible, at no cost.
+// Shuffled epochs need about K epochs. Defences on gradients are measured by what an
+// attacker who knows of them recovers, beside a guess that needs no attack, the mean
+// image.
+package fedleak

@@ -1,0 +1,124 @@
+package fedleak
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// When the server sees no more than the mean over the clients, of whom each takes part
+// with the same number of samples in every round, the gradients of Step I are
+// determined up to a constant c_m for each client m with sum_m c_m = 0. ReLU settles
+// the constants: unit j of the first dense layer is off for some samples of each
+// client, whose gradients there are exactly 0, so that in column j one value comes
+// again and again, and that is c_m[j].
+
+// Columns in which that cannot be seen for two clients, of units that are always on,
+// are left out: they become 0, and Step II does without them.
+
+// settle finds the constants of each client and column and takes them out of g. All
+// samples are known then, if a column is left and if the constants are all that the
+// batches leave open.
+func (w *work) settle(g *gradients, clients int) {
+	n, d2 := g.v.Dims()
+	if w.system.report.Rank != n-clients+1 {
+		return
+	}
+	own := n / clients
+	width := 0.0
+	for _, d := range w.system.normal.inverseDiagonal() {
+		width = math.Max(width, 6*g.sd*math.Sqrt(d))
+	}
+	settled := 0
+	column, shift := make([]float64, own), make([]float64, clients)
+	for j := range d2 {
+		open, missing, sum := 0, 0, 0.0
+		for c := range clients {
+			for i := range column {
+				column[i] = g.v.At(c*own+i, j)
+			}
+			value, count := mode(column, width)
+			if count < max(2, own/10) {
+				open, missing = c, missing+1
+				continue
+			}
+			shift[c] = value
+			sum += value
+		}
+		if missing == 1 {
+			shift[open] = -sum
+		}
+		for i := range n {
+			v := g.v.At(i, j) - shift[i/own]
+			if missing > 1 {
+				v = 0
+			}
+			g.v.Set(i, j, v)
+		}
+		if missing <= 1 {
+			settled++
+		}
+	}
+	if settled == 0 {
+		return
+	}
+	for i := range w.known {
+		w.known[i] = true
+	}
+	g.assess(w.system, w.known)
+}
+
+// mode returns the mean of the largest group of values that lie within width of each
+// other, and its size.
+func mode(values []float64, width float64) (value float64, count int) {
+	v := slices.Sorted(slices.Values(values))
+	lo := 0
+	for hi := range v {
+		for v[hi]-v[lo] > width {
+			lo++
+		}
+		if hi-lo+1 > count {
+			count = hi - lo + 1
+			value = 0
+			for _, u := range v[lo : hi+1] {
+				value += u
+			}
+			value /= float64(count)
+		}
+	}
+	return value, count
+}
+
+// labelsPerClient reads classes from gradients of the logit bias that are determined
+// up to a constant for each client: entries of a column that belong to the label lie
+// 1/K below the others of that client. Where a client has no other, the label stays
+// unknown.
+func labelsPerClient(v *mat.Dense, known []bool, d Identifiability, clients, k int) []int {
+	if d.Rank == d.Samples {
+		return labelsFrom(v, known)
+	}
+	n, classes := v.Dims()
+	own := n / clients
+	out := make([]int, n)
+	for i := range out {
+		out[i] = -1
+	}
+	if d.Rank != n-clients+1 {
+		return out
+	}
+	for c := range clients {
+		for j := range classes {
+			top := math.Inf(-1)
+			for i := c * own; i < (c+1)*own; i++ {
+				top = math.Max(top, v.At(i, j))
+			}
+			for i := c * own; i < (c+1)*own; i++ {
+				if top-v.At(i, j) > 0.5/float64(k) {
+					out[i] = j
+				}
+			}
+		}
+	}
+	return out
+}

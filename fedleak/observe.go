@@ -1,0 +1,92 @@
+package fedleak
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// Setting is what the protocol tells the server beside the rounds.
+type Setting struct {
+	// Samples is the number N of samples; ids are 0 to N-1.
+	Samples int `json:"samples"`
+	// Clients is the number of clients of a horizontal federation, which hold
+	// equal blocks of ids and of which only the mean gradient is seen; 0 for a
+	// vertical one.
+	Clients int `json:"clients,omitempty"`
+	// BatchStatistics says that normalisation layers used the statistics of the
+	// batch, which ties its samples together.
+	BatchStatistics bool `json:"batch_statistics,omitempty"`
+}
+
+// Observations are the rounds of a protocol as the server sees them: a Transcript, or
+// a Federation asked again.
+type Observations interface {
+	Setting() Setting
+	// Rounds is the number of rounds.
+	Rounds() int
+	// Batch returns the ids of round t.
+	Batch(t int) []int
+	// Fingerprint returns that of the model in round t.
+	Fingerprint(t int) uint64
+	// Gradients returns gradients of round t: means over the batch, of the shapes
+	// of the parameters. They are read only.
+	Gradients(ctx context.Context, t int, refs ...Ref) ([]*tensor.Tensor, error)
+}
+
+// GradientError says which gradient of a round is missing or broken.
+type GradientError struct {
+	Round  int
+	Ref    Ref
+	Reason string
+}
+
+// Error implements error.
+func (e *GradientError) Error() string {
+	return fmt.Sprintf("fedleak: round %d: gradient of %v %s", e.Round, e.Ref, e.Reason)
+}
+
+// batches collects the ids of all rounds and checks them.
+func batches(o Observations) ([][]int, error) {
+	out := make([][]int, o.Rounds())
+	for t := range out {
+		out[t] = o.Batch(t)
+	}
+	return out, CheckBatches(out, o.Setting().Samples)
+}
+
+// fetch gets gradients and checks that they fit the model and are finite.
+func fetch(ctx context.Context, m *Model, o Observations, t int, refs ...Ref) ([]*tensor.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("fedleak: stopped: %w", err)
+	}
+	gs, err := o.Gradients(ctx, t, refs...)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range gs {
+		w, ok := m.param(refs[i])
+		switch {
+		case !ok:
+			return nil, &GradientError{t, refs[i], "belongs to no parameter of the model"}
+		case !slices.Equal(w.Shape(), g.Shape()):
+			return nil, &GradientError{t, refs[i], fmt.Sprintf("has shape %v, want %v", g.Shape(), w.Shape())}
+		case !tensor.AllFinite(g):
+			return nil, &GradientError{t, refs[i], "has a NaN or infinite value"}
+		}
+	}
+	return gs, nil
+}
+
+// checkFrozen says whether all rounds saw the parameters that m has now.
+func checkFrozen(m *Model, o Observations) error {
+	want := m.Fingerprint()
+	for t := range o.Rounds() {
+		if o.Fingerprint(t) != want {
+			return fmt.Errorf("fedleak: the parameters of round %d are not those of the model: use the Forget mode of CAFE for a model that was trained meanwhile", t)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package fedleak
+
+import (
+	"context"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// features is the result of Step II for one party.
+type features struct {
+	h          *mat.Dense // [N, d1]
+	err        []float64  // relative error of each row, estimated
+	determined []bool
+	rounds     int // that were used
+}
+
+// coverage returns rounds that together hold every wanted sample at least times
+// times, if o has them, and in which every sample is known: the greedy choice.
+func coverage(batches [][]int, want, known []bool, times int) []int {
+	count := make([]int, len(want))
+	used := make([]bool, len(batches))
+	var out []int
+	for {
+		best, most := -1, 0
+		for t, b := range batches {
+			if used[t] {
+				continue
+			}
+			gain := 0
+			for _, id := range b {
+				if !known[id] {
+					gain = 0
+					break
+				}
+				if want[id] && count[id] < times {
+					gain++
+				}
+			}
+			if gain > most {
+				best, most = t, gain
+			}
+		}
+		if best < 0 {
+			return out
+		}
+		used[best] = true
+		out = append(out, best)
+		for _, id := range batches[best] {
+			count[id]++
+		}
+	}
+}
+
+// stepTwo solves Step II, Eq. (3) of Jin et al., NeurIPS 2021, in closed form: with
+// the gradients V known, the sums G_t = sum_n h_n v_n^T of the rounds are linear in H,
+// with the normal equations
+//
+//	(sum_t (s_t s_t^T) o (V V^T)) H = sum_t diag(s_t) V G_t^T.
+//
+// They determine every row with v_n != 0 once K < N; no relation between N and d2 is
+// needed. times is the number of rounds that each sample is to take part in; 0 means
+// as few as determine it, and -1 all rounds.
+//
+// With a model that was trained meanwhile, rounds count by their weights.
+func (w *work) stepTwo(ctx context.Context, l layer, g gradients, times int) (*features, error) {
+	n, d2 := g.v.Dims()
+	batches, known := w.batches, w.known
+	want := make([]bool, n)
+	for i := range want {
+		want[i] = known[i] && !g.dead[i]
+	}
+	adaptive := times == 0
+	if adaptive {
+		times = 1 + (len(batches[0])+d2-1)/d2
+	}
+	if times < 0 {
+		times = len(batches)
+	}
+	for {
+		rounds := coverage(batches, want, known, times)
+		f, err := w.accumulate(ctx, l, g, rounds)
+		if err != nil {
+			return nil, err
+		}
+		done := true
+		for i := range want {
+			f.determined[i] = f.determined[i] && want[i]
+			done = done && f.determined[i] == want[i]
+		}
+		if done || !adaptive || times >= len(batches) {
+			return f, nil
+		}
+		times *= 4
+	}
+}
+
+// accumulate forms and solves the normal equations over some rounds.
+func (w *work) accumulate(ctx context.Context, l layer, g gradients, rounds []int) (*features, error) {
+	n, d2 := g.v.Dims()
+	d1 := l.dense.Weight.Dim(0)
+	// Rows of unit length make A well scaled; rows that are dead stay out.
+	unit := make([]float64, n)
+	for i := range unit {
+		if s := mat.Norm(g.v.RowView(i), 2); !g.dead[i] && s > 0 {
+			unit[i] = 1 / s
+		}
+	}
+	v := mat.NewDense(n, d2, nil)
+	scaleRows(v, g.v, unit)
+
+	e := newEquations(v, d1)
+	energy := 0.0
+	var seen []*mat.Dense
+	for _, t := range rounds {
+		gs, err := fetch(ctx, w.m, w.o, t, l.weight)
+		if err != nil {
+			return nil, err
+		}
+		energy += sumSquares(gs[0])
+		dense := toDense(gs[0])
+		e.add(w.batches[t], dense, w.system.weight(t))
+		if w.masked() {
+			seen = append(seen, dense)
+		}
+	}
+	s := factor(e.a)
+	f := &features{h: s.solve(e.r), determined: s.determined(), rounds: len(rounds)}
+	if w.masked() {
+		w.fillFeatures(v, f, rounds, seen)
+	}
+
+	// What H leaves of one round tells the noise of an entry of G.
+	sd := 0x1p-24 * math.Sqrt(energy/float64(max(1, len(rounds))*d1*d2))
+	if len(rounds) > 0 {
+		left, err := w.residual(ctx, l, v, f.h, rounds[len(rounds)-1])
+		if err != nil {
+			return nil, err
+		}
+		sd = math.Max(sd, left)
+	}
+	f.err = make([]float64, n)
+	for i, d := range s.inverseDiagonal() {
+		f.err[i] = sd * math.Sqrt(d*float64(d1)) / mat.Norm(f.h.RowView(i), 2)
+	}
+	scaleRows(f.h, f.h, unit)
+	return f, nil
+}
+
+// equations are the normal equations of Step II.
+type equations struct {
+	v *mat.Dense    // [N, d2]
+	a *mat.SymDense // [N, N]
+	r *mat.Dense    // [N, d1]
+}
+
+func newEquations(v *mat.Dense, d1 int) *equations {
+	n, _ := v.Dims()
+	return &equations{v, mat.NewSymDense(n, nil), mat.NewDense(n, d1, nil)}
+}
+
+// add takes in a round with the gradient g [d1, d2] of the weights.
+func (e *equations) add(ids []int, g *mat.Dense, weight float64) {
+	_, d2 := e.v.Dims()
+	vs := mat.NewDense(len(ids), d2, nil)
+	for i, id := range ids {
+		vs.SetRow(i, e.v.RawRowView(id))
+	}
+	var inner, part mat.Dense
+	inner.Mul(vs, vs.T())
+	part.Mul(vs, g.T())
+	for i, x := range ids {
+		to := e.r.RawRowView(x)
+		for j, u := range part.RawRowView(i) {
+			to[j] += weight * u
+		}
+		for j, y := range ids[i:] {
+			e.a.SetSym(x, y, e.a.At(x, y)+weight*inner.At(i, i+j))
+		}
+	}
+}
+
+// residual returns the root mean square of G_t - H_S^T V_S over the columns in which V
+// is known, those that are not all 0.
+func (w *work) residual(ctx context.Context, l layer, v, h *mat.Dense, t int) (float64, error) {
+	gs, err := fetch(ctx, w.m, w.o, t, l.weight)
+	if err != nil {
+		return 0, err
+	}
+	left := toDense(gs[0])
+	d1, d2 := left.Dims()
+	ids := w.batches[t]
+	hs, vs := mat.NewDense(len(ids), d1, nil), mat.NewDense(len(ids), d2, nil)
+	for i, id := range ids {
+		hs.SetRow(i, h.RawRowView(id))
+		vs.SetRow(i, v.RawRowView(id))
+	}
+	var sum mat.Dense
+	sum.Mul(hs.T(), vs)
+	left.Sub(left, &sum)
+	square, count := 0.0, 0
+	for j := range d2 {
+		if mat.Norm(vs.ColView(j), math.Inf(1)) == 0 {
+			continue
+		}
+		e := mat.Norm(left.ColView(j), 2)
+		square += e * e
+		count += d1
+	}
+	return math.Sqrt(square / float64(max(1, count))), nil
+}
