@@ -103,3 +103,12 @@ func TestBadFiltersAreErrors(t *testing.T) {
 	_, err = poison.PartitionVote{Parts: -1}.Run(ctx, s.Target)
 	require.ErrorContains(t, err, "-1 parts")
 }
+
+// Three points on a line with labels 0, 0 and 1: no neighbour of the third agrees with
+// it, and it is not its own neighbour.
+func TestNoImageIsItsOwnNeighbour(t *testing.T) {
+	s := &dataset.Set{Name: "line", H: 1, W: 1, C: 1, Classes: 2, Labels: []int{0, 0, 1}, Floats: []float32{0, .1, .3}}
+	keep, err := poison.KNN{K: 1, Pixels: true}.Keep(ctx, poison.Suspect{Source: s})
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1}, keep)
+}

@@ -209,3 +209,11 @@ func ExampleWatermark() {
 	// [0.75 0] of class 0 labelled 1
 	// source images now: 3
 }
+
+func TestFirstOfEquallyNearImagesIsTaken(t *testing.T) {
+	source, target := fourImages()
+	copy(source.Floats[4:8], source.Floats[12:])
+	p, err := poison.Watermark{Budget: poison.Budget{Fraction: 1}}.Build(source, target)
+	require.NoError(t, err)
+	require.Equal(t, []int{1}, p.Source)
+}

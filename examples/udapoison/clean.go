@@ -65,6 +65,10 @@ type cleanLabel struct {
 // cleanPictures are the images of one attack.
 type cleanPictures struct{ x, natural, base, poison *tensor.Tensor }
 
+// singleDomain is training on the target with labels, where there is no gap for the
+// attack to use.
+const singleDomain = "single domain"
+
 // cleanEps is the radius of the attack.
 const cleanEps = 0.1
 
@@ -83,20 +87,22 @@ func (e *experiment) cleanLabel(ctx context.Context) error {
 	p := e.pairs[c.pair]
 	binary := pair{p.Name, only(p.source, 3, 8), only(p.sourceTest, 3, 8), only(p.target, 3, 8), only(p.targetTest, 3, 8)}
 	binary = binary.draw(e.env.Seed, c.source, c.target)
-	var threes []int
-	for i, y := range binary.targetTest.Labels {
-		if y == 0 {
-			threes = append(threes, i)
-		}
-	}
-	rng := e.env.Rand("images to attack")
-	rng.Shuffle(len(threes), func(i, j int) { threes[i], threes[j] = threes[j], threes[i] })
-	threes = threes[:min(c.images, len(threes))]
-	var jobs []*cleanJob
 	trainings := make([]uda.Training, len(c.learners))
 	for l, name := range c.learners {
-		trainings[l] = cleanTraining(name, c, e.fast)
-		trainings[l].Source, trainings[l].Target = binary.source, binary.target
+		method, source := name, binary.source
+		if name == singleDomain {
+			// The control of the paper: the target itself, with labels.
+			method, source = "source only", binary.target
+		}
+		trainings[l] = cleanTraining(method, c, e.fast)
+		trainings[l].Source, trainings[l].Target = source, binary.target
+	}
+	threes, err := e.attackable(ctx, c, trainings, binary)
+	if err != nil {
+		return err
+	}
+	var jobs []*cleanJob
+	for l := range trainings {
 		for _, x := range threes {
 			jobs = append(jobs, &cleanJob{learner: l, image: x, x: binary.targetTest.Subset([]int{x}), models: make([]*uda.Model, c.victims)})
 		}
@@ -124,6 +130,46 @@ func (e *experiment) cleanLabel(ctx context.Context) error {
 	e.clean.poison, _ = first.made.Set.All()
 	e.clean.natural, _ = binary.target.Batch(first.made.Target)
 	return nil
+}
+
+// attackable chooses 3s of the target's test images at random among those that a model
+// of each learner, trained without poison and used for nothing else, takes for a 3: at
+// the others there is nothing to attack.
+func (e *experiment) attackable(ctx context.Context, c cleanPlan, trainings []uda.Training, binary pair) ([]int, error) {
+	e.env.Stage("images to attack", -1)
+	right := make([][]int, len(trainings))
+	err := e.each(ctx, len(trainings), func(l int) error {
+		t := trainings[l]
+		t.Epochs, t.BatchSize, t.Seed = c.victimEpochs, c.victimBatch, e.env.Seed<<40+1<<38+uint64(l)
+		m, err := t.Run(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := uda.Probabilities(ctx, m, binary.targetTest)
+		if err == nil {
+			right[l] = tensor.ArgMax(p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var threes []int
+	for i, y := range binary.targetTest.Labels {
+		known := y == 0
+		for l := range right {
+			known = known && right[l][i] == 0
+		}
+		if known {
+			threes = append(threes, i)
+		}
+	}
+	rng := e.env.Rand("images to attack")
+	rng.Shuffle(len(threes), func(i, j int) { threes[i], threes[j] = threes[j], threes[i] })
+	if len(threes) < c.images {
+		return nil, fmt.Errorf("clean-label attack: %d 3s of the target are recognised without poison, want at least %d", len(threes), c.images)
+	}
+	return threes[:c.images], nil
 }
 
 // cleanTraining is a learner's training in this attack.

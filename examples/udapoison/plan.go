@@ -121,10 +121,10 @@ type cleanPlan struct {
 }
 
 var smallPlan = func() plan {
-	p := plan{fast: true, source: 2000, target: 1800, batch: 128, epochs: 60, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 30}
+	p := plan{fast: true, source: 2000, target: 1800, batch: 64, epochs: 20, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 20}
 	p.other.source, p.other.target, p.other.epochs, p.other.batch = 1000, 1000, 15, 64
 	p.otherLearners = []string{"source only", "DANN"}
-	p.clean = cleanPlan{pair: 0, source: 1200, target: 1200, learners: []string{"source only", "DANN"}, images: 5, victims: 3,
+	p.clean = cleanPlan{pair: 0, source: 1200, target: 1200, learners: []string{singleDomain, "source only", "DANN"}, images: 5, victims: 3,
 		poisons: 60, models: 2, period: 10, epochs: 10, steps: 30, victimEpochs: 10, batch: 128, victimBatch: 128, lr: 1e-3}
 	p.blobs.seeds, p.blobs.points, p.blobs.steps = 8, 500, 1500
 	return p
@@ -134,7 +134,7 @@ var fullPlan = func() plan {
 	p := plan{source: 2000, target: 1800, alphas: []float64{0.1, 0.15, 0.25, 0.3, 0.5}, starts: 100, defenseEpochs: 201}
 	p.other.source, p.other.target = 0, 0
 	p.otherLearners = learnerNames
-	p.clean = cleanPlan{pair: 2, learners: []string{"source only", "DANN", "CDAN", "MCD", "SSL"}, images: 5, victims: 5,
+	p.clean = cleanPlan{pair: 2, learners: []string{singleDomain, "source only", "CDAN", "MCD", "SSL", "DANN"}, images: 5, victims: 5,
 		poisons: 100, models: 4, period: 100, epochs: 101, steps: 100, victimEpochs: 101, batch: 128, victimBatch: 64, lr: 1e-4}
 	p.blobs.seeds, p.blobs.points, p.blobs.steps = 8, 500, 1500
 	return p

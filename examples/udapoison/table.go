@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/poison"
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -86,7 +88,8 @@ func (e *experiment) table(ctx context.Context) error {
 	return err
 }
 
-// jobs lists the trainings, those that take longest first.
+// jobs lists the trainings, those that take longest first. At small scale, the weighted
+// learners have one seed and no blends.
 func (e *experiment) jobs() (all []job) {
 	draws := make([]pair, e.seeds)
 	for s := range draws {
@@ -105,16 +108,20 @@ func (e *experiment) jobs() (all []job) {
 	}
 	for s := range e.seeds {
 		for _, name := range e.learners {
+			weighted := strings.HasPrefix(name, "IW")
+			if weighted && e.fast && s > 0 {
+				continue
+			}
 			for _, alpha := range []float64{1, none} {
 				j := add(name, 0, draws[s], alpha, s, e.epochs, e.batch)
 				if name == "DANN" && s == 0 {
 					j.keep = true
 					if e.long > 0 {
-						j.at, j.epochs = []int{j.epochs}, e.long
+						j.at, j.epochs = []int{j.epochs, 60}, e.long
 					}
 				}
 			}
-			if s == 0 {
+			if s == 0 && !(weighted && e.fast) {
 				for _, alpha := range append([]float64{0}, e.alphas...) {
 					add(name, 0, draws[s], alpha, s, e.epochs, e.batch)
 				}
@@ -129,6 +136,7 @@ func (e *experiment) jobs() (all []job) {
 			}
 		}
 	}
+	slices.SortStableFunc(all, func(a, b job) int { return b.epochs - a.epochs })
 	return all
 }
 
