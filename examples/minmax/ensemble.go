@@ -35,13 +35,13 @@ func (s setting) minmax() minmax.MinMax { return minmax.MinMax{Beta: s.beta, Gam
 
 // ensemble compares attacks on several networks at once under one norm.
 type ensemble struct {
-	Eps           float64     `json:"eps"`
-	Average       score       `json:"average"`
-	MinMax        score       `json:"minmax"`
-	AverageKappa0 score       `json:"average_kappa0"`
-	Lift          minmax.Lift `json:"lift"`
-	LiftKappa0    minmax.Lift `json:"lift_over_average_kappa0"`
-	Weights       []float64   `json:"weights"`
+	Eps           float64      `json:"eps"`
+	Average       score        `json:"average"`
+	MinMax        score        `json:"minmax"`
+	AverageKappa0 score        `json:"average_kappa0"`
+	Lift          *minmax.Lift `json:"lift,omitempty"`
+	LiftKappa0    *minmax.Lift `json:"lift_over_average_kappa0,omitempty"`
+	Weights       []float64    `json:"weights"`
 	// Ranked says whether the mean weights rank the networks as their accuracy
 	// under the average does.
 	Ranked bool `json:"weights_rank_as_acc"`
@@ -135,8 +135,8 @@ func (e *experiment) compare(ctx context.Context, nets []trained, s setting, eps
 		return nil, err
 	}
 	out.AverageKappa0 = sc
-	out.Lift, _ = minmax.LiftOf(weighted.Fooled, average.Fooled)
-	out.LiftKappa0, _ = minmax.LiftOf(weighted.Fooled, released.Fooled)
+	out.Lift = liftOf(weighted.Fooled, average.Fooled)
+	out.LiftKappa0 = liftOf(weighted.Fooled, released.Fooled)
 	out.Ranked = slices.Equal(order(out.Weights), order(out.Average.Acc))
 	return out, nil
 }

@@ -95,7 +95,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if e.sets["mnist"][0].Len() < 10000 {
 		e.plan = miniPlan
 	}
-	if slices.Contains(parts, "transform") {
+	if !o.mini && (slices.Contains(parts, "universal") || slices.Contains(parts, "transform")) {
 		err = e.loadCIFAR()
 	}
 	return e, err
@@ -121,7 +121,7 @@ func (e *experiment) loadMNIST(mini bool) (err error) {
 func (e *experiment) loadCIFAR() error {
 	folder := filepath.Join(e.env.Data, "cifar10")
 	if e.env.Data == "" || !isDir(folder) {
-		e.missing = "The transformations need CIFAR-10: -data DIR with a folder cifar10."
+		e.missing = "The transformations need CIFAR-10, and groups of images are better shown on it: -data DIR with a folder cifar10."
 		return nil
 	}
 	both, err := e.load("cifar10")

@@ -100,7 +100,7 @@ type gammaRow struct {
 	score
 }
 
-var gammas = []float64{0, 1, 3, 6, 10, 30, 1e5}
+var gammas = []float64{0, 0.5, 1, 2, 4, 10, 30, 1e5}
 
 // sweepGamma attacks the ensemble with regularisers from the worst case to the
 // average. The weights' step is the paper's as long as that keeps to half of 1/gamma.
