@@ -81,7 +81,7 @@ func (e *experiment) attackEnsemble(ctx context.Context) error {
 // images that are not attacked later, by bisection.
 func (e *experiment) radius(ctx context.Context, nets []trained, s setting) (float64, error) {
 	x, y := e.images("mnist", e.plan.ensemble, e.calibrate)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	lo, hi := 0.0, 2*s.eps
 	for {
 		eps := (lo + hi) / 2
@@ -109,7 +109,7 @@ func (e *experiment) radius(ctx context.Context, nets []trained, s setting) (flo
 func (e *experiment) compare(ctx context.Context, nets []trained, s setting, eps float64, x *tensor.Tensor, y []int) (*ensemble, error) {
 	out := &ensemble{Eps: eps}
 	run := func(name string, rule minmax.Rule, kappa float64) (minmax.Result, score, error) {
-		d := minmax.Ensemble(models(nets), x, y)
+		d := ensembleOf(nets, x, y)
 		d.Loss = minmax.Margin{Kappa: kappa}
 		res, err := e.attackWith(ctx, fmt.Sprintf("%v %.3g, %s", s.norm, eps, name), s.attack(eps, rule, e.steps), d)
 		if err != nil {

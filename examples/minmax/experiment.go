@@ -10,6 +10,7 @@ import (
 	"github.com/redoubt-ml/redoubt/attack/minmax"
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
@@ -36,8 +37,8 @@ var (
 			"mnist A": 8, "mnist B": 2, "mnist C": 5, "mnist D": 2,
 			"cifar10 A": 15, "cifar10 C": 15, "cifar10 D": 5,
 		},
-		steps: 50, ensemble: 1000, calibrate: 200, rules: 300, gammas: 500, universal: 2000, transform: 500, groups: 100,
-		defenseImages: 10000, defenseEpochs: 4, inner: 8, judged: 500, weightEps: []float64{0.5, 3},
+		steps: 50, ensemble: 1000, calibrate: 100, rules: 250, gammas: 500, universal: 2000, transform: 500, groups: 100,
+		defenseImages: 8000, defenseEpochs: 5, inner: 8, judged: 500, weightEps: []float64{0.5, 3},
 	}
 	miniPlan = plan{
 		width: 8,
@@ -144,6 +145,15 @@ func models(nets []trained) []attack.Model {
 		out[i] = t.model()
 	}
 	return out
+}
+
+// ensembleOf returns the domains of an ensemble, with the networks' names.
+func ensembleOf(nets []trained, x *tensor.Tensor, y []int) *minmax.Situations {
+	d := minmax.Ensemble(models(nets), x, y)
+	for _, t := range nets {
+		d.ModelNames = append(d.ModelNames, t.letter+" ("+t.name+")")
+	}
+	return d
 }
 
 // score is what one attack did to an ensemble.

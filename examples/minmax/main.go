@@ -2,7 +2,7 @@
 // by the average of their losses and by min-max weights, and hardens networks against
 // two attacks at once.
 //
-//	go run ./examples/minmax -data DIR        # MNIST and CIFAR-10, about 20 minutes on two cores
+//	go run ./examples/minmax -data DIR        # MNIST and CIFAR-10, less than 20 minutes on two cores
 //	go run ./examples/minmax -json            # every figure as JSON
 //	go run ./examples/minmax -parts ensemble  # some parts only
 //	go run ./examples/minmax -mini            # 2,000 + 1,000 images, a minute or two
@@ -40,8 +40,8 @@ func program() example.Program {
 		Name: "minmax",
 		About: "Finds one perturbation against several networks, images or transformations, by their\n" +
 			"average and by min-max weights, and hardens networks against two attacks at once.\n" +
-			"With -scale full the paper's networks, epochs and 10,000 images: weeks on two cores,\n" +
-			"nearly all of it for the wide network B.",
+			"With -scale full the paper's networks, epochs and 10,000 images: some 9e15 operations,\n" +
+			"days on two cores, nearly all for the wide network B.",
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use the 2,000 + 1,000 MNIST images that are part of the program")
 			set.StringVar(&o.parts, "parts", "", "what to do, separated by commas; none means all: "+strings.Join(allParts, ", "))

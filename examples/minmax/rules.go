@@ -26,7 +26,7 @@ func (e *experiment) compareRules(ctx context.Context) error {
 		return err
 	}
 	x, y := e.images("mnist", 0, e.plan.rules)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	add := func(name string, fooled [][]bool) {
 		e.out.Rules = append(e.out.Rules, ruleRow{name, scoreOf(fooled)})
 	}
@@ -115,7 +115,7 @@ func (e *experiment) sweepGamma(ctx context.Context) error {
 		return err
 	}
 	x, y := e.images("mnist", 0, e.plan.gammas)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	for _, g := range gammas {
 		rule := minmax.MinMax{Beta: s.beta, Gamma: g}
 		if g > 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/attack/minmax"
 	"github.com/redoubt-ml/redoubt/attack/transform"
+	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -100,6 +101,12 @@ type transformRow struct {
 	Weights []float64    `json:"weights"`
 }
 
+// transformSets are the sets of transformations; the small experiment takes the first.
+var transformSets = []struct {
+	name string
+	list []transform.Transform
+}{{"photometric", transform.Photometric()}, {"with rotation", transform.WithRotation()}, {"stochastic", transform.Stochastic()}}
+
 // attackTransformed looks for perturbed images that survive transformations.
 func (e *experiment) attackTransformed(ctx context.Context) error {
 	nets, err := e.networks(ctx, "cifar10", "ACD")
@@ -107,12 +114,18 @@ func (e *experiment) attackTransformed(ctx context.Context) error {
 		return err
 	}
 	x, y := e.images("cifar10", 0, e.plan.transform)
-	for _, net := range nets {
-		row, err := e.transformed(ctx, net, "photometric", transform.Photometric(), x, y)
-		if err != nil {
-			return err
+	sets := transformSets
+	if e.env.Scale != example.Full {
+		sets = sets[:1]
+	}
+	for _, set := range sets {
+		for _, net := range nets {
+			row, err := e.transformed(ctx, net, set.name, set.list, x, y)
+			if err != nil {
+				return err
+			}
+			e.out.Transform = append(e.out.Transform, row)
 		}
-		e.out.Transform = append(e.out.Transform, row)
 	}
 	return nil
 }

@@ -175,10 +175,10 @@ func (e *experiment) notes() []string {
 	}
 	if len(e.out.Transform) > 0 {
 		var names []string
-		for _, t := range transform.Photometric() {
+		for _, t := range transform.WithRotation() {
 			names = append(names, t.String())
 		}
-		notes = append(notes, "Transformations, in the order of the accuracies: "+strings.Join(names, ", ")+".")
+		notes = append(notes, "Transformations, in the order of the accuracies: "+strings.Join(names, ", ")+", as far as the set goes.")
 	}
 	if in := e.out.Interpretation; in != nil {
 		notes = append(notes, fmt.Sprintf("In %d groups of %d images of one digit the largest weight is on the image that is hardest alone in %.0f %%; mean rank correlation %.2f.",
