@@ -47,7 +47,7 @@ var (
 			"cifar10 A": 1, "cifar10 C": 1, "cifar10 D": 1,
 		},
 		steps: 30, ensemble: 60, calibrate: 60, rules: 40, gammas: 40, universal: 200, transform: 60, groups: 8,
-		defenseImages: 1000, defenseEpochs: 4, inner: 4, judged: 60, weightEps: []float64{0.5, 3},
+		defenseImages: 2000, defenseEpochs: 6, inner: 4, judged: 60, weightEps: []float64{0.5, 3},
 	}
 	fullPlan = plan{
 		width: 1,
