@@ -260,13 +260,7 @@ func (t *apgd[T]) startStage() {
 	t.i = -1
 	t.counter, t.ups, t.reduced = 0, 0, true
 	if t.threat.Norm == L1 {
-		t.step = t.threat.Eps
-		t.every = max(1, int(0.04*float64(n)))
-		t.sparsity, t.nonzero = 0.2, float64(len(t.x0))
-		if len(t.stages) > 1 {
-			t.nonzero = t.changed(t.x)
-			t.sparsity = t.nonzero / float64(len(t.x0)) / 1.5
-		}
+		t.startSparse(n)
 		return
 	}
 	t.step = 2 * t.threat.Eps
@@ -333,17 +327,7 @@ func (t *apgd[T]) nextStage() bool {
 func (t *apgd[T]) checkpoint() {
 	n := float64(t.stages[t.stage].steps)
 	if t.threat.Norm == L1 {
-		now := t.changed(t.best)
-		fewer := now/t.nonzero < 0.95
-		t.sparsity = now / float64(len(t.x0)) / 1.5
-		if fewer {
-			t.step = t.threat.Eps
-			t.goToBest()
-		} else {
-			t.step /= 1.5
-		}
-		t.step = min(t.threat.Eps, max(t.threat.Eps/10, t.step))
-		t.nonzero = now
+		t.sparseCheckpoint()
 	} else {
 		// Conditions 1 and 2 of Croce and Hein, ICML 2020, section 3.2.
 		oscillates := float64(t.ups) <= t.rho*float64(t.every)
@@ -362,17 +346,6 @@ func (t *apgd[T]) checkpoint() {
 func (t *apgd[T]) goToBest() {
 	copy(t.x, t.best)
 	t.g = t.bestG
-}
-
-// changed is the number of coordinates in which x differs from the input.
-func (t *apgd[T]) changed(x []T) float64 {
-	n := 0.0
-	for i, v := range x {
-		if v != t.x0[i] {
-			n++
-		}
-	}
-	return n
 }
 
 // move makes one step along the gradient, with momentum but for L1.
@@ -443,29 +416,4 @@ func (t *apgd[T]) project(x []T) {
 	for i, o := range t.x0 {
 		x[i] = min(hi, max(lo, o+scale*(x[i]-o)))
 	}
-}
-
-// sparseMove adds a step of L1 length step along the signs of the largest
-// coordinates of the gradient.
-func (t *apgd[T]) sparseMove() {
-	copy(t.old, t.x)
-	d := len(t.g)
-	mag := make([]float64, d)
-	for i, v := range t.g {
-		mag[i] = math.Abs(float64(v))
-	}
-	least := kth(append([]float64(nil), mag...), min(d-1, max(0, int((1-t.sparsity)*float64(d)))))
-	n := 0
-	for _, v := range mag {
-		if v >= least && v > 0 {
-			n++
-		}
-	}
-	s := t.step / (float64(n) + 1e-10)
-	for i, v := range mag {
-		if v >= least && v > 0 {
-			t.x[i] += T(math.Copysign(s, float64(t.g[i])))
-		}
-	}
-	t.project(t.x)
 }

@@ -208,8 +208,6 @@ func TestL0ProjectionIsNearest(t *testing.T) {
 	}
 }
 
-// The example of a point outside ball and box whose clipped ball projection is
-// not the nearest point.
 // However small the radius against the rounding of the type, a projection keeps
 // what fits; a NaN goes back to the input.
 func TestSmallRadiiInSinglePrecision(t *testing.T) {
@@ -238,6 +236,8 @@ func TestTinyGradientsMove(t *testing.T) {
 	}
 }
 
+// The example of a point outside ball and box whose clipped ball projection is
+// not the nearest point.
 func TestL2ProjectionIsNotClippedScaling(t *testing.T) {
 	x0, x := tensor.FromFloat64([]float64{0.9, 0.5}, 1, 2), tensor.FromFloat64([]float64{1.9, 0.9}, 1, 2)
 	th := Threat{Norm: L2, Eps: 0.3}

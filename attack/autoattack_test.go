@@ -324,10 +324,12 @@ func TestAutoAttackBadInput(t *testing.T) {
 		_, err := a.Run(ctx, m, x, y)
 		require.ErrorContains(t, err, want)
 	}
+	y = tensor.ArgMax(m.Logits(x))
 	rep, err := (&AutoAttack{}).Evaluate(ctx, m, x, y)
 	require.NoError(t, err)
 	require.Equal(t, rep.Clean, rep.Robust)
 	require.Len(t, rep.Stages, 4)
+	require.Equal(t, []int{1, 1}, rep.Result.Queries)
 	require.Equal(t, x.Values(), rep.Result.X.Values())
 	cancelled, cancel := context.WithCancelCause(ctx)
 	cancel(errors.New("enough"))

@@ -238,6 +238,18 @@ func TestFABOnThreeClasses(t *testing.T) {
 	}
 }
 
+// Without a target FAB asks about each iterate once for each wrong class.
+func TestUntargetedFABCountsSteps(t *testing.T) {
+	m := linear{tensor.FromFloat64([]float64{2, -1, .5, -1, 1.5, .3, .2, .1, -1}, 3, 3), tensor.FromFloat64([]float64{100, 0, 0}, 3)}
+	x := tensor.FromFloat64([]float64{.7, .3, .6}, 1, 3)
+	for steps, want := range map[int]int{1: 1 + 2 + 1, 5: 1 + 2*5 + 1} {
+		res, err := (&FAB{Threat: Threat{Norm: Linf, Eps: 10}, Untargeted: true, Steps: steps}).Run(t.Context(), m, x, []int{0})
+		require.NoError(t, err)
+		require.False(t, res.Success[0])
+		require.Equal(t, want, res.Queries[0])
+	}
+}
+
 // The distances to a linear boundary in the interior, as multiples of the exact
 // one: the overshoot, then what the way back and the next steps leave of it.
 func TestFABDistancesOnALinearBoundary(t *testing.T) {

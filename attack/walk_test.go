@@ -146,3 +146,17 @@ func TestTIFGSMMovesNeighbours(t *testing.T) {
 		require.InDelta(t, want, v, 1e-9)
 	}
 }
+
+// The second step of MI-FGSM follows the sum of both gradients, each of the same
+// weight, or with a negative decay the last one alone.
+func TestMIFGSMSumsGradients(t *testing.T) {
+	for decay, want := range map[float64][]float64{0: {0.2, 0.1}, 0.25: {0.2, 0.1}, -1: {0.1, 0.1}} {
+		a := &MIFGSM{Threat: Threat{Norm: Linf, Eps: 0.5}, StepSize: 0.1, Decay: decay}
+		trial := beginMomentum[float64](a.loop(), &relay{}, []int{0}, nil)(0, make([]float64, 2), nil)
+		require.True(t, trial.answer([]float64{1, 0}, 0, []float64{5, 0}))
+		require.True(t, trial.answer([]float64{1, 0}, 0, []float64{0, 1e-3}))
+		u := make([]float64, 2)
+		trial.ask(u)
+		require.InDeltaSlice(t, want, u, 1e-9, "decay %v", decay)
+	}
+}

@@ -36,6 +36,29 @@ func TestEOTClimbsThroughTheTransform(t *testing.T) {
 	require.Equal(t, 30, res.Gradients[0])
 }
 
+// negative is a transform through which climbing leads away from where the model is
+// wrong about the image as it is.
+type negative struct{ transform.Identity }
+
+func (negative) Apply(_ transform.Sources, x *tensor.Tensor) *tensor.Tensor {
+	return tensor.Affine(x, -1, 1)
+}
+
+// An iterate that the model gets wrong is not given up for one of a larger mean.
+func TestEOTKeepsSuccesses(t *testing.T) {
+	m := onImages(affine(tensor.FromFloat64([]float64{1, -1, 1, -1}, 2, 2), tensor.FromFloat64([]float64{-1, 1}, 2)))
+	x := tensor.Full(tensor.Float64, 0.51, 40, 1, 2, 1)
+	res, err := (&EOT{Threat: Threat{Eps: 0.3}, Transform: negative{}}).Run(ctx, m, x, make([]int, 40))
+	require.NoError(t, err)
+	found := 0
+	for _, s := range res.Success {
+		if s {
+			found++
+		}
+	}
+	require.True(t, found > 8 && found < 32, "%d of 40 random starts", found)
+}
+
 // What is found in expectation survives turns and shifts that PGD's result does not.
 func TestEOTSurvivesTransforms(t *testing.T) {
 	m, x, y := trained(t)
@@ -90,6 +113,18 @@ func TestSpatialFindsTheSmallestPose(t *testing.T) {
 	require.Equal(t, 25, res.Queries[1], "the image and the 24 other poses")
 	require.Equal(t, 1, res.Queries[2], "wrong by itself")
 	require.InDelta(t, math.Sqrt2, res.Distance[0], 1e-6)
+
+	// Zeros from outside are put into a box that has none.
+	bright := tensor.Full(tensor.Float32, 0.9, 1, 4, 4, 1)
+	found, err := (&Spatial{Lo: 0.2, Hi: 1, MaxShift: 2}).Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor {
+		v := tensor.Sum(x, 1, 2) // [N, 1]
+		return tensor.Concat(1, v, tensor.Affine(v, 0, 10))
+	}), bright, []int{0})
+	require.NoError(t, err)
+	require.True(t, found.Success[0])
+	for _, v := range found.X.Float32s() {
+		require.GreaterOrEqual(t, v, float32(0.2))
+	}
 
 	random := &Spatial{MaxDegrees: -1, MaxShift: 2, Tries: 30, Seed: 3}
 	res, poses, err = random.Search(ctx, m, x, []int{0, 0, 0})

@@ -2,25 +2,32 @@ package fedleak
 
 import (
 	"math"
+	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// Upload says whose gradients of which round a Defense is given.
+// Upload says which gradient of whom is uploaded in which round.
 type Upload struct {
 	Round, Party, Client int
+	Tensor               int // the parameter's number, in the order of nn.Params
 	Batch                int // samples that the mean was taken over
 	Seed                 uint64
 }
 
-// Defense changes the gradients that a party uploads.
+// random returns the random numbers of an upload.
+func (u Upload) random(more ...uint64) *rand.Rand {
+	return stream(u.Seed, append([]uint64{uint64(u.Party), uint64(u.Client), uint64(u.Tensor)}, more...)...)
+}
+
+// Defense changes the gradients that a party uploads, tensor by tensor.
 type Defense interface {
 	Name() string
 	// Check says what is wrong with the settings.
 	Check() error
-	// Apply changes all gradients of one party in place. The same upload and
-	// gradients always become the same.
-	Apply(u Upload, gradients []*tensor.Tensor) error
+	// Apply changes a gradient in place. The same upload and gradient always become
+	// the same.
+	Apply(u Upload, gradient *tensor.Tensor)
 }
 
 // Clipper is a Defense before which the gradient of each sample, over all tensors of

@@ -16,17 +16,13 @@ import (
 func TestFakeGradientsReplaceByRank(t *testing.T) {
 	g := []float64{.3, -.2, .05, -.6, .1}
 	psi := []float64{.9, .4, 0, -.3, -1.1}
-	order := descending(g)
-	require.Equal(t, []int{0, 4, 2, 1, 3}, order)
-	sorted := make([]float64, 5)
-	for l, i := range order {
-		sorted[l] = g[i]
-	}
-	require.InDelta(t, 0.8440971508067068, distanceTo(sorted, psi, 1), 1e-15)
+	ranked := descending(tensor.FromFloat64(g))
+	require.Equal(t, []int{0, 4, 2, 1, 3}, places(ranked))
+	require.InDelta(t, 0.8440971508067068, distanceTo(ranked, psi, 1), 1e-15)
 	for clamp, want := range map[bool][]float64{false: {.9, -.3, 0, -1.1, .4}, true: {.3, -.3, 0, -1.1, .1}} {
 		d := &FakeGradients{Sigma: 1, Pool: 1, Clamp: clamp, pools: map[poolKey][][]float64{{party: 2, size: 5}: {psi}}}
 		got := tensor.FromFloat64(slices.Clone(g))
-		require.NoError(t, d.Apply(Upload{Party: 2}, []*tensor.Tensor{got}))
+		d.Apply(Upload{Party: 2}, got)
 		require.Equal(t, want, got.Values())
 	}
 }
@@ -39,12 +35,12 @@ func TestFakeGradientsKeepTheOrderAndNothingElse(t *testing.T) {
 		d := &FakeGradients{Sigma: 2, Pool: 4}
 		got := g.Clone()
 		u := Upload{Round: rng.IntN(9), Party: rng.IntN(4), Seed: seed}
-		require.NoError(t, d.Apply(u, []*tensor.Tensor{got}))
-		require.Equal(t, descending(g.Values()), descending(got.Values()))
+		d.Apply(u, got)
+		require.Equal(t, places(descending(g)), places(descending(got)))
 		values := got.Values()
 		slices.SortFunc(values, func(a, b float64) int { return -compare(a, b) })
 		found := false
-		for _, p := range d.pool(u, 0, n, 0) {
+		for _, p := range d.pool(u, n, 0) {
 			same := true
 			for i, v := range p {
 				same = same && math.Abs(2*v-values[i]) < 1e-12
@@ -53,12 +49,23 @@ func TestFakeGradientsKeepTheOrderAndNothingElse(t *testing.T) {
 		}
 		require.True(t, found, "the values are those of a vector of the pool")
 		again := g.Clone()
-		require.NoError(t, (&FakeGradients{Sigma: 2, Pool: 4}).Apply(u, []*tensor.Tensor{again}))
+		(&FakeGradients{Sigma: 2, Pool: 4}).Apply(u, again)
 		require.Equal(t, got.Values(), again.Values())
 	}
+	broken := tensor.FromFloat64([]float64{1, math.NaN(), 2})
+	(&FakeGradients{}).Apply(Upload{}, broken)
+	require.Equal(t, 2.0, broken.At(2))
 	zero := tensor.Zeros(tensor.Float64, 50)
-	require.NoError(t, (&FakeGradients{}).Apply(Upload{}, []*tensor.Tensor{zero, tensor.Zeros(tensor.Float64, 0)}))
+	(&FakeGradients{}).Apply(Upload{}, zero)
+	(&FakeGradients{}).Apply(Upload{}, tensor.Zeros(tensor.Float64, 0))
 	require.InDelta(t, 1, math.Sqrt(sumSquares(zero)/50), 0.5)
+}
+
+func places(ranked []entry) (out []int) {
+	for _, e := range ranked {
+		out = append(out, e.at)
+	}
+	return out
 }
 
 func compare(a, b float64) int {
@@ -76,7 +83,7 @@ func TestThresholdDrawsNewPools(t *testing.T) {
 	spread := func(tries int, threshold float64) float64 {
 		got := g.Clone()
 		d := &FakeGradients{Sigma: 1, Pool: 2, Threshold: threshold, Tries: tries}
-		require.NoError(t, d.Apply(Upload{}, []*tensor.Tensor{got}))
+		d.Apply(Upload{}, got)
 		return math.Sqrt(sumSquares(tensor.Sub(got, g)))
 	}
 	require.Less(t, spread(200, 1e-9), spread(1, 1e-9))
@@ -85,7 +92,7 @@ func TestThresholdDrawsNewPools(t *testing.T) {
 
 func TestSparseKeepsTheLargest(t *testing.T) {
 	g := tensor.FromFloat64([]float64{1, -5, 2, 0.5, -3, 0, 4, 1, 1, 1})
-	require.NoError(t, Sparse{Keep: 0.35}.Apply(Upload{}, []*tensor.Tensor{g}))
+	Sparse{Keep: 0.35}.Apply(Upload{}, g)
 	require.Equal(t, []float64{0, -5, 0, 0, -3, 0, 4, 0, 0, 0}, g.Values())
 }
 
@@ -117,15 +124,15 @@ func TestNoiseLowersWhatIsRecovered(t *testing.T) {
 		require.Less(t, s, last, "sigma %v", sigma)
 		last = s
 	}
-	require.Less(t, last, 22.0)
+	require.Less(t, last, 25.0)
 }
 
 func TestNoiseHasItsDeviation(t *testing.T) {
 	g := tensor.Zeros(tensor.Float32, 20000)
-	require.NoError(t, ClippedNoise{Clip: 3, Multiplier: 2}.Apply(Upload{Batch: 10}, []*tensor.Tensor{g}))
+	ClippedNoise{Clip: 3, Multiplier: 2}.Apply(Upload{Batch: 10}, g)
 	require.InEpsilon(t, 0.6, math.Sqrt(sumSquares(g)/20000), 0.02)
 	other := tensor.Zeros(tensor.Float32, 20000)
-	require.NoError(t, ClippedNoise{Clip: 3, Multiplier: 2}.Apply(Upload{Batch: 10, Round: 1}, []*tensor.Tensor{other}))
+	ClippedNoise{Clip: 3, Multiplier: 2}.Apply(Upload{Batch: 10, Round: 1}, other)
 	require.Less(t, math.Abs(tensor.Dot(g, other).Item())/sumSquares(g), 0.05)
 }
 

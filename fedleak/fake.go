@@ -1,9 +1,9 @@
 package fedleak
 
 import (
-	"cmp"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -41,9 +41,9 @@ type FakeGradients struct {
 var _ Defense = (*FakeGradients)(nil)
 
 type poolKey struct {
-	seed                 uint64
-	party, client        int
-	tensor, size, redraw int
+	seed          uint64
+	party, client int
+	tensor, size  int
 }
 
 // Name implements Defense.
@@ -67,26 +67,19 @@ func (d *FakeGradients) Check() error {
 	return nil
 }
 
-// Apply implements Defense.
-func (d *FakeGradients) Apply(u Upload, gradients []*tensor.Tensor) error {
-	for i, g := range gradients {
-		v := g.Values()
-		if len(v) == 0 {
-			continue
-		}
-		order := descending(v)
-		sorted := make([]float64, len(v))
-		for l, at := range order {
-			sorted[l] = v[at]
-		}
-		psi, scale := d.choose(u, i, sorted)
-		fake := make([]float64, len(v))
-		for l, at := range order {
-			fake[at] = d.replace(v[at], scale*psi[l])
-		}
-		each(g, func(j int, _ float64) float64 { return fake[j] })
+// Apply implements Defense. A gradient that is not finite has no order and stays as it
+// is, for the server to refuse.
+func (d *FakeGradients) Apply(u Upload, g *tensor.Tensor) {
+	if g.Len() == 0 || !tensor.AllFinite(g) {
+		return
 	}
-	return nil
+	ranked := descending(g)
+	psi, scale := d.choose(u, ranked)
+	fake := make([]float64, len(ranked))
+	for l, e := range ranked {
+		fake[e.at] = d.replace(e.value, scale*psi[l])
+	}
+	each(g, func(i int, _ float64) float64 { return fake[i] })
 }
 
 // replace returns what is uploaded for the value g, of which the fake is psi.
@@ -97,34 +90,49 @@ func (d *FakeGradients) replace(g, psi float64) float64 {
 	return psi
 }
 
-// descending returns the positions of v from the largest value on; equal ones keep
-// their order.
-func descending(v []float64) []int {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
+// entry is an element of a tensor.
+type entry struct {
+	value float64
+	at    int
+}
+
+// descending returns the entries of t from the largest value on; of equal ones the
+// first comes first.
+func descending(t *tensor.Tensor) []entry {
+	v := t.Values()
+	out := make([]entry, len(v))
+	for i, x := range v {
+		out[i] = entry{x, i}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v[b], v[a]) })
-	return order
+	slices.SortFunc(out, func(a, b entry) int {
+		switch {
+		case a.value > b.value:
+			return -1
+		case a.value < b.value:
+			return 1
+		}
+		return a.at - b.at
+	})
+	return out
 }
 
 // choose returns the vector of unit draws nearest to the sorted gradient, and its
 // scale.
-func (d *FakeGradients) choose(u Upload, tensor int, sorted []float64) (psi []float64, scale float64) {
+func (d *FakeGradients) choose(u Upload, ranked []entry) (psi []float64, scale float64) {
 	scale = d.Sigma
 	if scale == 0 {
 		s := 0.0
-		for _, v := range sorted {
-			s += v * v
+		for _, e := range ranked {
+			s += e.value * e.value
 		}
-		if scale = math.Sqrt(s / float64(len(sorted))); scale == 0 {
+		if scale = math.Sqrt(s / float64(len(ranked))); scale == 0 {
 			scale = 1
 		}
 	}
 	best := math.Inf(1)
 	for try := range max(1, defaultInt(d.Tries, 3)) {
-		for _, p := range d.pool(u, tensor, len(sorted), try) {
-			if e := distanceTo(sorted, p, scale); e < best {
+		for _, p := range d.pool(u, len(ranked), try) {
+			if e := distanceTo(ranked, p, scale); e < best {
 				best, psi = e, p
 			}
 		}
@@ -135,11 +143,11 @@ func (d *FakeGradients) choose(u Upload, tensor int, sorted []float64) (psi []fl
 	return psi, scale
 }
 
-// distanceTo is the Euclidean distance between g and scale times p.
-func distanceTo(g, p []float64, scale float64) float64 {
+// distanceTo is the Euclidean distance between the ranked values and scale times p.
+func distanceTo(ranked []entry, p []float64, scale float64) float64 {
 	s := 0.0
-	for i, v := range g {
-		e := v - scale*p[i]
+	for i, r := range ranked {
+		e := r.value - scale*p[i]
 		s += e * e
 	}
 	return math.Sqrt(s)
@@ -147,31 +155,34 @@ func distanceTo(g, p []float64, scale float64) float64 {
 
 // pool returns sorted vectors of unit normal draws. The first pool serves all rounds;
 // later ones belong to a round and are not kept.
-func (d *FakeGradients) pool(u Upload, tensor, size, redraw int) [][]float64 {
-	key := poolKey{u.Seed, u.Party, u.Client, tensor, size, redraw}
+func (d *FakeGradients) pool(u Upload, size, redraw int) [][]float64 {
+	key := poolKey{u.Seed, u.Party, u.Client, u.Tensor, size}
+	if redraw > 0 {
+		return d.draw(u.random(uint64(size), uint64(redraw), uint64(u.Round)), size)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p, ok := d.pools[key]; ok {
 		return p
 	}
-	place := []uint64{uint64(u.Party), uint64(u.Client), uint64(tensor), uint64(redraw)}
-	if redraw > 0 {
-		place = append(place, uint64(u.Round))
+	p := d.draw(u.random(uint64(size)), size)
+	if d.pools == nil {
+		d.pools = make(map[poolKey][][]float64)
 	}
-	rng := stream(u.Seed, place...)
+	d.pools[key] = p
+	return p
+}
+
+// draw makes a pool.
+func (d *FakeGradients) draw(rng *rand.Rand, size int) [][]float64 {
 	p := make([][]float64, defaultInt(d.Pool, 10))
 	for i := range p {
 		p[i] = make([]float64, size)
 		for j := range p[i] {
 			p[i][j] = rng.NormFloat64()
 		}
-		slices.SortFunc(p[i], func(a, b float64) int { return cmp.Compare(b, a) })
-	}
-	if redraw == 0 {
-		if d.pools == nil {
-			d.pools = make(map[poolKey][][]float64)
-		}
-		d.pools[key] = p
+		slices.Sort(p[i])
+		slices.Reverse(p[i])
 	}
 	return p
 }

@@ -87,19 +87,32 @@ func (f *Federation) Setting() Setting {
 // Upload returns what the server sees in round t of the named gradients, for the
 // batch ids and the model as it is.
 func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) ([]*tensor.Tensor, error) {
+	if err := f.checkRefs(ctx, t, refs); err != nil {
+		return nil, err
+	}
+	return f.upload(t, ids, refs, f.sampleNorms), nil
+}
+
+// checkRefs says what keeps gradients from being asked for.
+func (f *Federation) checkRefs(ctx context.Context, t int, refs []Ref) error {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("fedleak: stopped: %w", err)
+		return fmt.Errorf("fedleak: stopped: %w", err)
 	}
 	for _, r := range refs {
 		if _, ok := f.Model.param(r); !ok {
-			return nil, &GradientError{t, r, "belongs to no parameter of the model"}
+			return &GradientError{t, r, "belongs to no parameter of the model"}
 		}
 	}
+	return nil
+}
+
+// upload is Upload with a source of the norms of samples' gradients.
+func (f *Federation) upload(t int, ids []int, refs []Ref, norms sampleNorms) []*tensor.Tensor {
 	if f.Defense == nil {
-		return f.mean(ids, nil, refs), nil
+		return f.mean(ids, nil, refs)
 	}
 	if f.Clients == 0 {
-		return f.defended(t, 0, ids, refs)
+		return f.defended(t, 0, ids, refs, norms)
 	}
 	own := len(f.Labels) / f.Clients
 	var sum []*tensor.Tensor
@@ -113,10 +126,7 @@ func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) 
 		if len(mine) == 0 {
 			continue
 		}
-		gs, err := f.defended(t, c, mine, refs)
-		if err != nil {
-			return nil, err
-		}
+		gs := f.defended(t, c, mine, refs, norms)
 		share := float64(len(mine)) / float64(len(ids))
 		for i := range gs {
 			gs[i] = tensor.MulScalar(gs[i], share)
@@ -126,48 +136,45 @@ func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) 
 		}
 		sum = gs
 	}
-	return sum, nil
+	return sum
 }
+
+// sampleNorms returns the norm of each sample's gradient at each party: [party][i] for
+// the i-th of ids.
+type sampleNorms func(ids []int) [][]float64
 
 // defended returns the gradients of a batch after the defence. client is 0 in a
 // vertical federation.
-func (f *Federation) defended(t, client int, ids []int, refs []Ref) ([]*tensor.Tensor, error) {
+func (f *Federation) defended(t, client int, ids []int, refs []Ref, norms sampleNorms) []*tensor.Tensor {
 	out := make([]*tensor.Tensor, len(refs))
-	var norms [][]float64 // by party and sample
+	var sizes [][]float64
 	c, clips := f.Defense.(Clipper)
 	if clips {
-		norms = f.sampleNorms(ids)
+		sizes = norms(ids)
 	}
 	for party := Top; party < len(f.Model.Bottoms); party++ {
 		var place []int // of the party's gradients in refs
+		var own []Ref
 		for i, r := range refs {
 			if r.Party == party {
-				place = append(place, i)
+				place, own = append(place, i), append(own, r)
 			}
 		}
-		if len(place) == 0 {
+		if len(own) == 0 {
 			continue
-		}
-		all := make([]Ref, len(f.Model.params(party)))
-		for i := range all {
-			all[i] = Ref{party, i}
 		}
 		var weights []float64
 		if clips && party != Top {
-			weights = clipWeights(norms[party], c.Bound())
+			weights = clipWeights(sizes[party], c.Bound())
 		}
-		gs := f.mean(ids, weights, all)
-		if party != Top {
-			u := Upload{Round: t, Party: party, Client: client, Batch: len(ids), Seed: f.Seed}
-			if err := f.Defense.Apply(u, gs); err != nil {
-				return nil, err
+		for i, g := range f.mean(ids, weights, own) {
+			if party != Top {
+				f.Defense.Apply(Upload{t, party, client, own[i].Tensor, len(ids), f.Seed}, g)
 			}
-		}
-		for _, i := range place {
-			out[i] = gs[refs[i].Tensor]
+			out[place[i]] = g
 		}
 	}
-	return out, nil
+	return out
 }
 
 // mean returns the mean gradients over a batch, of losses times weights if there are
@@ -207,7 +214,7 @@ func (f *Federation) mean(ids []int, weights []float64, refs []Ref) []*tensor.Te
 	return gs
 }
 
-// sampleNorms returns the norm of each sample's gradient at each party.
+// sampleNorms computes what its type says.
 func (f *Federation) sampleNorms(ids []int) [][]float64 {
 	var refs []Ref
 	norms := make([][]float64, len(f.X))
@@ -257,11 +264,12 @@ type live struct {
 	f      *Federation
 	rounds int
 	print  uint64
+	norms  map[int][]float64 // of the gradients of samples, by party
 }
 
-// Observe returns rounds 0 to rounds-1 of f with its model as it is. Nothing is
+// Observe returns rounds 0 to rounds-1 of f with its model as it is. Nothing of them is
 // stored: each gradient is computed when it is asked for, as often as it is. The
-// model must not change meanwhile.
+// model must not change meanwhile. One goroutine may use it at a time.
 func (f *Federation) Observe(rounds int) (Observations, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -269,7 +277,7 @@ func (f *Federation) Observe(rounds int) (Observations, error) {
 	if rounds < 1 {
 		return nil, fmt.Errorf("fedleak: %d rounds, want at least 1", rounds)
 	}
-	return &live{f, rounds, f.Model.Fingerprint()}, nil
+	return &live{f, rounds, f.Model.Fingerprint(), make(map[int][]float64)}, nil
 }
 
 func (o *live) Setting() Setting         { return o.f.Setting() }
@@ -278,5 +286,24 @@ func (o *live) Batch(t int) []int        { return o.f.Schedule.Batch(t, len(o.f.
 func (o *live) Fingerprint(t int) uint64 { return o.print }
 
 func (o *live) Gradients(ctx context.Context, t int, refs ...Ref) ([]*tensor.Tensor, error) {
-	return o.f.Upload(ctx, t, o.Batch(t), refs...)
+	if err := o.f.checkRefs(ctx, t, refs); err != nil {
+		return nil, err
+	}
+	return o.f.upload(t, o.Batch(t), refs, o.sampleNorms), nil
+}
+
+// sampleNorms remembers the norms, which stand still with the model.
+func (o *live) sampleNorms(ids []int) [][]float64 {
+	out := make([][]float64, len(o.f.X))
+	for _, id := range ids {
+		if o.norms[id] == nil {
+			for _, n := range o.f.sampleNorms([]int{id}) {
+				o.norms[id] = append(o.norms[id], n[0])
+			}
+		}
+		for p, n := range o.norms[id] {
+			out[p] = append(out[p], n)
+		}
+	}
+	return out
 }

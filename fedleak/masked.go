@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -17,7 +18,8 @@ import (
 func (w *work) masked() bool { return w.Masked }
 
 // maskedStepOne is stepOne column by column. A column whose rounds do not determine
-// all samples becomes 0, and Step II does without it.
+// all samples becomes 0, and Step II does without it; if that is so for all columns,
+// zeros have to count as values.
 func (w *work) maskedStepOne(b *mat.Dense) *gradients {
 	n := w.system.n
 	rounds, d2 := b.Dims()
@@ -42,6 +44,9 @@ func (w *work) maskedStepOne(b *mat.Dense) *gradients {
 			}
 		}
 	})
+	if !slices.Contains(whole, true) {
+		return stepOne(w.system, b)
+	}
 	square, count := 0.0, 0
 	fitted := w.system.apply(g.v)
 	for j := range d2 {

@@ -36,8 +36,8 @@ func (d ClippedNoise) Check() error {
 }
 
 // Apply implements Defense.
-func (d ClippedNoise) Apply(u Upload, gradients []*tensor.Tensor) error {
-	return Noise{d.Multiplier * d.Clip / float64(u.Batch)}.Apply(u, gradients)
+func (d ClippedNoise) Apply(u Upload, g *tensor.Tensor) {
+	Noise{d.Multiplier * d.Clip / float64(u.Batch)}.Apply(u, g)
 }
 
 // Noise adds normal noise to every entry, without clipping: there is no privacy
@@ -60,13 +60,10 @@ func (d Noise) Check() error {
 }
 
 // Apply implements Defense.
-func (d Noise) Apply(u Upload, gradients []*tensor.Tensor) error {
+func (d Noise) Apply(u Upload, g *tensor.Tensor) {
 	if d.Sigma == 0 {
-		return nil
+		return
 	}
-	for i, g := range gradients {
-		rng := stream(u.Seed, uint64(u.Round), uint64(u.Party), uint64(u.Client), uint64(i))
-		each(g, func(_ int, v float64) float64 { return v + d.Sigma*rng.NormFloat64() })
-	}
-	return nil
+	rng := u.random(uint64(u.Round))
+	each(g, func(_ int, v float64) float64 { return v + d.Sigma*rng.NormFloat64() })
 }

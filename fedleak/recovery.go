@@ -107,7 +107,8 @@ func (r *Recovery) Complete() []bool {
 }
 
 // Images returns the recovered slices, one tensor [N, H, W, C] per party, with those of
-// guess in place of the ones that were not recovered; nil leaves them grey.
+// guess in place of the ones that were not recovered or whose features are estimated to
+// be wrong by more than their own norm; nil leaves all as they are.
 func (r *Recovery) Images(guess []*tensor.Tensor) []*tensor.Tensor {
 	out := make([]*tensor.Tensor, len(r.Parties))
 	for p := range out {
@@ -119,7 +120,7 @@ func (r *Recovery) Images(guess []*tensor.Tensor) []*tensor.Tensor {
 		v := guess[p].Values()
 		size := len(v) / len(part.Status)
 		for i, s := range part.Status {
-			if s != Recovered {
+			if s != Recovered || part.HError != nil && part.HError[i] > 1 {
 				setRow(out[p], i, v[i*size:(i+1)*size])
 			}
 		}

@@ -1,10 +1,7 @@
 package fedleak
 
 import (
-	"cmp"
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -30,28 +27,20 @@ func (d Sparse) Check() error {
 }
 
 // Apply implements Defense.
-func (d Sparse) Apply(_ Upload, gradients []*tensor.Tensor) error {
-	for _, g := range gradients {
-		v := g.Values()
-		if len(v) == 0 {
-			continue
-		}
-		order := make([]int, len(v))
-		for i := range order {
-			order[i] = i
-		}
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(math.Abs(v[b]), math.Abs(v[a])) })
-		kept := max(1, int(d.Keep*float64(len(v))))
-		drop := make([]bool, len(v))
-		for _, i := range order[kept:] {
-			drop[i] = true
-		}
-		each(g, func(i int, v float64) float64 {
-			if drop[i] {
-				return 0
-			}
-			return v
-		})
+func (d Sparse) Apply(_ Upload, g *tensor.Tensor) {
+	modulus := tensor.Abs(g)
+	ranked := descending(modulus)
+	if len(ranked) == 0 {
+		return
 	}
-	return nil
+	drop := make([]bool, len(ranked))
+	for _, e := range ranked[max(1, int(d.Keep*float64(len(ranked)))):] {
+		drop[e.at] = true
+	}
+	each(g, func(i int, v float64) float64 {
+		if drop[i] {
+			return 0
+		}
+		return v
+	})
 }

@@ -46,7 +46,8 @@ func stepOne(s *system, b *mat.Dense) *gradients {
 }
 
 // assess estimates errors and finds dead rows. A row is dead if its norm is below a
-// millionth of the median over the known ones, or not above its own error.
+// millionth of the median over the known ones, or below a thousandth and not above its
+// own error: under heavy noise no row can be told to be dead.
 func (g *gradients) assess(s *system, known []bool) {
 	n, c := g.v.Dims()
 	norms := make([]float64, n)
@@ -57,16 +58,15 @@ func (g *gradients) assess(s *system, known []bool) {
 			alive = append(alive, norms[i])
 		}
 	}
-	least := 0.0
+	middle := 0.0
 	if len(alive) > 0 {
-		slices.Sort(alive)
-		least = 1e-6 * alive[len(alive)/2]
+		middle = median(alive)
 	}
 	g.err, g.dead = make([]float64, n), make([]bool, n)
 	for i, d := range s.normal.inverseDiagonal() {
 		sd := g.sd * math.Sqrt(d*float64(c))
 		g.err[i] = sd / norms[i]
-		g.dead[i] = norms[i] <= math.Max(least, 2*sd)
+		g.dead[i] = norms[i] <= math.Max(1e-6*middle, math.Min(1e-3*middle, 2*sd))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -170,22 +171,34 @@ func (r *search) gradients() [][]float64 {
 	return out
 }
 
+// largest returns the positions of the n values of the largest moduli, the largest first
+// and the first of equals before the others.
+func largest(v []float64, n int) []int {
+	top := make([]int, 0, n+1)
+	for k, x := range v {
+		at := len(top)
+		for at > 0 && math.Abs(x) > math.Abs(v[top[at-1]]) {
+			at--
+		}
+		if at == n {
+			continue
+		}
+		top = slices.Insert(top, at, k)
+		top = top[:min(n, len(top))]
+	}
+	return top
+}
+
 // candidates returns the n bits of a layer whose flips raise the loss most by first
 // order, among the weights of the largest gradients.
 func (r *search) candidates(layer int, g []float64, weights, n int) []BitFlip {
-	order := make([]int, len(g))
-	for i := range order {
-		order[i] = i
-	}
-	abs := func(v float64) float64 { return max(v, -v) }
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(abs(g[b]), abs(g[a])) })
 	type gain struct {
 		BitFlip
 		by float64
 	}
 	var gains []gain
 	width := r.q.Width
-	for _, k := range order[:min(weights, len(order))] {
+	for _, k := range largest(g, weights) {
 		c := r.q.Layers[layer].Code[k]
 		for bit := width - 1; bit >= 0; bit-- {
 			change := float64(flip(c, 1<<bit, width)) - float64(c)

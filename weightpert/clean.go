@@ -34,8 +34,9 @@ func (p *prepared) newClean() *clean {
 	return c
 }
 
-// run computes c for x.
-func (c *clean) run(x []float64) {
+// run computes c for x. size, unless it is nil, bounds the sum of the moduli of each
+// row's products in layer 0; otherwise that is computed here.
+func (c *clean) run(x, size []float64) {
 	copy(c.act[0].at, x)
 	for k, v := range x {
 		c.mod[0][k] = math.Abs(v)
@@ -46,9 +47,14 @@ func (c *clean) run(x []float64) {
 		in, out := c.act[i], c.pre[i]
 		g := gamma(l.longest + 1)
 		if i == 0 && l.cols != nil {
-			l.columnProduct(out.at, out.err, x)
+			sums := size
+			if sums == nil {
+				sums = out.err
+				l.columnProduct(sums, l.cols.size, x, math.Abs)
+			}
+			l.columnProduct(out.at, l.cols.val, x, func(v float64) float64 { return v })
 			for r := range out.err {
-				out.err[r] *= g
+				out.err[r] = g * sums[r]
 			}
 		} else {
 			noise := c.noise[:len(in.at)]
@@ -80,18 +86,15 @@ func (c *clean) run(x []float64) {
 	}
 }
 
-// columnProduct computes the product of the layer's weights with x, and that of their
-// moduli, column by column: inputs that are 0 cost nothing.
-func (l *boxedLayer) columnProduct(out, size, x []float64) {
+// columnProduct computes the product of values that are laid out by columns with of(x):
+// inputs that are 0 cost nothing.
+func (l *boxedLayer) columnProduct(out, columns, x []float64, of func(float64) float64) {
 	clear(out)
-	clear(size)
-	rows, c := len(out), l.cols
+	rows := len(out)
 	for k, v := range x {
-		if v == 0 {
-			continue
+		if v != 0 {
+			floats.AddScaled(out, of(v), columns[k*rows:(k+1)*rows])
 		}
-		floats.AddScaled(out, v, c.val[k*rows:(k+1)*rows])
-		floats.AddScaled(size, math.Abs(v), c.size[k*rows:(k+1)*rows])
 	}
 }
 

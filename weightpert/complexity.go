@@ -98,7 +98,7 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 		for k, a := range v {
 			drop += q[k] * math.Abs(a)
 		}
-		clean.run(v)
+		clean.run(v, nil)
 		clean.margins(low, y[i])
 		g.Empirical += Ramp(minus(least(low, y[i]), drop*(1+gamma(len(v)))+tiny), scale)
 	}

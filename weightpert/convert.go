@@ -67,7 +67,7 @@ func (r *reader) read(l nn.Layer, name string) error {
 	case *nn.BatchNorm:
 		return fmt.Errorf("layer %s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network; fold it into the layer before", name)
 	case nn.Function:
-		return fmt.Errorf("layer %s is %s: %s, so a certificate through it could be false", name, functionName(l), functionReason(l))
+		return fmt.Errorf("layer %s is a function of %s: %s, so a certificate through it could be false", name, functionName(l), functionReason(l))
 	case nil:
 		return fmt.Errorf("layer %s is nil, want a layer", name)
 	}
@@ -151,12 +151,13 @@ func (r *reader) conv(l *nn.Conv2D, name string) error {
 	return nil
 }
 
-// functionName returns the name of the function that made a layer.
+// functionName returns the name of the function that made a layer: nn.MaxPool2D for
+// instance.
 func functionName(f nn.Function) string {
 	if f == nil {
-		return "a nil Function"
+		return "nothing"
 	}
-	name := "a Function"
+	name := "no name"
 	if fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); fn != nil {
 		name = fn.Name()[strings.LastIndex(fn.Name(), "/")+1:]
 		if at := strings.Index(name, ".func"); at >= 0 {

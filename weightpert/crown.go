@@ -14,15 +14,16 @@ import (
 //	min_Ŵ aᵀŴz = (max(a, 0) W_lo - max(-a, 0) W_hi) z,
 //
 // so no relaxation of the product of weight and activation is needed. ReLU is
-// relaxed between its pre-activation bounds as in Zhang et al., NeurIPS 2018. The
-// result is the larger one of CROWN's bound and IBP's, since neither is always
-// better. Bounds need not shrink as the box grows. All hidden activations must be
-// ReLU.
+// relaxed between its pre-activation bounds as in Zhang et al., NeurIPS 2018. No way to
+// relax is always better, so the result is the best one of that with the adaptive lower
+// line, that with the lower line parallel to the upper one as in WengBound, and IBP's.
+// Bounds need not shrink as the box grows. All hidden activations must be ReLU.
 type CROWN struct {
 	// Intervals takes the pre-activation bounds of inner layers from interval
 	// propagation alone (CROWN-IBP): faster and looser.
 	Intervals bool
-	// Pure leaves IBP's bound of the margin out.
+	// Pure takes the adaptive lower line alone and leaves IBP's bound of the margin
+	// out.
 	Pure bool
 }
 
@@ -47,6 +48,7 @@ func (c CROWN) prepare(n *Network, b *Box) (bounder, error) {
 	return func() margins {
 		r := p.newReach()
 		bw := p.newBackward(false)
+		parallel := make([]float64, n.Classes())
 		return func(out, x []float64, y int) {
 			p.propagate(r, x)
 			if !r.finite {
@@ -57,9 +59,15 @@ func (c CROWN) prepare(n *Network, b *Box) (bounder, error) {
 				bw.tighten(context.Background(), r, p.first)
 			}
 			bw.margins(out, r, p.first, y)
+			if c.Pure {
+				return
+			}
+			bw.sameSlope = true
+			bw.margins(parallel, r, p.first, y)
+			bw.sameSlope = false
 			for j := range out {
-				if j != y && !c.Pure {
-					out[j] = max(out[j], p.merged(r.act[len(p.layers)-1], y, j))
+				if j != y {
+					out[j] = max(out[j], parallel[j], p.merged(r.act[len(p.layers)-1], y, j))
 				}
 			}
 		}

@@ -30,7 +30,8 @@
 // F_{m-1} differ in layer m alone, which sees the clean z_{m-1}: row r of its
 // pre-activation moves by at most (E_m |z_{m-1}|)_r, with E_m the radii of the
 // weights. ρ is 1-Lipschitz, so the sup-norm of the change does not grow there, and
-// each changed layer k multiplies it by at most the largest row sum of |W_k| + E_k.
+// each changed layer k multiplies it by at most the largest row sum of |W_k| + E_k,
+// taken over the inputs that can change: a constant 1 that carries biases cannot.
 // The last inner product gives ‖Ŵ_i - Ŵ_j‖₁ <= ‖W_i - W_j‖₁ + ‖E_i‖₁ + ‖E_j‖₁. The
 // changes add up to f̂ - f.
 //
@@ -39,11 +40,12 @@
 // z*_m = ρ(max(W_m, 0) z*_{m-1} + b_m + E_m z*_{m-1} + e_m) by induction; leaving out
 // negative weights is what ẑ >= 0 allows, and keeping them would be wrong. The
 // induction starts at layer 1, whose input does not change and may have any sign:
-// there z*_1 = ρ(W_1 x + b_1 + E_1 |x| + e_1), with all of W_1.
+// there z*_1 = ρ(W_1 x + b_1 + E_1 |x| + e_1), with all of W_1; the same goes for the
+// weights of later inputs that cannot change.
 //
 // Proof of Path. As T1, but the change of layer m is followed entry by entry:
 // |W_k| bounds what clean layer k makes of it, and upper activations of interval
-// propagation bound |ẑ_{m-1}|.
+// propagation, or those of T1, bound |ẑ_{m-1}|.
 //
 // Proof of CROWN's elimination. For z >= 0 each product a ŵ z is least at ŵ = lo if
 // a >= 0 and at ŵ = hi if a < 0, whatever z is; the entries of Ŵ move independently.
@@ -51,7 +53,7 @@
 // # Attacks
 //
 // SamplePGD looks for weights that break one example, PGD for weights that break as
-// many of a set as possible; RandomBitErrors, StuckFaults and GaussianNoise are
+// many of a set as possible; RunFrobenius is the adversary of FrobeniusBound; RandomBitErrors, StuckFaults and GaussianNoise are
 // faults without an adversary, and BitSearch flips the few bits of a quantised
 // network that hurt most. Accuracy certified <= accuracy under SamplePGD <= accuracy
 // under PGD.

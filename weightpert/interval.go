@@ -124,6 +124,16 @@ func (l *boxedLayer) byColumn(known bool) *columns {
 
 // pointProduct bounds the product with a known vector.
 func (l *boxedLayer) pointProduct(out bounds, size, x []float64) {
+	if l.symmetric {
+		// All weights move alike, and so does what they sum up to.
+		l.columnProduct(out.lo, l.cols.val, x, func(v float64) float64 { return v })
+		l.columnProduct(size, l.cols.size, x, math.Abs)
+		shift := mulUp(l.even, sumAbs(x)*(1+gamma(len(x))))
+		for r, v := range out.lo {
+			out.lo[r], out.hi[r] = v-shift, v+shift
+		}
+		return
+	}
 	clear(out.lo)
 	clear(out.hi)
 	clear(size)

@@ -128,7 +128,7 @@ func TestUnsupportedLayersAreNamed(t *testing.T) {
 		{nn.AvgPool2D(2, tensor.Same(2, 0)), []string{"AvgPool2D"}},
 		{nn.Dropout(.5), []string{"Dropout", "training", "certificate"}},
 		{nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return x }), []string{"weightpert", "nothing is known"}},
-		{nn.Function(nil), []string{"nil Function"}},
+		{nn.Function(nil), []string{"function of nothing"}},
 		{nn.GlobalAvgPool, []string{"GlobalAvgPool"}},
 		{nil, []string{"nil"}},
 		{nn.ReLU, nil},

@@ -58,7 +58,7 @@ func normBound(name string, n *Network, ball RowBall, x []float64, y int, order 
 		return nil, err
 	}
 	c := p.newClean()
-	c.run(x)
+	c.run(x, nil)
 	last := len(n.layers) - 1
 	drop := mulUp(ball.Eps, normAbove(c.mod[ball.Layer], order))
 	for k := ball.Layer + 1; k < last; k++ {

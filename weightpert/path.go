@@ -46,13 +46,14 @@ func (m Path) prepare(n *Network, b *Box) (bounder, error) {
 		last := len(p.layers) - 1
 		upper := p.intervalModuli()
 		return func(out, x []float64, y int) {
-			w.c.run(x)
+			mod, size := w.env, []float64(nil)
+			if !m.Envelope {
+				mod, size = upper(x)
+			}
+			w.c.run(x, size)
 			w.c.margins(out, y)
-			mod := w.env
 			if m.Envelope {
 				w.overEnvelope()
-			} else {
-				mod = upper(x)
 			}
 			radius := w.last1
 			p.shifts(radius, last, mod[last])
@@ -74,14 +75,15 @@ func (m Path) prepare(n *Network, b *Box) (bounder, error) {
 }
 
 // intervalModuli returns a function that bounds the moduli of every layer's inputs by
-// interval propagation; what overflows is +Inf.
-func (p *prepared) intervalModuli() func(x []float64) [][]float64 {
+// interval propagation, and the sums of moduli of the products in layer 0; what
+// overflows is +Inf.
+func (p *prepared) intervalModuli() func(x []float64) (mod [][]float64, size []float64) {
 	r := p.newReach()
 	mod := make([][]float64, len(p.layers))
 	for i := range mod {
 		mod[i] = make([]float64, p.layers[i].Weight.Cols)
 	}
-	return func(x []float64) [][]float64 {
+	return func(x []float64) ([][]float64, []float64) {
 		p.propagate(r, x)
 		for i := range mod {
 			lo, hi := r.act[i].lo, r.act[i].hi
@@ -92,7 +94,7 @@ func (p *prepared) intervalModuli() func(x []float64) [][]float64 {
 				}
 			}
 		}
-		return mod
+		return mod, r.size[0]
 	}
 }
 

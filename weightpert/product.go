@@ -63,7 +63,7 @@ func (m Product) prepare(n *Network, b *Box) (bounder, error) {
 	return func() margins {
 		w := p.newSums()
 		return func(out, x []float64, y int) {
-			w.c.run(x)
+			w.c.run(x, nil)
 			w.c.margins(out, y)
 			w.overClean()
 			if form != T2 {

@@ -124,7 +124,7 @@ func SingleLayerRadius(n *Network, layer int, x []float64, y int) (float64, erro
 		return 0, err
 	}
 	w, g := p.newSums(), p.gains()
-	w.c.run(x)
+	w.c.run(x, nil)
 	w.overClean()
 	logits, clean := n.Logits(x), make([]float64, n.Classes())
 	w.c.margins(clean, y)

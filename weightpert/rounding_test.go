@@ -107,7 +107,11 @@ func TestRadiiAreCertified(t *testing.T) {
 			require.True(t, c.Certified[0])
 		}
 		layer := rng.IntN(n.Depth())
-		if r, err = SingleLayerRadius(n, layer, x, y); err != nil || r == 0 || math.IsInf(r, 1) || r > 1e300 {
+		c, err = Certify(ctx, Product{Form: T2}, n, NewBox(n), [][]float64{x}, []int{y})
+		require.NoError(t, err)
+		r, err = SingleLayerRadius(n, layer, x, y)
+		require.Equal(t, c.Certified[0], r > 0)
+		if err != nil || r == 0 || math.IsInf(r, 1) || r > 1e300 {
 			require.NoError(t, err)
 			continue
 		}
@@ -146,4 +150,46 @@ func TestRadiusOfALayerWithoutInfluenceIsInfinite(t *testing.T) {
 	cancel()
 	_, err = CertifiedRadius(stopped, n, IBP{}, Absolute(), []float64{1, 2}, 0, RadiusOptions{})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Norms of matrices and products with moduli are at least what real arithmetic gives, in
+// columns that are much longer than rows too.
+func TestSumsOfModuliAreRoundedUp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	abs := func(v float64) *big.Rat { return new(big.Rat).Abs(rat(v)) }
+	for trial := range 200 {
+		m := Matrix{Rows: 1 + rng.IntN(60), Cols: 1 + rng.IntN(4)}
+		m.Val = draws(rng, m.Rows*m.Cols)
+		if trial%2 == 0 {
+			m = thin(m, rng)
+		}
+		s := draws(rng, m.Rows)
+		want := make([]*big.Rat, m.Cols)
+		columns, rowSums := make([]*big.Rat, m.Cols), make([]*big.Rat, m.Rows)
+		for c := range want {
+			want[c], columns[c] = new(big.Rat), new(big.Rat)
+		}
+		for r := range s {
+			s[r] = math.Abs(s[r])
+			rowSums[r] = new(big.Rat)
+			from, to := m.span(r)
+			for k := from; k < to; k++ {
+				c := m.column(k, from)
+				want[c].Add(want[c], new(big.Rat).Mul(abs(m.Val[k]), rat(s[r])))
+				columns[c].Add(columns[c], abs(m.Val[k]))
+				rowSums[r].Add(rowSums[r], abs(m.Val[k]))
+			}
+		}
+		out := make([]float64, m.Cols)
+		m.absTransposed(out, m.Val, s)
+		for c := range out {
+			require.GreaterOrEqual(t, rat(out[c]).Cmp(want[c]), 0)
+			require.GreaterOrEqual(t, rat(m.columnSum(m.Val)).Cmp(columns[c]), 0)
+			f, _ := want[c].Float64()
+			require.InDelta(t, f, out[c], 1e-13*f+1e-300)
+		}
+		for _, sum := range rowSums {
+			require.GreaterOrEqual(t, rat(m.rowSum(m.Val)).Cmp(sum), 0)
+		}
+	}
 }

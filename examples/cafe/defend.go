@@ -18,8 +18,8 @@ type defenseRow struct {
 	Name    string  `json:"name"`
 	LR      float64 `json:"lr"`
 	Test    float64 `json:"test_acc"`
-	// PSNR is that of the mean squared error over all samples, with the mean image
-	// for what was not recovered: of the attack that knows nothing of the defence,
+	// PSNR is the median over samples, with the mean image for what was not
+	// recovered: of the attack that knows nothing of the defence,
 	// of the one that rescales and solves for what the defence left, and of the
 	// one that has tried the defence on other samples.
 	PSNR       float64 `json:"psnr"`
@@ -27,6 +27,7 @@ type defenseRow struct {
 	Calibrated float64 `json:"psnr_calibrated"`
 	// Epsilon is the privacy budget of training at delta = 1e-5, 0 for none.
 	Epsilon float64 `json:"epsilon,omitempty"`
+	Rounds  int     `json:"rounds"` // that the attacks see
 	Seconds float64 `json:"seconds"`
 }
 
@@ -34,8 +35,9 @@ type defenseRow struct {
 type upload struct {
 	name    string
 	defense fedleak.Defense
-	lr      float64
-	fixed   bool // the same batches in every epoch
+	rates   []float64 // learning rates to try
+	lr      float64   // the best of them
+	fixed   bool      // the same batches in every epoch
 	masked  bool
 }
 
@@ -48,6 +50,7 @@ type bench struct {
 	public         data
 	make           func() *fedleak.Model
 	mean           []*tensor.Tensor // mean image of public samples, for the private ones
+	shown          []int            // samples that are inverted and scored
 	rows           []pictureRow
 	noiseReference float64
 }
@@ -76,7 +79,10 @@ func (e *experiment) defend(ctx context.Context) error {
 		test:       pooled(e.test, tests[other:min(len(tests), other+e.plan.test)]),
 	}
 	b.mean = fedleak.MeanImage(b.public.x, e.private)
-	e.out.MeanImage = fedleak.NewScore(b.private.x, b.mean, nil).OfMean
+	for i := range min(e.scored, e.private) {
+		b.shown = append(b.shown, i)
+	}
+	e.out.MeanImage = b.score(b.mean).Median
 	for _, kind := range []struct {
 		name string
 		make func() *fedleak.Model
@@ -93,12 +99,8 @@ func (e *experiment) defend(ctx context.Context) error {
 		if err := b.all(ctx); err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		show := make([]int, min(10, e.private))
-		for i := range show {
-			show[i] = i
-		}
 		for i := range b.rows {
-			b.rows[i].images = tensor.Gather(b.rows[i].images, show)
+			b.rows[i].images = tensor.Gather(b.rows[i].images, b.shown[:min(10, len(b.shown))])
 		}
 		e.pictures = append(e.pictures, picture{"Behind a " + kind.name + " network: what CAFE gets, knowing the defence", b.rows})
 	}
@@ -112,18 +114,29 @@ func (b *bench) all(ctx context.Context) error {
 	if b.name == "convolutional" {
 		lr = 0.2
 	}
+	best := 0.0 // learning rate
 	for i, u := range []upload{
-		{name: "none", lr: lr},
-		{name: "fake gradients", defense: &fedleak.FakeGradients{}, lr: lr},
-		{name: "fake gradients, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1}, lr: lr / 100},
-		{name: "clamped fakes, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1, Clamp: true}, lr: lr / 100},
-		{name: "keep 10 %", defense: fedleak.Sparse{Keep: 0.1}, lr: lr, masked: true},
-		{name: "fixed batches", lr: lr, fixed: true},
+		{name: "none"},
+		{name: "fake gradients", defense: &fedleak.FakeGradients{}},
+		{name: "fake gradients, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1}, rates: []float64{lr / 100, lr / 25}},
+		{name: "clamped fakes, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1, Clamp: true}, rates: []float64{lr / 100}},
+		{name: "keep 30 %", defense: fedleak.Sparse{Keep: 0.3}, masked: true},
+		{name: "fixed batches", fixed: true},
 	} {
-		acc, err := b.learn(ctx, u)
-		if err != nil {
-			return err
+		if u.rates == nil {
+			u.rates = []float64{lr}
 		}
+		acc := 0.0
+		for _, u.lr = range u.rates {
+			got, err := b.learn(ctx, u)
+			if err != nil {
+				return err
+			}
+			if got >= acc {
+				acc, best = got, u.lr
+			}
+		}
+		u.lr = best
 		if i == 0 {
 			b.noiseReference = acc
 		}
@@ -131,19 +144,31 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	var last upload
-	var lastAcc float64
-	for _, z := range []float64{1, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015} {
-		last = upload{name: fmt.Sprintf("clip 1, noise %v", z), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: z}, lr: lr}
-		var err error
-		if lastAcc, err = b.learn(ctx, last); err != nil {
+	// The accuracy falls with the noise: the strongest one that is cheap enough.
+	levels := []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28}
+	noisy := func(i int) upload {
+		return upload{name: fmt.Sprintf("clip 1, noise %v", levels[i]), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: levels[i]}, lr: lr}
+	}
+	lo, hi, kept := 0, len(levels), 0.0
+	for lo+1 < hi {
+		middle := (lo + hi) / 2
+		acc, err := b.learn(ctx, noisy(middle))
+		if err != nil {
 			return err
 		}
-		if lastAcc >= b.noiseReference-0.015 {
-			break
+		if acc >= b.noiseReference-0.015 {
+			lo, kept = middle, acc
+		} else {
+			hi = middle
 		}
 	}
-	return b.measure(ctx, last, lastAcc)
+	if lo == 0 {
+		var err error
+		if kept, err = b.learn(ctx, noisy(0)); err != nil {
+			return err
+		}
+	}
+	return b.measure(ctx, noisy(lo), kept)
 }
 
 // learn trains a model with the uploads and returns its accuracy.
@@ -151,7 +176,7 @@ func (b *bench) learn(ctx context.Context, u upload) (float64, error) {
 	m := b.make()
 	f := &fedleak.Federation{Model: m, X: b.train.x, Labels: b.train.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed}
 	stage := b.env.Stage("training, "+u.name, b.trainSteps)
-	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Constant(u.lr), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
+	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
 	var broken *fedleak.GradientError
 	if errors.As(err, &broken) {
 		return 0, nil
@@ -160,6 +185,15 @@ func (b *bench) learn(ctx context.Context, u upload) (float64, error) {
 		return 0, err
 	}
 	return m.Accuracy(b.test.x, b.test.y), nil
+}
+
+// score compares the samples that are shown.
+func (b *bench) score(guess []*tensor.Tensor) fedleak.Score {
+	marked := make([]bool, len(b.private.y))
+	for _, i := range b.shown {
+		marked[i] = true
+	}
+	return fedleak.NewScore(b.private.x, guess, marked)
 }
 
 func (b *bench) schedule(u upload) fedleak.Schedule {
@@ -175,12 +209,16 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 	row := defenseRow{Network: b.name, Name: b.name + ": " + u.name, LR: u.lr, Test: acc}
 	m := b.make()
 	f := &fedleak.Federation{Model: m, X: b.private.x, Labels: b.private.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed + 1}
-	o, err := f.Observe(b.watched)
+	watched := b.watched
+	if u.masked {
+		watched *= 3 // what is left out is seen in other rounds
+	}
+	o, err := f.Observe(watched)
 	if err != nil {
 		return err
 	}
 	shadow := &fedleak.Federation{Model: m, X: b.public.x, Labels: b.public.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed + 2}
-	plain := fedleak.CAFE{SkipLabels: true, Inversion: fedleak.Inversion{Seed: b.env.Seed, Attempts: 1, AdamSteps: 200}}
+	plain := fedleak.CAFE{SkipLabels: true, Samples: b.shown, Inversion: fedleak.Inversion{Seed: b.env.Seed, Attempts: 1, AdamSteps: 200}}
 	adaptive := plain
 	adaptive.Masked = u.masked
 	adaptive.Coverage = -1
@@ -197,7 +235,7 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 	}{
 		{plain, &row.PSNR},
 		{adaptive, &row.Adaptive},
-		{fedleak.Calibrated{CAFE: adaptive, Shadow: shadow, Rounds: b.watched * len(b.public.y) / len(b.private.y)}, &row.Calibrated},
+		{fedleak.Calibrated{CAFE: adaptive, Shadow: shadow, Rounds: watched * len(b.public.y) / len(b.private.y)}, &row.Calibrated},
 	} {
 		r, err := a.attack.Run(ctx, m, o)
 		var open *fedleak.NotIdentifiableError
@@ -205,8 +243,8 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 			return err
 		}
 		guess := r.Images(b.mean)
-		s := fedleak.NewScore(b.private.x, guess, nil)
-		*a.to = s.OfMean
+		s := b.score(guess)
+		*a.to = s.Median
 		if a.to == &row.Adaptive {
 			b.rows = append(b.rows, pictureRow{u.name, fedleak.JoinQuadrants(guess), s.Each[:min(10, len(s.Each))]})
 		}
@@ -217,7 +255,7 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 			return err
 		}
 	}
-	row.Seconds = time.Since(start).Seconds()
+	row.Rounds, row.Seconds = watched, time.Since(start).Seconds()
 	b.out.Defense = append(b.out.Defense, row)
 	return nil
 }

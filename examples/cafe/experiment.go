@@ -21,12 +21,14 @@ type plan struct {
 	sizes []int         // batch sizes of the comparison
 	small fedleak.Shape // its network
 	steps int           // of each attack that matches gradients
+	adam  int           // steps of CAFE's second try at an image; 0 for the usual number
 
 	published int // iterations of CAFE as published
 
 	cifar, cifarBatch int
 
 	private, defended, watched int // samples, batch and rounds of attacks on defences
+	scored                     int // samples of which the images are recovered
 	training, trainSteps, test int // samples, steps and test samples of defended training
 }
 
@@ -35,19 +37,19 @@ var (
 		samples: 800, batch: 40, rounds: 1000, law: 1000,
 		sizes: []int{8, 40, 100}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 64, Hidden: 32}, steps: 300,
 		published: 600, cifar: 40, cifarBatch: 10,
-		private: 200, defended: 20, watched: 400, training: 8000, trainSteps: 1000, test: 2000,
+		private: 200, defended: 20, watched: 400, scored: 40, training: 8000, trainSteps: 1000, test: 2000,
 	}
 	fullPlan = plan{
 		samples: 800, batch: 40, rounds: 1600, law: 1600,
 		sizes: []int{8, 40, 100}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 64, Hidden: 32}, steps: 1200,
 		published: 3000, cifar: 40, cifarBatch: 10,
-		private: 200, defended: 20, watched: 800, training: 20000, trainSteps: 3000, test: 5000,
+		private: 200, defended: 20, watched: 800, scored: 200, training: 20000, trainSteps: 3000, test: 5000,
 	}
 	miniPlan = plan{
 		samples: 16, batch: 4, rounds: 24, net: fedleak.Shape{Conv1: 32, Conv2: 64, Dense: 32, Hidden: 16}, law: 24,
-		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20,
+		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20, adam: 200,
 		published: 60, cifar: 0,
-		private: 30, defended: 6, watched: 60, training: 600, trainSteps: 60, test: 200,
+		private: 24, defended: 6, watched: 48, scored: 4, training: 600, trainSteps: 60, test: 200,
 	}
 )
 
@@ -168,6 +170,11 @@ func (e *experiment) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// inversion is Step III of CAFE.
+func (e *experiment) inversion() fedleak.Inversion {
+	return fedleak.Inversion{Seed: e.env.Seed, AdamSteps: e.adam}
 }
 
 // draw returns n images of a set chosen by the seed, and their labels.

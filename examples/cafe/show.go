@@ -70,7 +70,7 @@ func (e *experiment) publishedTable() *report.Table {
 }
 
 func (e *experiment) defenseTable() *report.Table {
-	t := report.NewTable("Defences: accuracy and leakage, PSNR in dB over all samples",
+	t := report.NewTable("Defences: accuracy and leakage, PSNR in dB",
 		report.Left("uploads"), report.Right("rate"), report.Right("test %"), report.Right("CAFE"), report.Right("adaptive"), report.Right("calibrated"), report.Right("ε at 1e-5"))
 	for _, r := range e.out.Defense {
 		eps := "–"

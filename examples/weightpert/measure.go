@@ -14,47 +14,86 @@ import (
 // testImages returns the first n test images.
 func (e *experiment) testImages(n int) (*tensor.Tensor, []int) { return e.test.Take(n).All() }
 
-// objectives are what the attacks of every size climb; those of core regimes are
-// pushed to each class too, at one size.
-var objectives = []weightpert.Objective{{Kind: weightpert.StillCorrect}, {Kind: weightpert.Hinge}}
+// attacks are those that every network is attacked with at every size.
+func (e *experiment) attacks() []weightpert.PGD {
+	return []weightpert.PGD{
+		{Steps: e.steps, Leak: -1},
+		{Steps: e.steps},
+		{Steps: e.steps, Objective: weightpert.Objective{Kind: weightpert.StillCorrect}},
+		{Steps: e.steps, Objective: weightpert.Objective{Kind: weightpert.Hinge}},
+	}
+}
 
-// ensembleEps is the size at which all objectives attack core regimes.
+// ensembleEps is the size at which core regimes of every seed are pushed to each class;
+// those of the first seed are at all sizes.
 const ensembleEps = 0.01
 
+// broken says, by size, which of the test images some attack got wrong.
+type broken map[float64][]bool
+
+// add marks the images that a network gets wrong.
+func (b broken) add(eps float64, net nn.Layer, x *tensor.Tensor, y []int) {
+	if b[eps] == nil {
+		b[eps] = make([]bool, len(y))
+	}
+	for i, c := range tensor.ArgMax(net.Forward(&nn.Pass{}, x)) {
+		b[eps][i] = b[eps][i] || c != y[i]
+	}
+}
+
 // attack measures the accuracy under universal attacks.
-func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figures) error {
+func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figures) (broken, error) {
 	x, y := e.testImages(e.attackImages)
+	k := min(e.certified(), len(y))
+	cx, cy := tensor.Slice(x, 0, 0, k), y[:k]
 	f.Attacked, f.CrossEntropy = map[string]float64{}, map[string]float64{}
+	if r.core {
+		f.Ensemble = map[string]float64{}
+	}
+	lost := broken{}
 	stage := e.env.Stage("attacking "+f.Name, len(attackEps))
 	for i, eps := range attackEps {
-		out, err := weightpert.PGD{Eps: eps, Steps: e.steps, Leak: -1}.Run(ctx, net, x, y)
-		if err != nil {
-			return err
-		}
-		f.CrossEntropy[key(eps)] = out.Accuracy
-		worst := out.Accuracy
-		others := objectives
-		if r.core && eps == ensembleEps {
-			for c := range e.test.Classes {
-				others = append(slices.Clip(others), weightpert.Objective{Kind: weightpert.Push, Class: c})
-			}
-		}
-		for _, o := range others {
-			out, err := weightpert.PGD{Eps: eps, Steps: e.steps, Objective: o}.Run(ctx, net, x, y)
+		run := func(a weightpert.PGD) (float64, error) {
+			a.Eps = eps
+			out, err := a.Run(ctx, net, x, y)
 			if err != nil {
-				return err
+				return 0, err
 			}
-			worst = min(worst, out.Accuracy)
+			if slices.Contains(certifyEps, eps) {
+				lost.add(eps, out.Network, cx, cy)
+			}
+			return out.Accuracy, nil
+		}
+		worst := 1.0
+		for n, a := range e.attacks() {
+			acc, err := run(a)
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 {
+				f.CrossEntropy[key(eps)] = acc
+			}
+			worst = min(worst, acc)
 		}
 		f.Attacked[key(eps)] = worst
+		if r.core && (f.Seed == e.env.Seed || eps == ensembleEps) {
+			for c := range e.test.Classes {
+				acc, err := run(weightpert.PGD{Steps: e.steps, Objective: weightpert.Objective{Kind: weightpert.Push, Class: c}})
+				if err != nil {
+					return nil, err
+				}
+				worst = min(worst, acc)
+			}
+			f.Ensemble[key(eps)] = worst
+		}
 		stage.Done(i + 1)
 	}
 	relative, err := weightpert.PGD{Eps: 0.1, Ball: weightpert.RelativeLinf, Steps: e.steps, Leak: -1}.Run(ctx, net, x, y)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.Relative = &relative.Accuracy
-	return nil
+	return lost, nil
 }
 
 // methods are the certificates of the table, loose to tight.
@@ -65,10 +104,15 @@ func methodName(m weightpert.Method) string { return strings.ToLower(m.Name()) }
 
 // certify measures certified accuracy, and on the first seed radii and the
 // generalisation bound.
-func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regime, f *figures, first bool) error {
+func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regime, f *figures, lost broken, first bool) error {
 	x, y := e.testImages(e.certified())
 	rows := weightpert.Examples(x)
 	f.Certified = map[string]map[string]float64{}
+	if first && r.core {
+		if err := e.perImage(ctx, n, f, rows, y, lost); err != nil {
+			return err
+		}
+	}
 	stage := e.env.Stage("certifying "+f.Name, len(methods)*len(certifyEps))
 	done := 0
 	for _, m := range methods {
@@ -88,6 +132,11 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 				return err
 			}
 			by[key(eps)] = c.Share()
+			for i, hit := range lost[eps] {
+				if hit && i < len(c.Certified) && c.Certified[i] {
+					f.Flipped++
+				}
+			}
 			if _, ok := m.(weightpert.IBP); ok && eps == 1e-3 {
 				if f.AtLeast, err = weightpert.CertifiedShare(c.Count, c.Total, 0.01); err != nil {
 					return err
@@ -101,9 +150,6 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 		return nil
 	}
 	if err := e.radii(ctx, n, f, rows, y); err != nil {
-		return err
-	}
-	if err := e.perImage(ctx, n, f, rows, y); err != nil {
 		return err
 	}
 	tx, ty := e.train.Take(e.bound).All()
@@ -139,13 +185,13 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 		f.Radius[methodName(m)] = all[len(all)/2]
 	}
 	if p := f.Radius["product"]; p > 0 {
-		f.Ratio = f.Radius["crown"] / p
+		f.Ratio = number(f.Radius["crown"] / p)
 	}
 	return nil
 }
 
 // perImage attacks images one by one where certificates get thin.
-func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int) error {
+func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int, lost broken) error {
 	f.PerImage = map[string]float64{}
 	k := min(e.crown, len(x))
 	e.env.Stage("attacking images of "+f.Name, -1)
@@ -162,6 +208,11 @@ func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *fig
 			return err
 		}
 		f.PerImage[key(eps)] = positive(low)
+		for i, m := range low {
+			if hit := lost[eps]; hit != nil && m <= 0 {
+				hit[i] = true
+			}
+		}
 	}
 	return nil
 }
@@ -314,7 +365,7 @@ type sensitivity struct {
 	Layer     int     `json:"layer"`
 	Attacked  float64 `json:"attacked_0.005"`  // accuracy when only this layer is attacked
 	Certified float64 `json:"certified_0.005"` // by CROWN when only this layer moves
-	Radius    float64 `json:"norm_radius"`     // mean closed-form radius
+	Radius    number  `json:"norm_radius"`     // median closed-form radius, null for an infinite one
 }
 
 // layers attacks and certifies one layer at a time.
@@ -333,7 +384,7 @@ func (e *experiment) layers(ctx context.Context, net nn.Layer, n *weightpert.Net
 		if err != nil {
 			return err
 		}
-		e.out.Sensitivity = append(e.out.Sensitivity, sensitivity{r.name, i, out.Accuracy, certs[i].Certificate.Share(), certs[i].Norm})
+		e.out.Sensitivity = append(e.out.Sensitivity, sensitivity{r.name, i, out.Accuracy, certs[i].Certificate.Share(), number(certs[i].Norm)})
 		stage.Done(i + 1)
 	}
 	return nil

@@ -12,8 +12,9 @@ import (
 // regime is a way to train.
 type regime struct {
 	name string
-	// core regimes are trained with every seed, and are quantised and broken.
-	core bool
+	// core regimes are trained with every seed, attacked with every objective and
+	// certified in every way; repeated ones are only trained with every seed.
+	core, repeated bool
 	// loss makes the loss for a training of the given number of steps; nil means
 	// cross-entropy.
 	loss  func(steps int, seed uint64) nn.Loss
@@ -46,18 +47,23 @@ var allRegimes = []regime{
 	{name: "lambda-0.01", core: true, loss: theory(0.01, 0)},
 	{name: "ibp-0.005", core: true, loss: certified(0.005), clip: true},
 	{name: "awp-0.02", loss: always((&weightpert.AWP{Gamma: 0.02}).Loss)},
-	{name: "mu-0.001", loss: theory(0, 1e-3)},
+	{name: "mu-0.001", repeated: true, loss: theory(0, 1e-3)},
 	{name: "decay-0.0005", decay: 5e-4},
 	{name: "lambda-0.01-mu-0.001", loss: theory(0.01, 1e-3)},
 	{name: "lambda-0.001", loss: theory(0.001, 0)},
+	{name: "lambda-0.01-mu-0.01", loss: theory(0.01, 1e-2)},
+	{name: "mu-0.0001", loss: theory(0, 1e-4)},
 	{name: "mu-0.01", loss: theory(0, 1e-2)},
 	{name: "awp-0.005", loss: always((&weightpert.AWP{Gamma: 0.005}).Loss)},
+	{name: "sam-0.05", loss: always((&weightpert.SAM{Rho: 0.05}).Loss)},
+	{name: "sign-0.002", loss: always((&weightpert.SignStep{Eps: 0.002}).Loss)},
 	{name: "sign-0.005", loss: always((&weightpert.SignStep{Eps: 0.005}).Loss)},
 	{name: "noise-0.05", loss: func(_ int, seed uint64) nn.Loss { return (&weightpert.WeightNoise{Eps: 0.05, Seed: seed}).Loss }},
 	{name: "ibp-0.002", loss: certified(0.002), clip: true},
 	{name: "ibp-0.01", loss: certified(0.01), clip: true},
+	{name: "quant-aware-3", loss: always((&weightpert.QuantAware{Quantiser: weightpert.Quantiser{Bits: 3}}).Loss)},
 	{name: "clustering-0.001", loss: always((&weightpert.Clustering{Coefficient: 1e-3}).Loss)},
-	{name: "randbet-0.01", loss: func(_ int, seed uint64) nn.Loss { return (&weightpert.RandBET{P: 0.01, Seed: seed}).Loss }, bound: 0.2},
+	{name: "randbet-0.01", loss: func(_ int, seed uint64) nn.Loss { return (&weightpert.RandBET{P: 0.01, Seed: seed}).Loss }, bound: 0.1},
 }
 
 // optimizer returns momentum descent with the regime's additions.

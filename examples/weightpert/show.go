@@ -20,7 +20,7 @@ func (e *experiment) result() example.Result {
 			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
 		}
 	}
-	tables := []*report.Table{e.regimeTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
+	tables := []*report.Table{e.regimeTable(), e.ensembleTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
 	if len(e.out.Claims) > 0 {
 		tables = append(tables, e.claimTable())
 	}
@@ -44,7 +44,7 @@ func (e *experiment) regimeTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	cols = append(cols, report.Right("10 % of |w|"))
-	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of the objectives", cols...)
+	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", cols...)
 	for _, f := range e.out.Regimes {
 		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
 		for _, eps := range attackEps {
@@ -55,6 +55,26 @@ func (e *experiment) regimeTable() *report.Table {
 			relative = percent(*f.Relative)
 		}
 		t.AddRow(append(cells, relative)...)
+	}
+	return t
+}
+
+// ensembleTable adds the attacks that push all images to one class.
+func (e *experiment) ensembleTable() *report.Table {
+	cols := []report.Column{report.Left("training"), report.Right("seed")}
+	for _, eps := range attackEps {
+		cols = append(cols, report.Right("eps "+key(eps)))
+	}
+	t := report.NewTable("Accuracy in % under the worst of these and a push to each class", cols...)
+	for _, f := range e.out.Regimes {
+		if f.Ensemble == nil {
+			continue
+		}
+		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10)}
+		for _, eps := range attackEps {
+			cells = append(cells, at(f.Ensemble, eps))
+		}
+		t.AddRow(cells...)
 	}
 	return t
 }
@@ -128,7 +148,7 @@ func (e *experiment) faultTable() *report.Table {
 }
 
 func (e *experiment) layerTable() *report.Table {
-	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("mean radius by norms"))
+	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
 	for _, s := range e.out.Sensitivity {
 		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), percent(s.Attacked), percent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/weightpert"
 )
 
 // tiny returns an experiment that takes a second or two.
@@ -30,13 +31,16 @@ func tiny(t *testing.T, names string) *experiment {
 func TestExperimentFillsEveryTable(t *testing.T) {
 	e := tiny(t, "")
 	require.NoError(t, e.run(context.Background()))
-	core := 0
+	core, repeated := 0, 0
 	for _, r := range allRegimes {
 		if r.core {
 			core++
 		}
+		if r.core || r.repeated {
+			repeated++
+		}
 	}
-	require.Len(t, e.out.Regimes, len(allRegimes)+core)
+	require.Len(t, e.out.Regimes, len(allRegimes)+repeated)
 	require.Len(t, e.out.Quantised, len(allRegimes))
 	require.Len(t, e.out.Faults, len(allRegimes))
 	require.Len(t, e.out.Sensitivity, 2*core)
@@ -48,11 +52,21 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 			require.LessOrEqual(t, v, s.Certified["exact"], method)
 		}
 	}
-	require.Empty(t, e.out.Claims, "claims are about the complete data")
+	require.Len(t, e.out.Claims, 1, "the others are about the complete data")
+	require.Contains(t, e.out.Claims[0].Claim, "an attack gets wrong")
+	require.True(t, e.out.Claims[0].Holds)
 	for _, f := range e.out.Regimes {
 		require.Len(t, f.Attacked, len(attackEps))
 		for k, v := range f.Attacked {
 			require.LessOrEqual(t, v, f.CrossEntropy[k])
+			if worse, ok := f.Ensemble[k]; ok {
+				require.LessOrEqual(t, worse, v)
+			}
+		}
+		require.Zero(t, f.Flipped)
+		if f.Ensemble != nil {
+			require.Len(t, f.Ensemble, map[bool]int{true: len(attackEps), false: 1}[f.Seed == e.env.Seed])
+			require.Contains(t, f.Ensemble, "0.01")
 		}
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			require.Len(t, f.Certified[m], len(certifyEps))
@@ -75,9 +89,9 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 
 func TestClaimsNeedEverySeed(t *testing.T) {
 	made := func(name string, seed uint64, attacked, gap, product float64) *figures {
-		f := &figures{Name: name, Seed: seed, CEGap: gap, Attacked: map[string]float64{}, Certified: map[string]map[string]float64{"product": {}, "crown": {}}}
+		f := &figures{Name: name, Seed: seed, CEGap: number(gap), Relative: new(float64), Attacked: map[string]float64{}, Ensemble: map[string]float64{}, Certified: map[string]map[string]float64{"product": {}, "crown": {}}}
 		for _, eps := range attackEps {
-			f.Attacked[key(eps)] = attacked
+			f.Attacked[key(eps)], f.Ensemble[key(eps)] = .99, attacked
 		}
 		for _, eps := range certifyEps {
 			f.Certified["product"][key(eps)], f.Certified["crown"][key(eps)] = product, 1
@@ -96,14 +110,17 @@ func TestClaimsNeedEverySeed(t *testing.T) {
 		return claim{}
 	}
 	c := find("under the worst attack, points")
-	require.InDeltaSlice(t, []float64{50, 39}, c.Found, 1e-9)
+	require.InDeltaSlice(t, []float64{50, 39}, []float64{float64(c.Found[0]), float64(c.Found[1])}, 1e-9)
 	require.False(t, c.Holds)
 	require.True(t, find("its gap of cross-entropy").Holds)
 	require.False(t, find("certifies it at eps 0.001").Holds, "seed 3")
 	e.out.Regimes = e.out.Regimes[:4]
 	require.True(t, find("certifies it at eps 0.001").Holds)
+	require.True(t, find("an attack gets wrong").Holds)
+	e.out.Regimes[1].Flipped = 1
+	require.False(t, find("an attack gets wrong").Holds)
 	e.plan = miniPlan
-	require.Empty(t, e.claims())
+	require.Len(t, e.claims(), 1)
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {
@@ -130,6 +147,9 @@ func TestInterruptedRunShowsWhatItReached(t *testing.T) {
 	var got outcome
 	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
 	require.Equal(t, [2]int{2000, 1000}, got.Images)
+	for _, list := range []string{"quantised", "faults", "sensitivity", "single_layer", "claims"} {
+		require.Regexp(t, `"`+list+`": ?\[`, out.String())
+	}
 	require.Contains(t, errs.String(), "interrupted")
 }
 
@@ -153,4 +173,49 @@ func TestDamagedDataIsNamed(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
 	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
+}
+
+// What training changes, on a part of MNIST and with fewer attacks than the complete
+// run.
+func TestOrderOfRegimesOnRealImages(t *testing.T) {
+	dir := os.Getenv("REDOUBT_DATA")
+	if dir == "" {
+		t.Skip("REDOUBT_DATA names no folder of data")
+	}
+	train, err := dataset.Load(dir, "mnist", dataset.Train)
+	require.NoError(t, err)
+	test, err := dataset.Load(dir, "mnist", dataset.Test)
+	require.NoError(t, err)
+	list, err := choose("standard,lambda-0.01,ibp-0.005")
+	require.NoError(t, err)
+	p := fullPlan
+	p.epochs, p.steps, p.attackImages, p.certify, p.crown = 8, 10, 300, 200, 10
+	e := &experiment{env: &example.Env{Seed: 1, Scale: example.Small}, plan: p, train: train.Take(12000), test: test.Take(1000)}
+	e.start()
+	var by []*figures
+	for _, r := range list {
+		r.core = false // the attacks that all regimes share are enough here
+		f := &figures{Name: r.name, Seed: 1}
+		net, err := e.fit(t.Context(), r, f)
+		require.NoError(t, err)
+		require.NoError(t, e.gap(t.Context(), net, f))
+		lost, err := e.attack(t.Context(), net, r, f)
+		require.NoError(t, err)
+		n, err := weightpert.FromNN(net, 28, 28, 1)
+		require.NoError(t, err)
+		require.NoError(t, e.certify(t.Context(), n, r, f, lost, true))
+		require.Zero(t, f.Flipped)
+		by = append(by, f)
+	}
+	standard, lambda, ibp := by[0], by[1], by[2]
+	t.Logf("attacked at 0.01: %v %v %v; gap %v %v %v; product at 0.001 %v %v; IBP at 0.005 %v %v",
+		standard.Attacked["0.01"], lambda.Attacked["0.01"], ibp.Attacked["0.01"], standard.CEGap, lambda.CEGap, ibp.CEGap,
+		standard.Certified["product"]["0.001"], lambda.Certified["product"]["0.001"], lambda.Certified["ibp"]["0.005"], ibp.Certified["ibp"]["0.005"])
+	require.Greater(t, lambda.Attacked["0.01"], standard.Attacked["0.01"]+.2)
+	require.Greater(t, ibp.Attacked["0.01"], lambda.Attacked["0.01"])
+	require.Less(t, float64(lambda.CEGap), .75*float64(standard.CEGap))
+	require.Zero(t, standard.Certified["product"]["0.001"])
+	require.Greater(t, lambda.Certified["product"]["0.001"], .8)
+	require.Greater(t, ibp.Certified["ibp"]["0.005"], lambda.Certified["ibp"]["0.005"])
+	require.Greater(t, ibp.Test, lambda.Test)
 }

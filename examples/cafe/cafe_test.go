@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/fedleak"
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// tiny returns an experiment of seconds.
+func tiny(t *testing.T, list ...string) *experiment {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	p := miniPlan
+	p.net = fedleak.Shape{Conv1: 8, Conv2: 16, Dense: 16, Hidden: 8}
+	p.small = p.net
+	p.samples, p.rounds, p.law = 6, 40, 12
+	p.batch, p.sizes, p.steps, p.adam = 2, []int{2}, 3, 20
+	p.private, p.defended, p.watched, p.scored = 16, 4, 24, 1
+	p.training, p.trainSteps, p.test = 100, 6, 40
+	return &experiment{env: &example.Env{Seed: 3, Scale: example.Small}, plan: p, parts: list, train: train, test: test}
+}
+
+func TestExperimentFillsEveryTable(t *testing.T) {
+	e := tiny(t, "cafe", "batches", "published", "defense")
+	require.NoError(t, e.run(context.Background()))
+	require.Equal(t, 1.0, e.out.CAFE.Labels)
+	require.Less(t, e.out.CAFE.V, 1e-5)
+	require.Less(t, e.out.CAFE.H, 1e-5)
+	require.Len(t, e.out.Batches, 1)
+	require.Len(t, e.out.Published, 3)
+	require.Len(t, e.out.Defense, 14)
+	for _, r := range e.out.Defense {
+		require.Positive(t, r.PSNR, r.Name)
+		require.Positive(t, r.Adaptive, r.Name)
+		require.Positive(t, r.Calibrated, r.Name)
+	}
+	require.Greater(t, e.out.Defense[0].PSNR, 60.0, "without a defence everything leaks")
+	require.Less(t, e.out.Defense[1].PSNR, 40.0)
+	require.Len(t, e.tables(), 4)
+	page, err := e.page()
+	require.NoError(t, err)
+	html, err := page.HTML()
+	require.NoError(t, err)
+	require.Equal(t, 4, bytes.Count(html, []byte("image/png")))
+	require.Equal(t, 1, bytes.Count(html, []byte("image/svg")))
+}
+
+func TestFiguresHaveTheirKeys(t *testing.T) {
+	text, err := json.Marshal(outcome{Batches: []sizeRow{{}}, Defense: []defenseRow{{}}, CIFAR: &color{}})
+	require.NoError(t, err)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(text, &got))
+	has := func(where any, keys ...string) {
+		for _, k := range keys {
+			require.Contains(t, where, k)
+		}
+	}
+	has(got, "cafe", "batches", "cifar10", "defense", "mean_image_psnr", "seconds")
+	has(got["cafe"], "v_rel_err", "h_rel_err_median", "psnr_median", "frac_above_40", "label_accuracy", "dead", "seconds")
+	has(got["batches"].([]any)[0], "k", "cafe", "dlg", "cosine", "sapag")
+	has(got["cifar10"], "psnr_median")
+	has(got["defense"].([]any)[0], "name", "test_acc", "psnr", "psnr_adaptive")
+}
+
+func TestSameSeedGivesTheSameFigures(t *testing.T) {
+	var got [2]leak
+	for i := range got {
+		e := tiny(t, "cafe")
+		require.NoError(t, e.run(context.Background()))
+		e.out.CAFE.Seconds = 0
+		got[i] = e.out.CAFE
+	}
+	require.Equal(t, got[0], got[1])
+}
+
+func TestInterruptedRunShowsWhatItReached(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	var out, errs bytes.Buffer
+	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
+	var got outcome
+	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
+	require.Contains(t, errs.String(), "interrupted")
+}
+
+func TestBadArgumentsAreNamed(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, 2, program().Execute(context.Background(), []string{"-parts", "hope"}, &out, &errs))
+	require.Contains(t, errs.String(), `"hope"`)
+}
+
+func TestMissingColorsAreNamed(t *testing.T) {
+	e, err := newExperiment(&example.Env{Data: t.TempDir()}, options{})
+	require.NoError(t, err)
+	require.Nil(t, e.cifar)
+	require.Contains(t, e.missing, "-data")
+}
+
+func TestDamagedDataIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "mnist"), 0o700))
+	for _, name := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "mnist", name), []byte("not an idx file"), 0o600))
+	}
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
+	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
+}

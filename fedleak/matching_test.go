@@ -1,0 +1,145 @@
+package fedleak
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+)
+
+// sigmoid returns a federation of one party with a small smooth network.
+func sigmoid(t *testing.T, n, k int) *Federation {
+	rng := rand.New(rand.NewPCG(5, 5))
+	x, y := digits(t, 0, n, 4)
+	m := &Model{Classes: 10, Inputs: [][3]int{{7, 7, 1}}, Top: nn.NewSequential(nn.NewLinear(rng, 24, 10)), Bottoms: []*nn.Sequential{
+		nn.NewSequential(nn.NewConv2D(rng, 1, 6, 3, tensor.Same(1, 1)), nn.NewBatchNorm(6), nn.Sigmoid, nn.Flatten, nn.NewLinear(rng, 294, 24), nn.Sigmoid),
+	}}
+	f := &Federation{Model: m, X: []*tensor.Tensor{x}, Labels: y, Schedule: Uniform{K: k, Seed: 3}}
+	double(f)
+	return f
+}
+
+// Every member of the family lowers its objective and recovers a single sample better
+// than grey.
+func TestMatchingRecoversASingleSample(t *testing.T) {
+	for _, a := range []Matching{DLG(), IDLG(), InvertingGradients(), SAPAGAttack(), GradInversion(), {Fade: true, TV: 0.01, Init: GreyInit, Box: true}} {
+		f := sigmoid(t, 2, 1)
+		o := observe(t, f, 2)
+		id := o.Batch(0)[0]
+		a.Steps, a.Seed = 120, 2
+		if a.Name() == "GradInversion" {
+			a.Scale, a.BatchNorm = 1, 1e-3
+		}
+		first, last := math.NaN(), 0.0
+		a.Progress = func(step int, v float64) {
+			if step == 0 {
+				first = v
+			}
+			last = v
+		}
+		r, err := a.Run(ctx, f.Model, o)
+		require.NoError(t, err)
+		require.Equal(t, f.Labels[id], r.Labels[id], a.Name())
+		require.Equal(t, 1, r.Parties[0].Count(Recovered))
+		require.Equal(t, 1, r.Rounds)
+		if a.Method != LBFGS {
+			require.Less(t, last, first, a.Name())
+		}
+		marked := make([]bool, 2)
+		marked[id] = true
+		grey := NewScore(f.X, []*tensor.Tensor{tensor.Full(tensor.Float64, 0.5, f.X[0].Shape()...)}, marked).Mean
+		require.Greater(t, NewScore(f.X, r.Images(nil), marked).Mean, grey, a.Name())
+	}
+}
+
+func TestCountedLabelsOfABatch(t *testing.T) {
+	f := sigmoid(t, 30, 12)
+	a := Matching{Rule: CountedLabels, Steps: 1}
+	o := observe(t, f, 1)
+	r, err := a.Run(ctx, f.Model, o)
+	require.NoError(t, err)
+	var want, got [10]int
+	for _, id := range o.Batch(0) {
+		want[f.Labels[id]]++
+		got[r.Labels[id]]++
+	}
+	require.Equal(t, want, got)
+	a.Labels = f.Labels
+	r, err = a.Run(ctx, f.Model, o)
+	require.NoError(t, err)
+	for _, id := range o.Batch(0) {
+		require.Equal(t, f.Labels[id], r.Labels[id])
+	}
+}
+
+func TestRoundsShareTheirSamples(t *testing.T) {
+	f := sigmoid(t, 6, 3)
+	s, err := Matching{Rounds: 4}.start(ctx, f.Model, observe(t, f, 4))
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(s.ids), 6)
+	for round, rows := range s.rounds {
+		for i, r := range rows {
+			require.Equal(t, f.Schedule.Batch(round, 6)[i], s.ids[r])
+		}
+	}
+}
+
+func TestGroupPullsSeedsTogether(t *testing.T) {
+	f := sigmoid(t, 2, 1)
+	spread := func(weight float64) float64 {
+		s, err := Matching{Seeds: 3, Group: weight, Steps: 60}.start(ctx, f.Model, observe(t, f, 1))
+		require.NoError(t, err)
+		s.adam(ctx)
+		e := 0.0
+		for i, v := range s.x[0] {
+			e += (v - s.x[1][i]) * (v - s.x[1][i])
+		}
+		return e
+	}
+	require.Less(t, spread(1), spread(0)/4)
+}
+
+func TestBadMatchingIsNamed(t *testing.T) {
+	f := sigmoid(t, 4, 2)
+	o := observe(t, f, 2)
+	for want, a := range map[string]Matching{
+		"TV is -1":          {TV: -1},
+		"LR is NaN":         {LR: math.NaN()},
+		"-1 steps":          {Steps: -1},
+		"3 rounds to match": {Rounds: 3},
+		"1 labels":          {Labels: []int{2}},
+	} {
+		_, err := a.Run(ctx, f.Model, o)
+		require.ErrorContains(t, err, want)
+	}
+	g := dense(t, 4, Uniform{K: 2})
+	_, err := GradInversion().Run(ctx, g.Model, observe(t, g, 1))
+	require.ErrorContains(t, err, "without normalisation layers")
+	stop, cancel := context.WithCancel(ctx)
+	a := Matching{Progress: func(step int, _ float64) {
+		if step == 2 {
+			cancel()
+		}
+	}}
+	r, err := a.Run(stop, f.Model, o)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 2, r.Parties[0].Count(Recovered))
+}
+
+func TestBatchStatisticsTieSamples(t *testing.T) {
+	f := sigmoid(t, 6, 2)
+	one := f.mean([]int{0}, nil, []Ref{{0, 5}})[0]
+	pair, other := f.mean([]int{0, 1}, nil, []Ref{{0, 5}})[0], f.mean([]int{1}, nil, []Ref{{0, 5}})[0]
+	require.InDeltaSlice(t, tensor.MulScalar(tensor.Add(one, other), 0.5).Values(), pair.Values(), 1e-12)
+	f.BatchStatistics = true
+	pair = f.mean([]int{0, 1}, nil, []Ref{{0, 5}})[0]
+	one, other = f.mean([]int{0}, nil, []Ref{{0, 5}})[0], f.mean([]int{1}, nil, []Ref{{0, 5}})[0]
+	require.Greater(t, norm([]*tensor.Tensor{tensor.Sub(pair, tensor.MulScalar(tensor.Add(one, other), 0.5))}), 1e-6)
+	_, err := CAFE{}.Run(ctx, f.Model, observe(t, f, 12))
+	require.ErrorContains(t, err, "batch statistics")
+}
