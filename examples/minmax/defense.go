@@ -17,6 +17,9 @@ var linfThreat = attack.Threat{Norm: attack.Linf, Eps: 0.2}
 
 func l2Threat(eps float64) attack.Threat { return attack.Threat{Norm: attack.L2, Eps: eps} }
 
+// defenseBatch is the number of images in a step of training against attacks.
+const defenseBatch = 64
+
 // l2Eps is the radius under L2 that the networks are hardened for.
 const l2Eps = 2
 
@@ -69,7 +72,7 @@ func (e *experiment) ramp() int { return e.defenseSteps() / 5 }
 
 func (e *experiment) defenseSteps() int {
 	n := min(e.defenseImages, e.sets["mnist"][0].Len())
-	return e.defenseEpochs * (n / trainBatch)
+	return e.defenseEpochs * (n / defenseBatch)
 }
 
 func (e *experiment) against(a *defense.AMPGD) nn.Loss {
@@ -124,7 +127,7 @@ func (e *experiment) harden(ctx context.Context, a architecture, s scheme, eps f
 	stage := e.env.Stage(fmt.Sprintf("hardening %s, %s, eps %v", a.name, s.name, eps), steps)
 	log := new(defense.WeightLog)
 	t := nn.Trainer{
-		Net: net, Data: train, Epochs: e.defenseEpochs, BatchSize: trainBatch, Seed: e.env.Seed + e.env.Stream("defended order"),
+		Net: net, Data: train, Epochs: e.defenseEpochs, BatchSize: defenseBatch, Seed: e.env.Seed + e.env.Stream("defended order"),
 		Optimizer: &optim.Adam{}, Schedule: optim.Triangle(2e-3, steps/4, steps), Loss: s.loss(e, eps, log),
 		OnStep: func(p nn.Progress) { stage.Done(p.Step + 1) },
 	}

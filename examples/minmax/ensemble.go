@@ -35,13 +35,13 @@ func (s setting) minmax() minmax.MinMax { return minmax.MinMax{Beta: s.beta, Gam
 
 // ensemble compares attacks on several networks at once under one norm.
 type ensemble struct {
-	Eps           float64     `json:"eps"`
-	Average       score       `json:"average"`
-	MinMax        score       `json:"minmax"`
-	AverageKappa0 score       `json:"average_kappa0"`
-	Lift          minmax.Lift `json:"lift"`
-	LiftKappa0    minmax.Lift `json:"lift_over_average_kappa0"`
-	Weights       []float64   `json:"weights"`
+	Eps           float64      `json:"eps"`
+	Average       score        `json:"average"`
+	MinMax        score        `json:"minmax"`
+	AverageKappa0 score        `json:"average_kappa0"`
+	Lift          *minmax.Lift `json:"lift,omitempty"`
+	LiftKappa0    *minmax.Lift `json:"lift_over_average_kappa0,omitempty"`
+	Weights       []float64    `json:"weights"`
 	// Ranked says whether the mean weights rank the networks as their accuracy
 	// under the average does.
 	Ranked bool `json:"weights_rank_as_acc"`
@@ -81,7 +81,7 @@ func (e *experiment) attackEnsemble(ctx context.Context) error {
 // images that are not attacked later, by bisection.
 func (e *experiment) radius(ctx context.Context, nets []trained, s setting) (float64, error) {
 	x, y := e.images("mnist", e.plan.ensemble, e.calibrate)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	lo, hi := 0.0, 2*s.eps
 	for {
 		eps := (lo + hi) / 2
@@ -109,7 +109,7 @@ func (e *experiment) radius(ctx context.Context, nets []trained, s setting) (flo
 func (e *experiment) compare(ctx context.Context, nets []trained, s setting, eps float64, x *tensor.Tensor, y []int) (*ensemble, error) {
 	out := &ensemble{Eps: eps}
 	run := func(name string, rule minmax.Rule, kappa float64) (minmax.Result, score, error) {
-		d := minmax.Ensemble(models(nets), x, y)
+		d := ensembleOf(nets, x, y)
 		d.Loss = minmax.Margin{Kappa: kappa}
 		res, err := e.attackWith(ctx, fmt.Sprintf("%v %.3g, %s", s.norm, eps, name), s.attack(eps, rule, e.steps), d)
 		if err != nil {
@@ -135,8 +135,8 @@ func (e *experiment) compare(ctx context.Context, nets []trained, s setting, eps
 		return nil, err
 	}
 	out.AverageKappa0 = sc
-	out.Lift, _ = minmax.LiftOf(weighted.Fooled, average.Fooled)
-	out.LiftKappa0, _ = minmax.LiftOf(weighted.Fooled, released.Fooled)
+	out.Lift = liftOf(weighted.Fooled, average.Fooled)
+	out.LiftKappa0 = liftOf(weighted.Fooled, released.Fooled)
 	out.Ranked = slices.Equal(order(out.Weights), order(out.Average.Acc))
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redoubt-ml/redoubt/attack/minmax"
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/plot"
+	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
@@ -21,7 +22,6 @@ type plan struct {
 
 	ensemble, calibrate, rules, gammas int // images
 	universal, transform               int // images
-	universalEps                       float64
 	groups                             int // of five images, to set weights beside difficulty
 
 	defenseImages, defenseEpochs int       // of training against attacks
@@ -35,10 +35,10 @@ var (
 		width: 4,
 		epochs: map[string]int{
 			"mnist A": 8, "mnist B": 2, "mnist C": 5, "mnist D": 2,
-			"cifar10 A": 15, "cifar10 C": 15, "cifar10 D": 8,
+			"cifar10 A": 15, "cifar10 C": 15, "cifar10 D": 5,
 		},
-		steps: 50, ensemble: 1000, calibrate: 200, rules: 500, gammas: 1000, universal: 2000, transform: 1000, universalEps: 0.2, groups: 100,
-		defenseImages: 10000, defenseEpochs: 6, inner: 10, judged: 1000, weightEps: []float64{0.5, 3},
+		steps: 50, ensemble: 1000, calibrate: 100, rules: 250, gammas: 500, universal: 2000, transform: 500, groups: 100,
+		defenseImages: 8000, defenseEpochs: 5, inner: 8, judged: 500, weightEps: []float64{0.5, 3},
 	}
 	miniPlan = plan{
 		width: 8,
@@ -46,8 +46,8 @@ var (
 			"mnist A": 15, "mnist B": 12, "mnist C": 15, "mnist D": 6,
 			"cifar10 A": 1, "cifar10 C": 1, "cifar10 D": 1,
 		},
-		steps: 30, ensemble: 60, calibrate: 60, rules: 40, gammas: 40, universal: 200, transform: 60, universalEps: 0.2, groups: 8,
-		defenseImages: 1000, defenseEpochs: 4, inner: 4, judged: 60, weightEps: []float64{0.5, 3},
+		steps: 30, ensemble: 60, calibrate: 60, rules: 40, gammas: 40, universal: 200, transform: 60, groups: 8,
+		defenseImages: 2000, defenseEpochs: 6, inner: 4, judged: 60, weightEps: []float64{0.5, 3},
 	}
 	fullPlan = plan{
 		width: 1,
@@ -55,7 +55,7 @@ var (
 			"mnist A": 50, "mnist B": 50, "mnist C": 50, "mnist D": 50,
 			"cifar10 A": 250, "cifar10 C": 250, "cifar10 D": 250,
 		},
-		steps: 50, ensemble: 10000, calibrate: 500, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, universalEps: 0.2, groups: 1000,
+		steps: 50, ensemble: 10000, calibrate: 500, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, groups: 1000,
 		defenseImages: 60000, defenseEpochs: 50, inner: 20, judged: 10000, weightEps: []float64{0.5, 1, 1.5, 2, 2.5, 3},
 	}
 )
@@ -147,6 +147,15 @@ func models(nets []trained) []attack.Model {
 	return out
 }
 
+// ensembleOf returns the domains of an ensemble, with the networks' names.
+func ensembleOf(nets []trained, x *tensor.Tensor, y []int) *minmax.Situations {
+	d := minmax.Ensemble(models(nets), x, y)
+	for _, t := range nets {
+		d.ModelNames = append(d.ModelNames, t.letter+" ("+t.name+")")
+	}
+	return d
+}
+
 // score is what one attack did to an ensemble.
 type score struct {
 	ASRAll   float64    `json:"asr_all"`
@@ -161,6 +170,14 @@ func scoreOf(fooled [][]bool) score {
 		out.Acc = append(out.Acc, a.Value)
 	}
 	return out
+}
+
+// liftOf compares two attacks; nil where there is no ratio to speak of.
+func liftOf(a, b [][]bool) *minmax.Lift {
+	if l, ok := minmax.LiftOf(a, b); ok {
+		return &l
+	}
+	return nil
 }
 
 // attackWith runs one attack with a progress line of its own.

@@ -45,7 +45,7 @@ func (e *experiment) interpret(ctx context.Context) error {
 	x, y := test.Batch(sameLabel(labels, e.groups))
 	m := nets[0].model()
 	d := &minmax.Group{Model: m, X: x, Y: y, Size: members}
-	a := minmax.APGDA{Threat: attack.Threat{Norm: attack.Linf, Eps: e.universalEps}, Rule: groupRule, Steps: 20, StepSize: 1. / 6}
+	a := minmax.APGDA{Threat: attack.Threat{Norm: attack.Linf, Eps: universalEps["mnist"]}, Rule: groupRule, Steps: 20, StepSize: 1. / 6}
 	res, err := e.attackWith(ctx, "weights beside difficulty", a, d)
 	if err != nil {
 		return err

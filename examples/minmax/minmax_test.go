@@ -158,3 +158,15 @@ func TestDamagedDataIsNamed(t *testing.T) {
 	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
 	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
 }
+
+func TestRealDataIsFound(t *testing.T) {
+	dir := dataset.DirFromEnv()
+	if dir == "" {
+		t.Skip("REDOUBT_DATA is not set")
+	}
+	e, err := newExperiment(&example.Env{Data: dir, Scale: example.Small}, options{})
+	require.NoError(t, err)
+	require.Equal(t, 60000, e.sets["mnist"][0].Len())
+	require.Equal(t, 10000, e.sets["cifar10"][1].Len())
+	require.Empty(t, e.missing)
+}

@@ -26,7 +26,7 @@ func (e *experiment) compareRules(ctx context.Context) error {
 		return err
 	}
 	x, y := e.images("mnist", 0, e.plan.rules)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	add := func(name string, fooled [][]bool) {
 		e.out.Rules = append(e.out.Rules, ruleRow{name, scoreOf(fooled)})
 	}
@@ -100,7 +100,7 @@ type gammaRow struct {
 	score
 }
 
-var gammas = []float64{0, 1, 3, 6, 10, 30, 1e5}
+var gammas = []float64{0, 0.5, 1, 2, 4, 10, 30, 1e5}
 
 // sweepGamma attacks the ensemble with regularisers from the worst case to the
 // average. The weights' step is the paper's as long as that keeps to half of 1/gamma.
@@ -115,7 +115,7 @@ func (e *experiment) sweepGamma(ctx context.Context) error {
 		return err
 	}
 	x, y := e.images("mnist", 0, e.plan.gammas)
-	d := minmax.Ensemble(models(nets), x, y)
+	d := ensembleOf(nets, x, y)
 	for _, g := range gammas {
 		rule := minmax.MinMax{Beta: s.beta, Gamma: g}
 		if g > 0 {

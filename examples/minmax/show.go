@@ -42,8 +42,8 @@ func between(v float64, ends [2]float64) string {
 	return fmt.Sprintf("%.1f [%.1f, %.1f]", 100*v, 100*ends[0], 100*ends[1])
 }
 
-func lift(l minmax.Lift) string {
-	if l == (minmax.Lift{}) {
+func lift(l *minmax.Lift) string {
+	if l == nil {
 		return "–"
 	}
 	return fmt.Sprintf("%+.1f [%.1f, %.1f]", l.Percent, l.Lo, l.Hi)
@@ -65,19 +65,17 @@ func (e *experiment) modelTable() *report.Table {
 	return t
 }
 
-// normOrder is the order of norms in tables.
-var normOrder = []string{"linf", "l2", "l1", "l0"}
-
 func (e *experiment) ensembleTable() *report.Table {
 	t := report.NewTable("One perturbed image against four networks, MNIST: share that fools all (ASR_all, with 95 % interval) and the accuracy left to A B C D, in %",
 		report.Left("ball"), report.Right("eps"), report.Left("attack"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("weights A B C D"),
 		report.Right("lift over average %"), report.Right("paper's ASR_all, its eps"))
-	for i, n := range normOrder {
+	for _, s := range mnistSettings {
+		n := s.norm.String()
 		c := e.out.Ensemble[n]
 		if c == nil {
 			continue
 		}
-		paper := func(k int) string { return fmt.Sprintf("%.1f, %v", paperEnsemble[n][k], mnistSettings[i].eps) }
+		paper := func(k int) string { return fmt.Sprintf("%.1f, %v", paperEnsemble[n][k], s.eps) }
 		eps := fmt.Sprintf("%.3g", c.Eps)
 		t.AddRow(n, eps, "average", between(c.Average.ASRAll, c.Average.Interval), percents(c.Average.Acc), "", "", paper(0))
 		t.AddRow("", "", "average, kappa 0", between(c.AverageKappa0.ASRAll, c.AverageKappa0.Interval), percents(c.AverageKappa0.Acc), "", "", "–")
@@ -160,7 +158,8 @@ func (e *experiment) notes() []string {
 			"kappa 0 lets go of a network once it is fooled; what min-max gains over the average with kappa 0 is what its weights are worth.",
 			"The paper's columns for the ensembles: "+recalledAgreeing+".")
 		var not []string
-		for _, n := range normOrder {
+		for _, s := range mnistSettings {
+			n := s.norm.String()
 			if c := e.out.Ensemble[n]; c != nil && !c.Ranked {
 				not = append(not, n)
 			}
@@ -176,10 +175,10 @@ func (e *experiment) notes() []string {
 	}
 	if len(e.out.Transform) > 0 {
 		var names []string
-		for _, t := range transform.Photometric() {
+		for _, t := range transform.WithRotation() {
 			names = append(names, t.String())
 		}
-		notes = append(notes, "Transformations, in the order of the accuracies: "+strings.Join(names, ", ")+".")
+		notes = append(notes, "Transformations, in the order of the accuracies: "+strings.Join(names, ", ")+", as far as the set goes.")
 	}
 	if in := e.out.Interpretation; in != nil {
 		notes = append(notes, fmt.Sprintf("In %d groups of %d images of one digit the largest weight is on the image that is hardest alone in %.0f %%; mean rank correlation %.2f.",
