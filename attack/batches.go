@@ -21,6 +21,9 @@ func inBatches(ctx context.Context, n, size int, progress func(done, total int),
 	par.For((n+size-1)/size, 1, func(first, last int) {
 		tape := tapes.Get().(*tensor.Tape)
 		defer func() {
+			if inner.Err() != nil {
+				return // a model that was left behind may still use the tape
+			}
 			tape.Reset()
 			tapes.Put(tape)
 		}()

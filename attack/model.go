@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -14,6 +15,15 @@ import (
 // tape. nn.Classifier is one.
 type Model interface {
 	Logits(x *tensor.Tensor) *tensor.Tensor
+}
+
+// ContextModel is a Model that gives up its answer when a context is done, with a
+// panic whose value is an error: one that asks a service, for instance. Attacks call
+// LogitsContext in place of Logits. A model that is none and does not answer is left
+// behind when the attack's context is done.
+type ContextModel interface {
+	Model
+	LogitsContext(ctx context.Context, x *tensor.Tensor) *tensor.Tensor
 }
 
 // Attack changes inputs so that a model gets them wrong.
@@ -77,10 +87,38 @@ func asError(who string, rows Rows, err *error) {
 	}
 }
 
+// ask runs the model on x, until ctx is done.
+func ask(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
+	if cm, ok := m.(ContextModel); ok {
+		defer asError("model", rows, &err)
+		return cm.LogitsContext(ctx, x), nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	answer := make(chan error, 1)
+	var z *tensor.Tensor // read only after the answer
+	go func() {
+		err := errors.New("attack: model ended the goroutine that asked it")
+		defer func() { answer <- err }()
+		defer asError("model", rows, &err)
+		z = m.Logits(x)
+		err = nil
+	}()
+	select {
+	case err := <-answer:
+		return z, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // query runs the model on x and checks its answer.
-func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
-	defer asError("model", rows, &err)
-	logits = m.Logits(x)
+func query(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
+	logits, err = ask(ctx, m, x, rows)
+	if err != nil {
+		return nil, err
+	}
 	n := len(rows.Index)
 	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != n || logits.DType() != x.DType() {
 		got := "nothing"
@@ -114,8 +152,8 @@ func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err err
 }
 
 // evaluate asks the model about x and the objective about the answer.
-func evaluate(m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values *tensor.Tensor, err error) {
-	if logits, err = query(m, x, rows); err != nil {
+func evaluate(ctx context.Context, m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values *tensor.Tensor, err error) {
+	if logits, err = query(ctx, m, x, rows); err != nil {
 		return nil, nil, err
 	}
 	values, err = rate(o, logits, rows)
