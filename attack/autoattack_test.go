@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -174,6 +175,11 @@ func TestAutoAttackResumes(t *testing.T) {
 	require.ErrorContains(t, err, "another evaluation")
 	_, err = aa.Evaluate(ctx, m, tensor.Slice(x, 0, 0, 59), y[:59])
 	require.ErrorContains(t, err, "another evaluation")
+	_, err = aa.Evaluate(ctx, randomModel(r, 12, 5, tensor.Float32), x, y)
+	require.ErrorContains(t, err, "state "+aa.State+" is of another model")
+	require.NoError(t, os.WriteFile(aa.State, []byte("no state"), 0o600))
+	_, err = aa.Evaluate(ctx, m, x, y)
+	require.ErrorContains(t, err, "attack: AutoAttack: state: ")
 }
 
 // A model that steps: its gradient is 0 almost everywhere, and only Square sees
