@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -93,24 +92,19 @@ func ask(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *ten
 		defer asError("model", rows, &err)
 		return cm.LogitsContext(ctx, x), nil
 	}
-	if err := ctx.Err(); err != nil {
+	// Of its own, so that a helper that was left behind changes nothing.
+	var answer struct {
+		z   *tensor.Tensor
+		err error
+	}
+	err = wait(ctx, func() {
+		defer asError("model", rows, &answer.err)
+		answer.z = m.Logits(x)
+	})
+	if err != nil {
 		return nil, err
 	}
-	answer := make(chan error, 1)
-	var z *tensor.Tensor // read only after the answer
-	go func() {
-		err := errors.New("attack: model ended the goroutine that asked it")
-		defer func() { answer <- err }()
-		defer asError("model", rows, &err)
-		z = m.Logits(x)
-		err = nil
-	}()
-	select {
-	case err := <-answer:
-		return z, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return answer.z, answer.err
 }
 
 // query runs the model on x and checks its answer.
