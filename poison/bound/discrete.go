@@ -31,7 +31,7 @@ func Binary(ps, pt, fs, ft, h []float64) Discrete {
 
 // Bounds holds the terms of the theorem and the bounds on the target error.
 // Errors and TV lie in [0, 1]. A lower bound below 0 or an upper bound above 1
-// says nothing.
+// says nothing. JSON, which has no infinity, leaves KL and LowerKL out.
 type Bounds struct {
 	SourceError    float64 `json:"source_error"`    // e_S(h)
 	TargetError    float64 `json:"target_error"`    // e_T(h)
@@ -39,10 +39,10 @@ type Bounds struct {
 	TargetMismatch float64 `json:"target_mismatch"` // e_T(f̃_S, f̃_T)
 	TV             float64 `json:"tv"`              // total variation, half of L1
 	L1             float64 `json:"l1"`              // D_1 of the paper, in [0, 2]
-	KL             float64 `json:"kl"`              // KL(p̃_S ‖ p̃_T) in nats, +Inf without absolute continuity
+	KL             float64 `json:"-"`               // KL(p̃_S ‖ p̃_T) in nats, +Inf without absolute continuity
 	Lower          float64 `json:"lower"`           // Theorem 1 with TV
 	LowerL1        float64 `json:"lower_l1"`        // Theorem 1 as printed
-	LowerKL        float64 `json:"lower_kl"`        // Corollary 1.1, -Inf when KL is +Inf
+	LowerKL        float64 `json:"-"`               // Corollary 1.1, -Inf when KL is +Inf
 	Upper          float64 `json:"upper"`           // Ben-David et al. with TV
 	UpperL1        float64 `json:"upper_l1"`        // the same as printed
 	// Within is e_S(h) + TV: how far e_T(h) can be from

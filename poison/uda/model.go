@@ -24,6 +24,7 @@ type Model struct {
 	Map           Map        // what the discriminator sees, nil for the features
 	Width         int        // number of features
 
+	statistics bool // some network keeps running averages
 	importance *importance
 	newOptim   func() optim.Optimizer
 	optims     map[string]*group

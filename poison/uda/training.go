@@ -9,6 +9,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
@@ -94,6 +95,9 @@ func (t Training) New() (*Model, error) {
 	if err := t.Method.Prepare(m, rng); err != nil {
 		return nil, err
 	}
+	for _, l := range m.networks() {
+		l.Visit("", func(s nn.Slot) { m.statistics = m.statistics || !s.Trainable })
+	}
 	return m, nil
 }
 
@@ -144,6 +148,9 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 	}
 	if batches == 0 {
 		return fmt.Errorf("uda: epoch %d has no whole batch of %d among %d source images", epoch, size, len(order))
+	}
+	if last := len(order) - (batches-1)*size; m.statistics && min(size, last) == 1 {
+		return fmt.Errorf("uda: epoch %d has a batch of 1 among batches of %d, want at least 2 images for batch normalisation: see DropLast", epoch, size)
 	}
 	if m.importance != nil {
 		for c, n := range source.ClassCounts() {
@@ -263,8 +270,6 @@ func (t Training) validate() error {
 		return fmt.Errorf("uda: source %q has %d classes, want labels of at least 2", t.Source.Name, t.Source.Classes)
 	case len(t.Source.Labels) != t.Source.Len():
 		return fmt.Errorf("uda: source %q has %d labels for %d images", t.Source.Name, len(t.Source.Labels), t.Source.Len())
-	case t.batchSize() == 1 && t.Arch.Name == "house-numbers":
-		return errors.New("uda: batches of 1, want at least 2 for batch normalisation")
 	case t.Target == nil && alone:
 	case t.Target == nil || t.Target.Len() == 0:
 		return errors.New("uda: the target is empty")

@@ -65,6 +65,28 @@ func small() Architecture {
 	}
 }
 
+// normalised is small with batch normalisation.
+func normalised() Architecture {
+	a := small()
+	a.Features = func(rng *rand.Rand, h, w, c int) (nn.Layer, int) {
+		return nn.NewSequential(nn.Flatten, dense(rng, h*w*c, 6), norm(6), nn.ReLU), 6
+	}
+	return a
+}
+
+// Running averages follow both passes, and evaluation uses them.
+func TestNormalisedNetworksLearn(t *testing.T) {
+	for _, method := range []Method{DANN{}, DANN{Adversary{SharedForward: true}}, MCD{DiscrepancyRate: .1}, SSL{}} {
+		tr := smallTraining(method)
+		tr.Arch, tr.Epochs = normalised(), 120
+		m, err := tr.Run(ctx)
+		require.NoError(t, err)
+		e, err := Evaluate(ctx, m, tr.Target)
+		require.NoError(t, err)
+		require.Greater(t, e.Accuracy, .95, method.Name())
+	}
+}
+
 func smallTraining(method Method) Training {
 	return Training{Method: method, Arch: small(), Source: pictures(1, 60), Target: pictures(2, 50), Epochs: 12, BatchSize: 20, LR: 5e-3, Seed: 3}
 }
@@ -410,10 +432,11 @@ func TestBadTrainingIsAnError(t *testing.T) {
 				return g, MaxExactWidth
 			}
 		},
-		"no method":       func(t *Training) { t.Method = nil },
-		"-1 feature":      func(t *Training) { t.Method = MCD{FeatureSteps: -1} },
-		"lacks a network": func(t *Training) { t.Arch = Architecture{Name: "x"} },
-		"batches of 1,":   func(t *Training) { t.Arch, t.BatchSize = HouseNumbers(), 1 },
+		"no method":                         func(t *Training) { t.Method = nil },
+		"-1 feature":                        func(t *Training) { t.Method = MCD{FeatureSteps: -1} },
+		"lacks a network":                   func(t *Training) { t.Arch = Architecture{Name: "x"} },
+		"a batch of 1 among batches of 1,":  func(t *Training) { t.Arch, t.BatchSize = normalised(), 1 },
+		"a batch of 1 among batches of 59,": func(t *Training) { t.Arch, t.BatchSize, t.TargetAsSource, t.Target = normalised(), 59, true, t.Source },
 	} {
 		tr := smallTraining(DANN{})
 		change(&tr)
@@ -459,4 +482,21 @@ func TestKMeansFindsSeparateGroups(t *testing.T) {
 		require.Equal(t, c.Of[i%3], c.Of[i])
 	}
 	require.InDelta(t, 90*3*.01, c.Inertia, 1)
+}
+
+// Every batch is drawn without replacement, and every image is drawn about as often.
+func TestTargetBatchesHaveNoRepeats(t *testing.T) {
+	s := newSampler(rand.New(rand.NewPCG(1, 1)), 10)
+	var times [10]int
+	for range 5000 {
+		seen := map[int]bool{}
+		for _, i := range s.take(4) {
+			require.False(t, seen[i])
+			seen[i] = true
+			times[i]++
+		}
+	}
+	for _, n := range times {
+		require.InDelta(t, 2000, n, 5*35)
+	}
 }

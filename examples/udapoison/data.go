@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// pair is a source and a target of one form, in their training and test parts.
+type pair struct {
+	Name                                   string
+	source, sourceTest, target, targetTest *dataset.Set
+}
+
+// domain is the two parts of one data set.
+type domain struct {
+	name        string
+	train, test *dataset.Set
+}
+
+// load returns the pairs of the table, the one of the headline first, and says what
+// they are made of.
+func load(env *example.Env) (pairs []pair, about string, err error) {
+	mnist := domain{name: "MNIST"}
+	about = "MNIST in " + filepath.Join(env.Data, "mnist")
+	if env.Data != "" && has(env.Data, "mnist") {
+		if mnist.train, mnist.test, err = both(env.Data, "mnist"); err != nil {
+			return nil, "", err
+		}
+	} else if mnist.train, mnist.test, about, err = dataset.MNIST(); err != nil {
+		return nil, "", err
+	}
+	post := domain{name: "USPS"}
+	if env.Data != "" && has(env.Data, "usps") {
+		if post.train, post.test, err = both(env.Data, "usps"); err != nil {
+			return nil, "", err
+		}
+		about += fmt.Sprintf("; USPS of %d + %d images, 16x16 enlarged to 28x28, pixels in [0, 1]", post.train.Len(), post.test.Len())
+	} else {
+		post.name = "font digits"
+		if post.train, err = (dataset.FontDigits{Seed: env.Stream("font digits"), Noise: 0.05}).Make(4000); err != nil {
+			return nil, "", err
+		}
+		if post.test, err = (dataset.FontDigits{Seed: env.Stream("font digits to test"), Noise: 0.05}).Make(2000); err != nil {
+			return nil, "", err
+		}
+		about += "; digits drawn in fonts stand in for USPS, which needs usps/zip.train and usps/zip.test in the folder of -data"
+	}
+	post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
+	vivid, note, err := colours(env, mnist)
+	if err != nil {
+		return nil, "", err
+	}
+	rgb := domain{"MNIST", mnist.train.Take(vivid.train.Len()).RGB(), mnist.test.Take(vivid.test.Len()).RGB()}
+	return []pair{between(mnist, post), between(post, mnist), between(rgb, vivid)}, about + "; " + note, nil
+}
+
+// coloured is the number of images that are put on generated textures.
+const coloured = 10000
+
+// colours returns MNIST-M, or digits on other backgrounds.
+func colours(env *example.Env, mnist domain) (domain, string, error) {
+	d := domain{name: "MNIST-M"}
+	var err error
+	if env.Data != "" && has(env.Data, "mnist-m") {
+		if d.train, d.test, err = both(env.Data, "mnistm"); err != nil {
+			return d, "", err
+		}
+		for _, s := range [][2]*dataset.Set{{mnist.train, d.train}, {mnist.test, d.test}} {
+			if err := dataset.Aligned(s[0], s[1]); err != nil {
+				return d, "", err
+			}
+		}
+		note := fmt.Sprintf("official MNIST-M, 32x32 reduced to 28x28, test part %s", d.test.Fingerprint()[:12])
+		d.train, d.test = d.train.Resize(28, 28), d.test.Resize(28, 28)
+		return d, note, nil
+	}
+	d.name = "MNIST on textures"
+	backgrounds := textures(env.Rand("textures"), 400, 28, 28)
+	if d.train, err = dataset.Blend(mnist.train.Take(coloured), backgrounds, env.Stream("blend")); err != nil {
+		return d, "", err
+	}
+	d.test, err = dataset.Blend(mnist.test, backgrounds, env.Stream("blend to test"))
+	return d, "MNIST on generated textures stands in for MNIST-M, which needs mnist-m/ in the folder of -data", err
+}
+
+// textures are coloured waves and gradients.
+func textures(rng *rand.Rand, n, h, w int) *dataset.Set {
+	s := &dataset.Set{Name: "textures", H: h, W: w, C: 3}
+	for range n {
+		var level, size, kx, ky, phase [3][3]float64
+		for c := range 3 {
+			for k := range 3 {
+				level[c][k], size[c][k] = rng.Float64(), 0.3*rng.Float64()
+				kx[c][k], ky[c][k], phase[c][k] = 0.4*rng.NormFloat64(), 0.4*rng.NormFloat64(), 2*math.Pi*rng.Float64()
+			}
+		}
+		for y := range h {
+			for x := range w {
+				for c := range 3 {
+					v := level[c][0]
+					for k := range 3 {
+						v += size[c][k] * math.Sin(kx[c][k]*float64(x)+ky[c][k]*float64(y)+phase[c][k])
+					}
+					s.Bytes = append(s.Bytes, byte(255*min(1, max(0, v))))
+				}
+			}
+		}
+	}
+	return s
+}
+
+func has(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func both(dir, name string) (train, test *dataset.Set, err error) {
+	if train, err = dataset.Load(dir, name, dataset.Train); err != nil {
+		return nil, nil, err
+	}
+	test, err = dataset.Load(dir, name, dataset.Test)
+	return train, test, err
+}
+
+func between(s, t domain) pair {
+	return pair{s.name + " to " + t.name, s.train, s.test, t.train, t.test}
+}
+
+// draw returns the pair with random parts of its training images.
+func (p pair) draw(seed uint64, source, target int) pair {
+	some := func(s *dataset.Set, stream uint64, n int) *dataset.Set {
+		if n <= 0 || n >= s.Len() {
+			return s
+		}
+		return s.Subset(rand.New(rand.NewPCG(seed, stream)).Perm(s.Len())[:n])
+	}
+	p.source, p.target = some(p.source, 0x50, source), some(p.target, 0x7a, target)
+	return p
+}
+
+// only returns the images of two classes as a set with the labels 0 and 1.
+func only(s *dataset.Set, zero, one int) *dataset.Set {
+	var idx []int
+	for i, y := range s.Labels {
+		if y == zero || y == one {
+			idx = append(idx, i)
+		}
+	}
+	out := s.Subset(idx)
+	out.Classes, out.ClassNames = 2, nil
+	for i, y := range out.Labels {
+		out.Labels[i] = 0
+		if y == one {
+			out.Labels[i] = 1
+		}
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/poison/bound"
+	"github.com/redoubt-ml/redoubt/poison/uda"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// illustrated is the outcome of one illustrative case: of a search from many starts
+// with one formula for the induced labels, or of DANN on points (formula "DANN").
+type illustrated struct {
+	Case    string `json:"case"`
+	Formula string `json:"formula"`
+	Starts  int    `json:"starts"`
+	// Good, Bad and Stuck are shares of the starts.
+	Good  float64 `json:"good"`
+	Bad   float64 `json:"bad"`
+	Stuck float64 `json:"stuck"`
+	// GoodTarget and BadTarget are mean squared target errors of those outcomes.
+	GoodTarget float64 `json:"good_target_error"`
+	BadTarget  float64 `json:"bad_target_error"`
+	// Best has the least loss.
+	Best *bound.Point `json:"best,omitempty"`
+	// TargetAcc and SourceAcc are those of DANN, by seed.
+	TargetAcc []float64 `json:"target_acc,omitempty"`
+	SourceAcc []float64 `json:"source_acc,omitempty"`
+}
+
+// illustrate minimises the illustrative cases and trains DANN on points of them.
+func (e *experiment) illustrate(ctx context.Context) error {
+	cases := bound.Cases()
+	stage := e.env.Stage("illustrative cases", len(cases)*(2+e.blobs.seeds))
+	done := 0
+	for _, c := range cases {
+		for _, f := range []bound.Formula{bound.Released, bound.Exact} {
+			all, err := e.search(ctx, c, f)
+			if err != nil {
+				return err
+			}
+			e.out.Illustrative = append(e.out.Illustrative, summary(c, f, all))
+			done++
+			stage.Done(done)
+		}
+	}
+	for _, c := range cases {
+		r := illustrated{Case: c.Name, Formula: "DANN", Starts: e.blobs.seeds, TargetAcc: make([]float64, e.blobs.seeds), SourceAcc: make([]float64, e.blobs.seeds)}
+		err := e.each(ctx, e.blobs.seeds, func(i int) (err error) {
+			r.SourceAcc[i], r.TargetAcc[i], err = e.adapt(ctx, c, e.env.Seed+uint64(i))
+			e.mu.Lock()
+			done++
+			stage.Done(done)
+			e.mu.Unlock()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, a := range r.TargetAcc {
+			switch {
+			case a > 0.9:
+				r.Good += 1 / float64(e.blobs.seeds)
+			case a < 0.1:
+				r.Bad += 1 / float64(e.blobs.seeds)
+			}
+		}
+		e.out.Illustrative = append(e.out.Illustrative, r)
+	}
+	return nil
+}
+
+// search minimises one case from all starts, a share of them on each worker.
+func (e *experiment) search(ctx context.Context, c bound.Case, f bound.Formula) ([]bound.Minimum, error) {
+	parts := make([][]bound.Minimum, min(e.workers, e.starts))
+	err := e.each(ctx, len(parts), func(i int) (err error) {
+		n := (i+1)*e.starts/len(parts) - i*e.starts/len(parts)
+		parts[i], err = bound.Illustrate{Starts: n, Formula: f, Seed: e.env.Seed<<8 + uint64(i)}.Run(ctx, c)
+		return err
+	})
+	var all []bound.Minimum
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all, err
+}
+
+func summary(c bound.Case, f bound.Formula, all []bound.Minimum) illustrated {
+	r := illustrated{Case: c.Name, Formula: f.String(), Starts: len(all)}
+	var count [3]float64
+	best := all[0]
+	for _, m := range all {
+		count[m.Outcome]++
+		switch m.Outcome {
+		case bound.Good:
+			r.GoodTarget += m.Terms.SquaredTarget
+		case bound.Bad:
+			r.BadTarget += m.Terms.SquaredTarget
+		}
+		if m.Loss < best.Loss {
+			best = m
+		}
+	}
+	n := float64(len(all))
+	r.Good, r.Bad, r.Stuck = count[bound.Good]/n, count[bound.Bad]/n, count[bound.Stuck]/n
+	r.GoodTarget /= max(1, count[bound.Good])
+	r.BadTarget /= max(1, count[bound.Bad])
+	r.Best = &best.Point
+	return r
+}
+
+// adapt trains DANN on points of a case and returns its accuracies.
+func (e *experiment) adapt(ctx context.Context, c bound.Case, seed uint64) (source, target float64, err error) {
+	rng := rand.New(rand.NewPCG(seed, e.env.Stream("points")))
+	s, u := points(rng, c.Source, e.blobs.points), points(rng, c.Target, e.blobs.points)
+	m, err := uda.Training{
+		Method: uda.DANN{}, Arch: uda.Plane(), Source: s, Target: u,
+		Epochs: e.blobs.steps, BatchSize: e.blobs.points, LR: 5e-3, Seed: seed,
+	}.Run(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("points of the %s case: %w", c.Name, err)
+	}
+	es, err := uda.Evaluate(ctx, m, s)
+	if err != nil {
+		return 0, 0, err
+	}
+	et, err := uda.Evaluate(ctx, m, u)
+	return es.Accuracy, et.Accuracy, err
+}
+
+// points draws n points of standard deviation 0.3 around the means of a mixture, as
+// images of 1x1 pixels with two channels.
+func points(rng *rand.Rand, m bound.Mixture, n int) *dataset.Set {
+	s := &dataset.Set{Name: "points", H: 1, W: 1, C: 2, Classes: 2}
+	for i := range n {
+		mean := m.Means[i%2]
+		s.Floats = append(s.Floats, float32(mean[0]+0.3*rng.NormFloat64()), float32(mean[1]+0.3*rng.NormFloat64()))
+		y := 0
+		if m.Labels[0]*mean[0]+m.Labels[1]*mean[1] > 0 {
+			y = 1
+		}
+		s.Labels = append(s.Labels, y)
+	}
+	return s
+}

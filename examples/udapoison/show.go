@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/report"
+)
+
+// result shows what was reached.
+func (e *experiment) result() example.Result {
+	res := example.Result{Figures: e.out}
+	for _, t := range []*report.Table{e.main(), e.theory(), e.defences(), e.targeted()} {
+		if t.Len() > 0 {
+			res.Tables = append(res.Tables, t)
+		}
+	}
+	res.Notes = e.notes()
+	return res
+}
+
+func (e *experiment) notes() []string {
+	notes := []string{
+		"Accuracy on test images, mean over seeds, each with its own draw of images and poison. Poison: a tenth as many images as the target has; the label of a poison is the next digit, and \"shifted\" is the accuracy on those labels.",
+		"Data: " + e.out.Data + ".",
+	}
+	for _, d := range e.out.Cells {
+		if d.Diagnosis != nil && d.Attack == "target" {
+			b := d.Diagnosis.Bounds
+			notes = append(notes, fmt.Sprintf("Diagnosis of poisoned DANN at %d epochs, from binned features and no certificate: labels of the domains disagree by %.2f, source error %.2f, TV %.2f, so a target error of at least %.2f; it is %.2f.",
+				d.Epochs, max(b.SourceMismatch, b.TargetMismatch), b.SourceError, b.TV, max(0, b.Lower), b.TargetError))
+		}
+	}
+	if e.fast {
+		notes = append(notes, "Small scale: forward passes are shared between the steps of a batch, and batches are smaller than the paper's; -scale full has the paper's settings.")
+	}
+	return append(notes, fmt.Sprintf("Seed %d; everything took %s.", e.env.Seed, report.Seconds(e.out.Seconds)))
+}
+
+// mean is a mean with its standard deviation.
+type mean struct{ v []float64 }
+
+func (m mean) String() string {
+	if len(m.v) == 0 {
+		return "–"
+	}
+	s, q := 0.0, 0.0
+	for _, v := range m.v {
+		s += v / float64(len(m.v))
+	}
+	for _, v := range m.v {
+		q += (v - s) * (v - s)
+	}
+	if len(m.v) == 1 {
+		return fmt.Sprintf("%.1f", 100*s)
+	}
+	return fmt.Sprintf("%.1f ± %.1f", 100*s, 100*math.Sqrt(q/float64(len(m.v)-1)))
+}
+
+// row says which cells belong together.
+type row struct {
+	pair, learner string
+	epochs        int
+}
+
+// main sets the learners out, an attack a column.
+func (e *experiment) main() *report.Table {
+	var rows []row
+	var alphas []float64
+	for _, c := range e.out.Cells {
+		r := row{c.Pair, c.Learner, c.Epochs}
+		if !slices.Contains(rows, r) {
+			rows = append(rows, r)
+		}
+		if c.Attack == "watermark" && !slices.Contains(alphas, c.Alpha) {
+			alphas = append(alphas, c.Alpha)
+		}
+	}
+	slices.Sort(alphas)
+	place := func(r row) int {
+		p := slices.IndexFunc(e.pairs, func(p pair) bool { return p.Name == r.pair })
+		return p<<20 + slices.Index(learnerNames, r.learner)<<12 + r.epochs
+	}
+	slices.SortFunc(rows, func(a, b row) int { return place(a) - place(b) })
+	columns := []report.Column{report.Left("pair"), report.Left("learner"), report.Right("epochs"), report.Right("clean"), report.Right("alpha 0")}
+	for _, a := range alphas {
+		columns = append(columns, report.Right("alpha "+strconv.FormatFloat(a, 'f', -1, 64)))
+	}
+	columns = append(columns, report.Right("alpha 1"), report.Right("shifted"), report.Right("source, clean"), report.Right("source, alpha 1"))
+	t := report.NewTable("Target accuracy with poison in the source, %", columns...)
+	for _, r := range rows {
+		pick := func(attack string, alpha float64, value func(*cell) float64) string {
+			var m mean
+			for _, c := range e.out.Cells {
+				if (row{c.Pair, c.Learner, c.Epochs}) == r && c.Attack == attack && c.Alpha == alpha {
+					m.v = append(m.v, value(c))
+				}
+			}
+			return m.String()
+		}
+		target := func(c *cell) float64 { return c.TargetAcc }
+		source := func(c *cell) float64 { return c.SourceAcc }
+		cells := []string{r.pair, r.learner, strconv.Itoa(r.epochs), pick("none", 0, target), pick("source", 0, target)}
+		for _, a := range alphas {
+			cells = append(cells, pick("watermark", a, target))
+		}
+		cells = append(cells, pick("target", 1, target), pick("target", 1, func(c *cell) float64 { return c.ShiftedAcc }),
+			pick("none", 0, source), pick("target", 1, source))
+		t.AddRow(cells...)
+	}
+	return t
+}
+
+// theory sets the illustrative cases out.
+func (e *experiment) theory() *report.Table {
+	t := report.NewTable("Illustrative cases: the same objective and search, from random starts",
+		report.Left("case"), report.Left("labels / method"), report.Right("starts"), report.Right("good"), report.Right("bad"), report.Right("stuck"), report.Left("target"))
+	for _, r := range e.out.Illustrative {
+		what := ""
+		switch {
+		case r.Formula == "DANN":
+			what = fmt.Sprintf("accuracy %.2f to %.2f", slices.Min(r.TargetAcc), slices.Max(r.TargetAcc))
+		case r.Good > 0 && r.Bad > 0:
+			what = fmt.Sprintf("squared error %.4f when good, %.3f when bad", r.GoodTarget, r.BadTarget)
+		case r.Good > 0:
+			what = fmt.Sprintf("squared error %.4f when good", r.GoodTarget)
+		default:
+			what = fmt.Sprintf("squared error %.3f when bad", r.BadTarget)
+		}
+		stuck := report.Percent(r.Stuck)
+		if r.Formula == "DANN" {
+			stuck = ""
+		}
+		t.AddRow(r.Case, r.Formula, strconv.Itoa(r.Starts), report.Percent(r.Good), report.Percent(r.Bad), stuck, what)
+	}
+	return t
+}
+
+// defences sets what DANN keeps with each defence.
+func (e *experiment) defences() *report.Table {
+	t := report.NewTable("DANN with mislabelled target images in the source, and defences",
+		report.Left("defence"), report.Right("poison removed"), report.Right("clean removed"), report.Right("target"), report.Right("recovered"))
+	for i, d := range e.out.Defense {
+		poison, clean, back := "", "", ""
+		if d.RemovedPoison+d.RemovedClean > 0 {
+			poison, clean = report.Percent(d.RemovedPoison), report.Percent(d.RemovedClean)
+		}
+		if i > 1 {
+			back = report.Percent(d.Recovered)
+		}
+		t.AddRow(d.Name, poison, clean, report.Percent(d.TargetAcc), back)
+	}
+	return t
+}
+
+// targeted sets the targeted attack out, an image a row.
+func (e *experiment) targeted() *report.Table {
+	title := "Clean-label attack"
+	if c := e.out.CleanLabel; c != nil {
+		title = fmt.Sprintf("Clean-label attack, %s: a 3 is to be taken for an 8; %d poisons beside %d source images, eps %v, %d victims an image", c.Pair, c.Poisons, c.Source, c.Eps, c.Victims)
+	}
+	t := report.NewTable(title, report.Left("learner"), report.Left("image"), report.Right("p(8)"), report.Right("without"),
+		report.Right("flips"), report.Right("without"), report.Right("target"), report.Right("without"), report.Right("distance ratio"))
+	if e.out.CleanLabel == nil {
+		return t
+	}
+	for _, f := range e.out.CleanLabel.Learners {
+		for _, m := range f.Images {
+			t.AddRow(f.Learner, strconv.Itoa(m.Index), fmt.Sprintf("%.3f", m.Wanted), fmt.Sprintf("%.3f", m.ControlWanted),
+				fmt.Sprint(m.Flips), fmt.Sprint(m.ControlFlips), report.Percent(m.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", m.DistanceRatio))
+		}
+		t.AddRow(f.Learner, "all", fmt.Sprintf("%.3f", f.Wanted), fmt.Sprintf("%.3f", f.ControlWanted),
+			f.SuccessInterval.String(), f.ControlInterval.String(), report.Percent(f.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", f.DistanceRatio))
+	}
+	return t
+}

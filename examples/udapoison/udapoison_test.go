@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// tiny returns an experiment that takes seconds, on 200 digits of each kind.
+func tiny(t *testing.T) *experiment {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	fonts, err := dataset.FontDigits{Seed: 1}.Make(200)
+	require.NoError(t, err)
+	d := between(domain{"MNIST", train.Take(200), test.Take(50)}, domain{"fonts", fonts, fonts.Take(50)})
+	e := &experiment{env: &example.Env{Seed: 1}, plan: miniPlan, seeds: 1, learners: []string{"source only", "DANN"}, parts: partNames, workers: 2, pairs: []pair{d, d, d}, models: newModels()}
+	e.plan.source, e.plan.target, e.plan.epochs, e.starts = 100, 100, 1, 2
+	e.plan.clean.source, e.plan.clean.target, e.plan.clean.poisons = 30, 30, 5
+	e.plan.batch, e.plan.other.epochs, e.plan.clean.batch, e.plan.clean.victimBatch = 50, 1, 15, 15
+	e.blobs.steps = 5
+	return e
+}
+
+func TestExperimentFillsEveryFigure(t *testing.T) {
+	e := tiny(t)
+	require.NoError(t, e.run(context.Background()))
+	var got struct {
+		Cells []struct {
+			Pair, Learner, Attack string
+			Alpha                 *float64
+			Seed                  *uint64
+			TargetAcc             *float64 `json:"target_acc"`
+			SourceAcc             *float64 `json:"source_acc"`
+			ShiftedAcc            *float64 `json:"shifted_acc"`
+			Epochs                int
+		}
+		CleanLabel   map[string]any `json:"clean_label"`
+		Illustrative []any
+		Defense      []any
+		Seconds      float64
+	}
+	out, err := json.Marshal(e.out)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &got))
+	seen := map[string]bool{}
+	for _, c := range got.Cells {
+		seen[c.Learner+" "+c.Attack] = true
+		require.NotNil(t, c.Alpha)
+		require.NotNil(t, c.Seed)
+		require.NotNil(t, c.TargetAcc)
+		require.NotNil(t, c.SourceAcc)
+		require.NotNil(t, c.ShiftedAcc)
+		require.Positive(t, c.Epochs)
+	}
+	for _, l := range e.learners {
+		for _, a := range []string{"none", "source", "watermark", "target"} {
+			require.True(t, seen[l+" "+a], "%s %s", l, a)
+		}
+	}
+	for _, k := range []string{"success", "control", "target_acc", "control_target_acc", "distance_ratio"} {
+		require.Contains(t, got.CleanLabel, k)
+	}
+	require.LessOrEqual(t, e.out.CleanLabel.MaxLinf, cleanEps)
+	require.Len(t, got.Illustrative, 9)
+	require.Len(t, got.Defense, 9)
+	require.Positive(t, got.Seconds)
+	res := e.result()
+	require.Len(t, res.Tables, 4)
+	page, err := e.page(context.Background())
+	require.NoError(t, err)
+	html, err := page.HTML()
+	require.NoError(t, err)
+	require.Equal(t, 5, bytes.Count(html, []byte("image/svg")))
+	require.Equal(t, 5, bytes.Count(html, []byte("image/png")))
+}
+
+func TestSameSeedGivesTheSameCellsForAnyNumberOfWorkers(t *testing.T) {
+	var got [2]outcome
+	for i := range got {
+		e := tiny(t)
+		e.parts, e.workers = []string{"table"}, i+1
+		require.NoError(t, e.run(context.Background()))
+		got[i] = e.out
+		got[i].Seconds = 0
+	}
+	require.Equal(t, got[0], got[1])
+}
+
+func TestCancelledExperimentReportsWhatItHas(t *testing.T) {
+	e := tiny(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, e.run(ctx), context.Canceled)
+	require.NotEmpty(t, e.result().Notes)
+}
+
+func TestBadFlagsAreRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"-seeds is 0":         {"-seeds", "0"},
+		`-learners has "GAN"`: {"-learners", "dann,GAN"},
+		`-parts has "x"`:      {"-parts", "x"},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 2, program().Execute(context.Background(), args, &out, &errs))
+		require.Contains(t, errs.String(), want)
+	}
+}
+
+func TestTexturesAreFitForBackgrounds(t *testing.T) {
+	e := example.Env{Seed: 2}
+	s := textures(e.Rand("x"), 3, 28, 28)
+	require.NoError(t, s.Validate())
+	_, std := s.Moments()
+	require.Greater(t, std[0], 0.05)
+}

@@ -1,0 +1,65 @@
+package plot
+
+import (
+	"bytes"
+	"fmt"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Cloud is one group of points of a scatter chart.
+type Cloud struct {
+	Name string
+	X, Y []float64 // of equal length, at least 1
+	// Hollow draws rings in place of dots.
+	Hollow bool
+	// Color is the place of the group's colour in the palette.
+	Color int
+}
+
+// ScatterChart describes a chart of points.
+type ScatterChart struct {
+	Title, X, Y string
+	Clouds      []Cloud
+}
+
+// SVG draws the chart as an SVG document.
+func (c ScatterChart) SVG() ([]byte, error) {
+	if len(c.Clouds) == 0 {
+		return nil, fmt.Errorf("plot: chart %q has no points", c.Title)
+	}
+	p := plot.New()
+	LineChart{Title: c.Title, X: c.X, Y: c.Y}.label(p)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(plainTicks)
+	for _, group := range c.Clouds {
+		if err := (Series{X: group.X, Y: group.Y}).check(false, false); err != nil {
+			return nil, fmt.Errorf("plot: chart %q, points %q: %w", c.Title, group.Name, err)
+		}
+		points := make(plotter.XYs, len(group.X))
+		for i := range points {
+			points[i].X, points[i].Y = group.X[i], group.Y[i]
+		}
+		s, err := plotter.NewScatter(points)
+		if err != nil {
+			return nil, fmt.Errorf("plot: chart %q, points %q: %w", c.Title, group.Name, err)
+		}
+		s.GlyphStyle = draw.GlyphStyle{Color: palette[group.Color%len(palette)], Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
+		if group.Hollow {
+			s.Shape = draw.RingGlyph{}
+			s.Radius = vg.Points(2)
+		}
+		p.Add(s)
+		p.Legend.Add(group.Name, s)
+	}
+	canvas := vgsvg.NewWith(vgsvg.UseWH(chartWidth, chartHeight))
+	drawBeside(draw.New(canvas), p)
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
