@@ -50,7 +50,7 @@ type AutoAttack struct {
 	BatchSize int
 	// State names a file that keeps what the finished attacks have found; ""
 	// keeps none. If it exists, the evaluation goes on from it; it must come
-	// from the same inputs, threat, version and seed.
+	// from the same model, inputs, threat, version and seed.
 	State string
 	// OnStage is called after each attack, nil for none.
 	OnStage func(Stage)
@@ -126,7 +126,7 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 		return rep, err
 	}
 	attacks := a.attacks(classes)
-	resumed, err := a.load(&rep, x, y, attacks)
+	resumed, err := a.load(ctx, &rep, m, x, y, attacks)
 	if err != nil {
 		return rep, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -27,7 +28,7 @@ func affine(w, b *tensor.Tensor) function {
 // exceeds eps times the dual norm of the difference of weights.
 func TestAutoAttackIsExactOnLinearModels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 7))
-	const n, d, classes = 100, 6, 5
+	const n, few, d, classes = 500, 60, 6, 5 // inputs, and those for all attacks
 	w := tensor.Normal(r, tensor.Float64, 0, 50, d, classes)
 	m := affine(w, tensor.MulScalar(tensor.Sum(w, 0), -0.5)) // all leads are 0 at the grey input
 	x := tensor.Uniform(r, tensor.Float64, 0.4, 0.6, n, d)
@@ -35,8 +36,7 @@ func TestAutoAttackIsExactOnLinearModels(t *testing.T) {
 	require.NoError(t, err)
 	z := m.Logits(x)
 	for norm, eps := range map[Norm]float64{Linf: 0.01, L2: 0.02, L1: 0.03} {
-		robust := 0
-		var near int // too close to the boundary for a search to decide
+		var robust, near [2]int // near: too close to the boundary for a search to decide
 		for i := range y {
 			margin := math.Inf(1)
 			for c := range classes {
@@ -51,30 +51,32 @@ func TestAutoAttackIsExactOnLinearModels(t *testing.T) {
 				dual := map[Norm]float64{Linf: one, L2: math.Sqrt(two), L1: most}[norm]
 				margin = min(margin, (z.At(i, y[i])-z.At(i, c))/dual)
 			}
-			if margin > eps {
-				robust++
-			}
-			if math.Abs(margin-eps) < 1e-3*eps {
-				near++
+			for k, of := range []int{few, n} {
+				if i < of && margin > eps {
+					robust[k]++
+				}
+				if i < of && math.Abs(margin-eps) < 1e-3*eps {
+					near[k]++
+				}
 			}
 		}
 		th := Threat{Norm: norm, Eps: eps}
 		aa := &AutoAttack{Threat: th}
-		rep, err := aa.Evaluate(ctx, m, x, y)
+		rep, err := aa.Evaluate(ctx, m, tensor.Slice(x, 0, 0, few), y[:few])
 		require.NoError(t, err)
-		require.InDelta(t, robust, rep.Robust.Right, float64(near), "%v", norm)
-		require.Greater(t, robust, 20, "%v", norm)
-		require.Less(t, robust, n-20, "%v", norm)
+		require.InDelta(t, robust[0], rep.Robust.Right, float64(near[0]), "%v", norm)
+		require.Greater(t, robust[0], few/6, "%v", norm)
+		require.Less(t, robust[0], few-few/6, "%v", norm)
 		if norm != L1 {
 			for _, a := range []Attack{&APGD{Threat: th, TargetClasses: 9}, &FAB{Threat: th}} {
 				one, err := Evaluate(ctx, m, x, y, a)
 				require.NoError(t, err)
-				require.InDelta(t, robust, one.Worst.Right, float64(near)+1, "%v %v", a.Name(), norm)
+				require.InDelta(t, robust[1], one.Worst.Right, float64(near[1]), "%v %v", a.Name(), norm)
 			}
 			// The cross-entropy is convex in x and may have more than one peak.
 			one, err := Evaluate(ctx, m, x, y, &APGD{Threat: th})
 			require.NoError(t, err)
-			require.InDelta(t, robust, one.Worst.Right, 0.03*n, "%v", norm)
+			require.InDelta(t, robust[1], one.Worst.Right, 0.03*n, "%v", norm)
 		}
 	}
 }
@@ -126,6 +128,12 @@ func TestAutoAttackDoesNotDependOnTheBatch(t *testing.T) {
 	want, err := (&AutoAttack{Threat: Threat{Eps: 0.05}}).Evaluate(ctx, m, x, y)
 	require.NoError(t, err)
 	require.Greater(t, want.Robust.Right, 3)
+	// Nor on what other attacks have broken: each alone, on all inputs, breaks together
+	// what they break in turn.
+	rep, err := Evaluate(ctx, m, x, y, &APGD{Threat: Threat{Eps: 0.05}}, &APGD{Threat: Threat{Eps: 0.05}, TargetClasses: 9},
+		&FAB{Threat: Threat{Eps: 0.05}}, &Square{Threat: Threat{Eps: 0.05}})
+	require.NoError(t, err)
+	require.Equal(t, want.Right, rep.Right)
 	for _, size := range []int{1, 7, 250} {
 		tensor.SetThreads(1 + size%2)
 		got, err := (&AutoAttack{Threat: Threat{Eps: 0.05}, BatchSize: size}).Evaluate(ctx, m, x, y)
@@ -174,6 +182,11 @@ func TestAutoAttackResumes(t *testing.T) {
 	require.ErrorContains(t, err, "another evaluation")
 	_, err = aa.Evaluate(ctx, m, tensor.Slice(x, 0, 0, 59), y[:59])
 	require.ErrorContains(t, err, "another evaluation")
+	_, err = aa.Evaluate(ctx, randomModel(r, 12, 5, tensor.Float32), x, y)
+	require.ErrorContains(t, err, "state "+aa.State+" is of another model")
+	require.NoError(t, os.WriteFile(aa.State, []byte("no state"), 0o600))
+	_, err = aa.Evaluate(ctx, m, x, y)
+	require.ErrorContains(t, err, "attack: AutoAttack: state: ")
 }
 
 // A model that steps: its gradient is 0 almost everywhere, and only Square sees

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,9 +64,13 @@ func (a *AutoAttack) save(rep *AutoReport, x *tensor.Tensor, y []int) error {
 	})
 }
 
+// otherModel is the share of the adversaries in a state file that the model may answer
+// differently than the file says, for rounding; beyond it the file is of another model.
+const otherModel = 0.02
+
 // load takes over what a state file holds and returns the number of stages that
 // it has finished.
-func (a *AutoAttack) load(rep *AutoReport, x *tensor.Tensor, y []int, attacks []Attack) (int, error) {
+func (a *AutoAttack) load(ctx context.Context, rep *AutoReport, m Model, x *tensor.Tensor, y []int, attacks []Attack) (int, error) {
 	if a.State == "" {
 		return 0, nil
 	}
@@ -101,9 +106,29 @@ func (a *AutoAttack) load(rep *AutoReport, x *tensor.Tensor, y []int, attacks []
 	if fmt.Sprint(adv.Shape()) != fmt.Sprint(x.Shape()) || adv.DType() != x.DType() || len(labels) != len(y) {
 		return 0, fmt.Errorf("attack: AutoAttack: state %s: adversaries %v%v and %d labels, want %v%v and %d", a.State, adv.DType(), adv.Shape(), len(labels), x.DType(), x.Shape(), len(y))
 	}
+	for i, d := range a.Threat.Distance(adv, x) {
+		if !(d <= a.Threat.Eps) {
+			return 0, fmt.Errorf("attack: AutoAttack: state %s: adversary %d is at distance %v, want %v at most", a.State, i, d, a.Threat.Eps)
+		}
+		rep.Result.Distance[i] = d
+	}
+	if a.Version != Rand {
+		answers, err := Predict(ctx, m, adv)
+		if err != nil {
+			return 0, fmt.Errorf("attack: AutoAttack: state %s: %w", a.State, err)
+		}
+		differ := 0
+		for i, l := range labels {
+			if answers[i] != int(l) {
+				differ++
+			}
+		}
+		if float64(differ) > otherModel*float64(len(y)) {
+			return 0, fmt.Errorf("attack: AutoAttack: state %s is of another model: this one answers %d of %d inputs differently", a.State, differ, len(y))
+		}
+	}
 	rep.Stages = s.Stages
 	rep.Result.X = adv
-	rep.Result.Distance = a.Threat.Distance(adv, x)
 	for i, l := range labels {
 		rep.Result.Label[i] = int(l)
 		rep.Right[i] = int(l) == y[i]

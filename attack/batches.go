@@ -19,23 +19,29 @@ func inBatches(ctx context.Context, n, size int, progress func(done, total int),
 	var mu sync.Mutex
 	done := 0
 	par.For((n+size-1)/size, 1, func(first, last int) {
-		tape := tapes.Get().(*tensor.Tape)
-		defer func() {
+		if inner.Err() != nil {
+			return
+		}
+		err := helped(inner, func(ctx context.Context) error {
+			tape := tapes.Get().(*tensor.Tape)
+			for b := first; b < last && ctx.Err() == nil; b++ {
+				lo, hi := b*size, min(n, (b+1)*size)
+				if err := work(ctx, tape, lo, hi); err != nil {
+					return err
+				}
+				if progress != nil {
+					mu.Lock()
+					done += hi - lo
+					progress(done, n)
+					mu.Unlock()
+				}
+			}
 			tape.Reset()
 			tapes.Put(tape)
-		}()
-		for b := first; b < last && inner.Err() == nil; b++ {
-			lo, hi := b*size, min(n, (b+1)*size)
-			if err := work(inner, tape, lo, hi); err != nil {
-				fail(err)
-				return
-			}
-			if progress != nil {
-				mu.Lock()
-				done += hi - lo
-				progress(done, n)
-				mu.Unlock()
-			}
+			return nil
+		})
+		if err != nil {
+			fail(err)
 		}
 	})
 	if err := ctx.Err(); err != nil {

@@ -105,7 +105,7 @@ type expectation struct {
 }
 
 func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, hi, steps int, alpha float64) error {
-	if err := e.begin(x, y, lo, hi); err != nil || len(e.rows.Y) == 0 {
+	if err := e.begin(ctx, x, y, lo, hi); err != nil || len(e.rows.Y) == 0 {
 		return err
 	}
 	x0 := tensor.Gather(x, e.rows.Index)
@@ -119,11 +119,11 @@ func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		means, g, err := e.mean(xa, s < steps)
+		means, g, err := e.mean(ctx, xa, s < steps)
 		if err != nil {
 			return err
 		}
-		if err := e.judge(xa, means, best); err != nil {
+		if err := e.judge(ctx, xa, means, best); err != nil {
 			return err
 		}
 		if s == steps {
@@ -134,10 +134,10 @@ func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 }
 
 // begin makes the rows those inputs of [lo, hi) that are no success by themselves.
-func (e *expectation) begin(x *tensor.Tensor, y []int, lo, hi int) error {
+func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, hi int) error {
 	all := rowsOf(between(lo, hi), y, e.Targets)
 	e.tape.Reset()
-	logits, err := query(e.model, e.tape.Const(tensor.Slice(x, 0, lo, hi)), all)
+	logits, err := query(ctx, e.model, e.tape.Const(tensor.Slice(x, 0, lo, hi)), all)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (e *expectation) begin(x *tensor.Tensor, y []int, lo, hi int) error {
 }
 
 // mean returns the mean objective over the draws for each row and its gradient.
-func (e *expectation) mean(xa *tensor.Tensor, gradient bool) (means []float64, g *tensor.Tensor, err error) {
+func (e *expectation) mean(ctx context.Context, xa *tensor.Tensor, gradient bool) (means []float64, g *tensor.Tensor, err error) {
 	means = make([]float64, len(e.rows.Y))
 	samples := e.samples()
 	for range samples {
@@ -165,7 +165,7 @@ func (e *expectation) mean(xa *tensor.Tensor, gradient bool) (means []float64, g
 		if err != nil {
 			return nil, nil, err
 		}
-		_, values, err := evaluate(e.model, orCrossEntropy(e.Objective), moved, e.rows)
+		_, values, err := evaluate(ctx, e.model, orCrossEntropy(e.Objective), moved, e.rows)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -193,9 +193,9 @@ func (e *expectation) mean(xa *tensor.Tensor, gradient bool) (means []float64, g
 }
 
 // judge asks about the iterates as they are and keeps those that are better.
-func (e *expectation) judge(xa *tensor.Tensor, means, best []float64) error {
+func (e *expectation) judge(ctx context.Context, xa *tensor.Tensor, means, best []float64) error {
 	e.tape.Reset()
-	logits, err := query(e.model, e.tape.Const(xa), e.rows)
+	logits, err := query(ctx, e.model, e.tape.Const(xa), e.rows)
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (a *EOT) Survival(ctx context.Context, m Model, x *tensor.Tensor, y []int, 
 			if err != nil {
 				return err
 			}
-			logits, err := query(m, moved, rows)
+			logits, err := query(ctx, m, moved, rows)
 			if err != nil {
 				return err
 			}

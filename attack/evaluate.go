@@ -85,9 +85,9 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 	}
 	x = offTape(x)
 	y := make([]int, x.Dim(0))
-	err := inBatches(ctx, len(y), predictBatch, nil, func(_ context.Context, tape *tensor.Tape, lo, hi int) error {
+	err := inBatches(ctx, len(y), predictBatch, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		tape.Reset()
-		logits, err := query(m, tape.Const(tensor.Slice(x, 0, lo, hi)), Rows{Index: between(lo, hi)})
+		logits, err := query(ctx, m, tape.Const(tensor.Slice(x, 0, lo, hi)), Rows{Index: between(lo, hi)})
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func (c *climb) attack(ctx context.Context, lo, hi int) error {
 	}
 	// A start at the inputs themselves finds out which are wrong already.
 	if c.random {
-		if err := c.score(-1); err != nil {
+		if err := c.score(ctx, -1); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (c *climb) attack(ctx context.Context, lo, hi int) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			g, err := c.gradient(s)
+			g, err := c.gradient(ctx, s)
 			if err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func (c *climb) attack(ctx context.Context, lo, hi int) error {
 			c.threat.Step(c.xa, g, c.x0, c.stepSize)
 		}
 		if len(c.rows.Y) > 0 {
-			if err := c.score(c.steps); err != nil {
+			if err := c.score(ctx, c.steps); err != nil {
 				return err
 			}
 		}
@@ -201,9 +201,9 @@ func rowsOf(index, y, targets []int) Rows {
 
 // score asks the model about the iterates without a gradient. step says where on
 // the curve they are, -1 for nowhere.
-func (c *climb) score(step int) error {
+func (c *climb) score(ctx context.Context, step int) error {
 	c.tape.Reset()
-	logits, values, err := evaluate(c.model, c.objective, c.tape.Const(c.xa), c.rows)
+	logits, values, err := evaluate(ctx, c.model, c.objective, c.tape.Const(c.xa), c.rows)
 	if err != nil {
 		return err
 	}
@@ -213,10 +213,10 @@ func (c *climb) score(step int) error {
 
 // gradient returns that of the objective at the iterates of the rows that go on;
 // the others leave the batch.
-func (c *climb) gradient(step int) (*tensor.Tensor, error) {
+func (c *climb) gradient(ctx context.Context, step int) (*tensor.Tensor, error) {
 	c.tape.Reset()
 	x := c.tape.Watch(c.xa)
-	logits, values, err := evaluate(c.model, c.objective, x, c.rows)
+	logits, values, err := evaluate(ctx, c.model, c.objective, x, c.rows)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,15 @@ type Model interface {
 	Logits(x *tensor.Tensor) *tensor.Tensor
 }
 
+// ContextModel is a Model that gives up its answer when a context is done, with a
+// panic whose value is an error: one that asks a service, for instance. Attacks call
+// LogitsContext in place of Logits. A model that is none and does not answer is left
+// behind when the attack's context is done.
+type ContextModel interface {
+	Model
+	LogitsContext(ctx context.Context, x *tensor.Tensor) *tensor.Tensor
+}
+
 // Attack changes inputs so that a model gets them wrong.
 type Attack interface {
 	// Name says what the attack is, for tables.
@@ -77,10 +86,33 @@ func asError(who string, rows Rows, err *error) {
 	}
 }
 
+// ask runs the model on x, until ctx is done.
+func ask(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
+	if cm, ok := m.(ContextModel); ok {
+		defer asError("model", rows, &err)
+		return cm.LogitsContext(ctx, x), nil
+	}
+	// Of its own, so that a helper that was left behind changes nothing.
+	var answer struct {
+		z   *tensor.Tensor
+		err error
+	}
+	err = wait(ctx, func() {
+		defer asError("model", rows, &answer.err)
+		answer.z = m.Logits(x)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer.z, answer.err
+}
+
 // query runs the model on x and checks its answer.
-func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
-	defer asError("model", rows, &err)
-	logits = m.Logits(x)
+func query(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
+	logits, err = ask(ctx, m, x, rows)
+	if err != nil {
+		return nil, err
+	}
 	n := len(rows.Index)
 	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != n || logits.DType() != x.DType() {
 		got := "nothing"
@@ -114,8 +146,8 @@ func query(m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err err
 }
 
 // evaluate asks the model about x and the objective about the answer.
-func evaluate(m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values *tensor.Tensor, err error) {
-	if logits, err = query(m, x, rows); err != nil {
+func evaluate(ctx context.Context, m Model, o Objective, x *tensor.Tensor, rows Rows) (logits, values *tensor.Tensor, err error) {
+	if logits, err = query(ctx, m, x, rows); err != nil {
 		return nil, nil, err
 	}
 	values, err = rate(o, logits, rows)

@@ -145,7 +145,7 @@ func (a *ascent) follow(ctx context.Context, m Model, tape *tensor.Tape, x *tens
 		}
 		tape.Reset()
 		w := tape.Watch(xa)
-		_, values, err := evaluate(m, a.objective, w, rows)
+		_, values, err := evaluate(ctx, m, a.objective, w, rows)
 		if err != nil {
 			return nil, err
 		}

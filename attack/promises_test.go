@@ -82,7 +82,7 @@ func TestEveryAttackStops(t *testing.T) {
 	for i := range y {
 		y[i] = 0
 	}
-	before := runtime.NumGoroutine()
+	before := goroutines(t)
 	for _, a := range everyAttack(firm) {
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -92,12 +92,14 @@ func TestEveryAttackStops(t *testing.T) {
 
 		cancelled, cancel = context.WithCancel(ctx)
 		var calls, since atomic.Int32
+		var ended atomic.Bool
 		m := function(func(x *tensor.Tensor) *tensor.Tensor {
+			if ended.Load() {
+				since.Add(1)
+			}
 			if calls.Add(1) == 3 {
 				cancel()
-			}
-			if cancelled.Err() != nil {
-				since.Add(1)
+				ended.Store(true)
 			}
 			return firm.Logits(x)
 		})
@@ -111,11 +113,63 @@ func TestEveryAttackStops(t *testing.T) {
 		require.Len(t, res.Label, len(y), "%v", a)
 		cancel()
 	}
+	awaitGoroutines(t, before)
+}
+
+// goroutines is the number of them once the threads of the library have started.
+func goroutines(t *testing.T) int {
+	_, err := Predict(ctx, function(func(x *tensor.Tensor) *tensor.Tensor { return x }), tensor.Zeros(tensor.Float32, 1000, 2))
+	require.NoError(t, err)
+	return runtime.NumGoroutine()
+}
+
+// awaitGoroutines fails the test if there stay to be more goroutines than n.
+func awaitGoroutines(t *testing.T, n int) {
 	for range 100 {
-		if runtime.NumGoroutine() <= before {
+		if runtime.NumGoroutine() <= n {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+	require.LessOrEqual(t, runtime.NumGoroutine(), n)
+}
+
+// A model that does not answer does not hold an attack whose context is done; once it
+// lets go, nothing is left running.
+func TestEveryAttackLeavesAHungModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 19))
+	plain := onImages(randomModel(r, 6, 4, tensor.Float32))
+	x := tensor.Uniform(r, tensor.Float32, 0, 1, 20, 2, 3, 1)
+	y := tensor.ArgMax(plain.Logits(x))
+	before := goroutines(t)
+	release := make(chan struct{})
+	for _, a := range everyAttack(plain) {
+		for _, call := range []int32{1, 2} {
+			cancelled, cancel := context.WithCancel(ctx)
+			var calls atomic.Int32
+			m := function(func(x *tensor.Tensor) *tensor.Tensor {
+				if calls.Add(1) < call {
+					return plain.Logits(x)
+				}
+				cancel()
+				<-release
+				return plain.Logits(x)
+			})
+			res, err := a.Run(cancelled, m, x, y)
+			require.ErrorIs(t, err, context.Canceled, "%v", a)
+			require.Len(t, res.Label, len(y), "%v", a)
+		}
+	}
+	close(release)
+	awaitGoroutines(t, before)
+}
+
+// A model that ends its goroutine, as a failed test inside it does, is an error.
+func TestModelThatEndsItsGoroutine(t *testing.T) {
+	m := function(func(*tensor.Tensor) *tensor.Tensor {
+		runtime.Goexit()
+		return nil
+	})
+	_, err := (&FGSM{Threat: Threat{Eps: 0.1}}).Run(ctx, m, tensor.Zeros(tensor.Float32, 2, 3), []int{0, 1})
+	require.ErrorContains(t, err, "ended its goroutine")
 }

@@ -154,7 +154,7 @@ func (l *lane[T]) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := l.round(); err != nil {
+		if err := l.round(ctx); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (l *lane[T]) fill(ctx context.Context, size int) error {
 		n := min(size-len(l.active), l.end-l.next)
 		rows := rowsOf(between(l.next, l.next+n), l.y, l.goals)
 		l.tape.Reset()
-		logits, err := query(l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
+		logits, err := query(ctx, l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (l *lane[T]) fill(ctx context.Context, size int) error {
 }
 
 // round asks the model one question for each trial under way.
-func (l *lane[T]) round() error {
+func (l *lane[T]) round(ctx context.Context) error {
 	l.rows.Y, l.rows.Index, l.rows.Target = l.rows.Y[:0], l.rows.Index[:0], l.rows.Target[:0]
 	for i, e := range l.active {
 		l.rows.Target = append(l.rows.Target, e.trial.ask(l.points[i*l.d:(i+1)*l.d]))
@@ -205,7 +205,7 @@ func (l *lane[T]) round() error {
 	if !l.targeted {
 		rows.Target = nil
 	}
-	logits, vals, g, err := l.question(rows)
+	logits, vals, g, err := l.question(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -237,19 +237,19 @@ func (l *lane[T]) round() error {
 
 // question asks the model about the points of the rows. With eot above 1 it asks
 // several times: logits and values are the last ones, the gradient is the mean.
-func (l *lane[T]) question(rows Rows) (logits, vals *tensor.Tensor, g []T, err error) {
+func (l *lane[T]) question(ctx context.Context, rows Rows) (logits, vals *tensor.Tensor, g []T, err error) {
 	n := len(rows.Y)
 	shape := append([]int{n}, l.x.Shape()[1:]...)
 	points := fromValues(l.points[:n*l.d], shape...)
 	for e := range max(1, l.eot) {
 		l.tape.Reset()
 		if l.objective == nil {
-			logits, err = query(l.model, l.tape.Const(points), rows)
+			logits, err = query(ctx, l.model, l.tape.Const(points), rows)
 			return logits, nil, nil, err
 		}
 		w := l.tape.Watch(points)
 		// What a trial calls a target need not be a class.
-		if logits, err = query(l.model, w, Rows{Y: rows.Y, Index: rows.Index}); err != nil {
+		if logits, err = query(ctx, l.model, w, Rows{Y: rows.Y, Index: rows.Index}); err != nil {
 			return nil, nil, nil, err
 		}
 		if vals, err = rate(l.objective, logits, rows); err != nil {

@@ -38,7 +38,7 @@ func (c *sharedClimb) climb(ctx context.Context, m Model, x *tensor.Tensor, y []
 		order = order[size:]
 		tape.Reset()
 		w := tape.Watch(shared)
-		_, values, err := evaluate(m, c.objective, apply(tensor.Gather(x, rows.Index), w), rows)
+		_, values, err := evaluate(ctx, m, c.objective, apply(tensor.Gather(x, rows.Index), w), rows)
 		if err != nil {
 			return nil, err
 		}

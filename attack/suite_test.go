@@ -107,19 +107,19 @@ func TestAttacksBeatNoise(t *testing.T) {
 		attacks := []Attack{
 			&PGD{Threat: th, Steps: 20}, &MIFGSM{Threat: th}, &DIFGSM{Threat: th}, &TIFGSM{Threat: th, Radius: 2},
 			&FAB{Threat: th, Steps: 20, Untargeted: true}, &APGD{Threat: th, Steps: 20},
-			&FAB{Threat: th, Steps: 20}, &DeepFool{Threat: th}, &FMN{Threat: th}, &Square{Threat: th, Queries: 1000},
-			&NES{Threat: th, Queries: 2000}, &SPSA{Threat: th, Queries: 2000}, &SimBA{Threat: th, Queries: 2000},
+			&FAB{Threat: th, Steps: 20}, &DeepFool{Threat: th}, &FMN{Threat: th}, &Square{Threat: th, Queries: 500},
+			&NES{Threat: th, Queries: 1000}, &SPSA{Threat: th, Queries: 2000}, &SimBA{Threat: th, Queries: 1000},
 		}
 		switch norm {
 		case L2:
-			attacks = append(attacks, &CarliniWagner{Threat: th, Steps: 100, C: 1, Searches: 4}, &DDN{Threat: th},
+			attacks = append(attacks, &CarliniWagner{Threat: th, Steps: 50, C: 1, Searches: 4}, &DDN{Threat: th},
 				&RFGSM{Threat: th},
-				&EAD{Threat: th, Steps: 100, C: 1, Searches: 4}, &HopSkipJump{Threat: th, Queries: 3000}, &Boundary{Threat: th, Queries: 3000})
+				&EAD{Threat: th, Steps: 50, C: 1, Searches: 4}, &HopSkipJump{Threat: th, Queries: 1500}, &Boundary{Threat: th, Queries: 2000})
 		case L1:
-			attacks = append(attacks, &SLIDE{Threat: th}, &EAD{Threat: th, Steps: 100, C: 1, Searches: 4})
+			attacks = append(attacks, &SLIDE{Threat: th}, &EAD{Threat: th, Steps: 50, C: 1, Searches: 4})
 		case Linf:
 			attacks = append(attacks, &FGSM{Threat: th}, &RFGSM{Threat: th}, &BIM{Threat: th, Steps: 10},
-				&EOT{Threat: th, Transform: transform.Translation{Right: transform.Range{Lo: -1, Hi: 1}}, Samples: 3, Steps: 10}, &HopSkipJump{Threat: th, Queries: 5000})
+				&EOT{Threat: th, Transform: transform.Translation{Right: transform.Range{Lo: -1, Hi: 1}}, Samples: 3, Steps: 10}, &HopSkipJump{Threat: th, Queries: 3000})
 		}
 		for _, a := range attacks {
 			rep, err := Evaluate(ctx, m, x, y, a)

@@ -53,7 +53,7 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	}
 	tape := tensor.NewTape()
 	w := tape.Watch(x)
-	logits, err := query(m, w, rows)
+	logits, err := query(ctx, m, w, rows)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -91,7 +91,7 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 		if err := ctx.Err(); err != nil {
 			return 0, nil, fmt.Errorf("attack: stopped: %w", err)
 		}
-		again, err := query(m, tape.Const(x), rows)
+		again, err := query(ctx, m, tape.Const(x), rows)
 		if err != nil {
 			return 0, nil, err
 		}

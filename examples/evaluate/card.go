@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -77,13 +78,9 @@ func (c *card) result(err error) (example.Result, error) {
 	if len(c.names()) > 1 {
 		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
 	}
-	res := example.Result{
-		Figures: c, Tables: []*report.Table{t},
-		Notes: []string{
-			"Model: " + c.Model + ".",
-			fmt.Sprintf("Data: the first %d test images of %s. Threat: %v, pixels from 0 to 1. Seed %d.", c.Images, c.Data, c.Threat, c.Seed),
-			fmt.Sprintf("Exact 95 %% intervals. %.1f images/s.", c.PerSecond),
-		},
+	res := example.Result{Figures: c, Tables: []*report.Table{t}}
+	for _, f := range c.facts() {
+		res.Notes = append(res.Notes, f[0]+": "+f[1]+".")
 	}
 	if c.Curve != nil {
 		res.Notes = append(res.Notes, c.median())
@@ -92,11 +89,7 @@ func (c *card) result(err error) (example.Result, error) {
 		res.Notes = append(res.Notes, fmt.Sprintf("Warning, %s: %s.", w.Kind, w.Text))
 	}
 	for _, k := range c.Checks {
-		verdict := "as it should be"
-		if !k.OK {
-			verdict = "SUSPICIOUS"
-		}
-		res.Notes = append(res.Notes, fmt.Sprintf("Check, %s: %s; %s.", k.Name, k.Text, verdict))
+		res.Notes = append(res.Notes, fmt.Sprintf("Check, %s: %s. %s.", k.Name, k.Text, verdict(k)))
 	}
 	if c.env.Out == "" || err != nil {
 		return res, err
@@ -106,7 +99,7 @@ func (c *card) result(err error) (example.Result, error) {
 		return res, err
 	}
 	res.Files = map[string][]byte{"card.json": text}
-	res.Page, err = c.page(t, res.Notes)
+	res.Page, err = c.page(t)
 	return res, err
 }
 
@@ -119,21 +112,60 @@ func (c *card) median() string {
 	return fmt.Sprintf("Half of the images fall within %v %.4g.", c.norm, m)
 }
 
+// facts are what the figures belong to, by name.
+func (c *card) facts() [][2]string {
+	return [][2]string{
+		{"Model", c.Model},
+		{"Data", fmt.Sprintf("the first %d test images of %s", c.Images, c.Data)},
+		{"Threat", fmt.Sprintf("%v, pixels from 0 to 1", c.Threat)},
+		{"Seed", strconv.FormatUint(c.Seed, 10)},
+		{"Intervals", "exact, of 95 %"},
+		{"Speed", fmt.Sprintf("%.1f images/s", c.PerSecond)},
+	}
+}
+
+func verdict(k attack.Check) string {
+	if k.OK {
+		return "As expected"
+	}
+	return "SUSPICIOUS"
+}
+
 // page is the card for readers.
-func (c *card) page(t *report.Table, notes []string) (*report.Page, error) {
+func (c *card) page(t *report.Table) (*report.Page, error) {
 	title := c.Attack
 	if len(c.attacks) > 3 {
 		title = fmt.Sprintf("%d attacks", len(c.attacks))
 	}
 	p := report.NewPage("Evaluation card: " + title + " under " + c.Threat.String())
-	for _, n := range notes {
-		p.Text(n)
+	p.Text(fmt.Sprintf("Of the images %s are answered right, and %s under attack as well.", c.CleanIn, c.RobustIn))
+	facts := report.NewTable("", report.Left("item"), report.Left("value"))
+	for _, f := range c.facts() {
+		facts.AddRow(f[0], f[1])
 	}
+	p.Table(facts)
+	p.Heading("What the attacks left")
 	p.Table(t)
-	p.Heading("Budgets")
-	for _, s := range c.Stages {
-		p.Text(s.Settings + ".")
+	if len(c.Warnings) > 0 {
+		p.Heading("Warnings")
 	}
+	for _, w := range c.Warnings {
+		p.Text(fmt.Sprintf("%s: %s.", w.Kind, w.Text))
+	}
+	if len(c.Checks) > 0 {
+		p.Heading("Are the gradients masked?")
+		checks := report.NewTable("", report.Left("check"), report.Left("verdict"), report.Left("found"))
+		for _, k := range c.Checks {
+			checks.AddRow(k.Name, verdict(k), k.Text)
+		}
+		p.Table(checks)
+	}
+	p.Heading("Budgets")
+	budgets := report.NewTable("", report.Left("attack"), report.Left("settings"))
+	for _, s := range c.Stages {
+		budgets.AddRow(s.Name, strings.TrimPrefix(s.Settings, fmt.Sprintf("%s under %v, ", s.Name, c.Threat)))
+	}
+	p.Table(budgets)
 	if c.Curve != nil {
 		if err := c.drawCurve(p); err != nil {
 			return nil, err

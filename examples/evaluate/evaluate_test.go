@@ -117,7 +117,7 @@ func TestSuitesAndCurves(t *testing.T) {
 	html, err := os.ReadFile(filepath.Join(dir, "report.html"))
 	require.NoError(t, err)
 	require.Contains(t, string(html), "Accuracy against the radius")
-	require.Contains(t, string(html), "DDN under l2 3, steps 40")
+	require.Contains(t, string(html), "<td>steps 40, radius 1")
 	code, out, errs = execute(t, "-model", path, "-n", "12", "-attack", "fgsm,square", "-steps", "50")
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "worst of all")

@@ -12,7 +12,7 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-var _ attack.Model = (*Model)(nil)
+var _ attack.ContextModel = (*Model)(nil)
 
 // Errors that a call can end with, besides those of the function and of the
 // context.
@@ -112,7 +112,13 @@ func (m *Model) Err() error {
 // that goes wrong, see the package's documentation. What depends on x through it
 // has no gradient: asking for it panics with ErrGradient.
 func (m *Model) Logits(x *tensor.Tensor) *tensor.Tensor {
-	y, err := m.ask(x)
+	return m.LogitsContext(context.Background(), x)
+}
+
+// LogitsContext is Logits until ctx is done: that ends the call as the end of
+// Options.Context does. Attacks call it with their own context.
+func (m *Model) LogitsContext(ctx context.Context, x *tensor.Tensor) *tensor.Tensor {
+	y, err := m.ask(ctx, x)
 	if err != nil {
 		m.fail(err)
 	}
@@ -137,7 +143,7 @@ func (m *Model) fail(err error) {
 }
 
 // ask calls the function, in pieces if the batch is too large for one call.
-func (m *Model) ask(x *tensor.Tensor) (*tensor.Tensor, error) {
+func (m *Model) ask(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if x == nil || x.Rank() < 1 || x.Dim(0) == 0 {
 		return nil, errors.New("no inputs, want a batch [N, ...]")
 	}
@@ -157,7 +163,7 @@ func (m *Model) ask(x *tensor.Tensor) (*tensor.Tensor, error) {
 	var parts []*tensor.Tensor
 	for lo := 0; lo < n; lo += size {
 		part := tensor.Slice(x.Detach(), 0, lo, min(lo+size, n)).Clone()
-		y, err := m.call(part)
+		y, err := m.call(ctx, part)
 		if err != nil {
 			return nil, err
 		}
@@ -177,8 +183,13 @@ type outcome struct {
 
 // call makes one call in a goroutine of its own, so that a function that hangs
 // does not hang its caller.
-func (m *Model) call(x *tensor.Tensor) (*tensor.Tensor, error) {
-	ctx := m.o.Context
+func (m *Model) call(caller context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	ctx, end := context.WithCancelCause(m.o.Context)
+	defer end(nil)
+	defer context.AfterFunc(caller, func() { end(context.Cause(caller)) })()
+	if caller.Err() != nil {
+		return nil, context.Cause(caller)
+	}
 	if m.o.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, m.o.Timeout, fmt.Errorf("no answer within %v: %w", m.o.Timeout, context.DeadlineExceeded))

@@ -192,6 +192,20 @@ func TestHungFunctionIsGivenUp(t *testing.T) {
 		require.ErrorIs(t, m.Err(), context.Canceled)
 		_, err = attack.Predict(context.Background(), m, x)
 		require.ErrorContains(t, err, "context canceled", "no call begins after the end")
+
+		// The attack's own context ends a call as well.
+		ctx, cancel = context.WithCancel(context.Background())
+		m = function.Scores(func(ctx context.Context, _ *tensor.Tensor) (*tensor.Tensor, error) {
+			cancel()
+			if heeds {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			<-release
+			return nil, nil
+		}, function.Options{})
+		_, err = (&attack.Square{Threat: threat}).Run(ctx, m, x, answers(x))
+		require.ErrorIs(t, err, context.Canceled)
 	}
 	close(release)
 	for runtime.NumGoroutine() > before {
