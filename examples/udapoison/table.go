@@ -23,6 +23,9 @@ type cell struct {
 	Fit        float64 `json:"poison_fit"`  // share of poisons answered with their label
 	Epochs     int     `json:"epochs"`
 	Batch      int     `json:"batch"`
+	// Steps is the number of batches seen; the paper's 256 images make 8 of an epoch
+	// from MNIST to USPS.
+	Steps int `json:"steps"`
 	// DomainAccuracy is the balanced accuracy of the discriminator in the last epoch,
 	// 0 for learners without one.
 	DomainAccuracy float64        `json:"domain_accuracy,omitempty"`
@@ -173,6 +176,10 @@ func (e *experiment) train(ctx context.Context, j job, done func()) ([]*cell, er
 			return err
 		}
 		c.Epochs, c.DomainAccuracy = ep.Epoch+1, ep.Losses.DomainAccuracy
+		c.Steps = c.Epochs * (t.Source.Len() / t.BatchSize)
+		if t.Source.Len()%t.BatchSize > 0 && !t.DropLast {
+			c.Steps += c.Epochs
+		}
 		cells = append(cells, c)
 		return nil
 	}
