@@ -91,8 +91,28 @@ func (e *experiment) table(ctx context.Context) error {
 	return err
 }
 
-// jobs lists the trainings, those that take longest first. At small scale, the weighted
-// learners have one seed and no blends.
+// alphasOf lists the attacks on a learner of the pair of the headline. At small scale
+// only what the headline compares has all of them: every learner is poisoned with every
+// seed, but for those with weights, which have one.
+func (e *experiment) alphasOf(name string, s int) []float64 {
+	main := name == "source only" || name == "DANN"
+	weighted := strings.HasPrefix(name, "IW")
+	switch {
+	case s > 0 && e.fast && weighted:
+		return nil
+	case s > 0 && e.fast && !main:
+		return []float64{1}
+	case s > 0:
+		return []float64{1, none}
+	case e.fast && weighted:
+		return []float64{1, none}
+	case e.fast && !main:
+		return []float64{1, none, 0}
+	}
+	return append([]float64{1, none, 0}, e.alphas...)
+}
+
+// jobs lists the trainings, those that take longest first.
 func (e *experiment) jobs() (all []job) {
 	draws := make([]pair, e.seeds)
 	for s := range draws {
@@ -111,22 +131,13 @@ func (e *experiment) jobs() (all []job) {
 	}
 	for s := range e.seeds {
 		for _, name := range e.learners {
-			weighted := strings.HasPrefix(name, "IW")
-			if weighted && e.fast && s > 0 {
-				continue
-			}
-			for _, alpha := range []float64{1, none} {
+			for _, alpha := range e.alphasOf(name, s) {
 				j := add(name, 0, draws[s], alpha, s, e.epochs, e.batch)
-				if name == "DANN" && s == 0 {
+				if name == "DANN" && s == 0 && (alpha == none || alpha == 1) {
 					j.keep = true
 					if e.long > 0 {
 						j.at, j.epochs = []int{j.epochs, 60}, e.long
 					}
-				}
-			}
-			if s == 0 && !(weighted && e.fast) {
-				for _, alpha := range append([]float64{0}, e.alphas...) {
-					add(name, 0, draws[s], alpha, s, e.epochs, e.batch)
 				}
 			}
 		}
