@@ -62,6 +62,34 @@ func TestMinimumNormAttacksFindTheBoundary(t *testing.T) {
 	}
 }
 
+// Where the gradient is 0 at the input FMN starts from a random success, and from
+// there it finds the boundary; where there is none it gives up.
+func TestFMNLeavesADeadEnd(t *testing.T) {
+	flat := func(lead float64) function {
+		return func(x *tensor.Tensor) *tensor.Tensor {
+			slope := tensor.ReLU(tensor.AddScalar(tensor.MulScalar(tensor.Sum(x, 1), 0.5), -0.6))
+			wrong := tensor.Reshape(tensor.Affine(slope, 5, -lead), x.Dim(0), 1)
+			return tensor.Concat(1, tensor.Zeros(x.DType(), x.Dim(0), 1), wrong)
+		}
+	}
+	x := tensor.FromFloat64([]float64{0.2, 0.2, 0.1, 0.3}, 2, 2)
+	for norm, exact := range map[Norm]float64{Linf: 0.5, L2: 0.5 * math.Sqrt2, L1: 1} {
+		for _, targets := range [][]int{nil, {1, 1}} {
+			res, err := (&FMN{Threat: Threat{Norm: norm, Eps: 9}, Targets: targets}).Run(ctx, flat(0.5), x, []int{0, 0})
+			require.NoError(t, err)
+			for i, d := range res.Distance {
+				require.True(t, res.Success[i])
+				require.GreaterOrEqual(t, d, exact)
+				require.LessOrEqual(t, d, exact*1.03, "%v, input %d", norm, i)
+			}
+		}
+		res, err := (&FMN{Threat: Threat{Norm: norm, Eps: 9}}).Run(ctx, flat(5), x, []int{0, 0})
+		require.NoError(t, err)
+		require.Equal(t, []bool{false, false}, res.Success)
+		require.Equal(t, []int{1 + 101 + 100, 1 + 101 + 100}, res.Queries)
+	}
+}
+
 // On a trained network every attack breaks more than random points of the same set
 // do.
 func TestAttacksBeatNoise(t *testing.T) {

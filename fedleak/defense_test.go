@@ -52,6 +52,9 @@ func TestFakeGradientsKeepTheOrderAndNothingElse(t *testing.T) {
 		(&FakeGradients{Sigma: 2, Pool: 4}).Apply(u, again)
 		require.Equal(t, got.Values(), again.Values())
 	}
+	broken := tensor.FromFloat64([]float64{1, math.NaN(), 2})
+	(&FakeGradients{}).Apply(Upload{}, broken)
+	require.Equal(t, 2.0, broken.At(2))
 	zero := tensor.Zeros(tensor.Float64, 50)
 	(&FakeGradients{}).Apply(Upload{}, zero)
 	(&FakeGradients{}).Apply(Upload{}, tensor.Zeros(tensor.Float64, 0))

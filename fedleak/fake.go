@@ -67,12 +67,13 @@ func (d *FakeGradients) Check() error {
 	return nil
 }
 
-// Apply implements Defense.
+// Apply implements Defense. A gradient that is not finite has no order and stays as it
+// is, for the server to refuse.
 func (d *FakeGradients) Apply(u Upload, g *tensor.Tensor) {
-	ranked := descending(g)
-	if len(ranked) == 0 {
+	if g.Len() == 0 || !tensor.AllFinite(g) {
 		return
 	}
+	ranked := descending(g)
 	psi, scale := d.choose(u, ranked)
 	fake := make([]float64, len(ranked))
 	for l, e := range ranked {

@@ -2,7 +2,6 @@ package fedleak
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -117,5 +116,3 @@ func (c corrupted) Gradients(ctx context.Context, t int, refs ...Ref) ([]*tensor
 	}
 	return gs, err
 }
-
-func relative(a, b float64) float64 { return math.Abs(a-b) / math.Abs(b) }

@@ -38,9 +38,14 @@ type Inversion struct {
 	// Tolerance is the relative residual |h(x) - h|/|h| at which a slice is done;
 	// 0 means 1e-4. It is raised to the estimated error of the features.
 	Tolerance float64
+	// Noisy is the relative error from which features count as noisy; 0 means 0.02.
+	Noisy float64
 	// Seed is the source of starting points.
 	Seed uint64
 }
+
+// contrast is the scale of differences of neighbouring pixels.
+const contrast = 0.1
 
 func (v Inversion) evaluations() int   { return defaultInt(v.Evaluations, 60) }
 func (v Inversion) attempts() int      { return max(0, defaultInt(v.Attempts, 3)) }
@@ -130,15 +135,15 @@ func (v Inversion) grey(x []float64, seed ...uint64) {
 	}
 }
 
-// adam moves x by Adam in the box, with a total variation that fades from tv.
-func (s *slice) adam(ctx context.Context, x []float64, n int, rate, tv float64) {
+// adam moves x by Adam in the box, with a total variation of weight tv(t) at the share t
+// of the steps.
+func (s *slice) adam(ctx context.Context, x []float64, n int, rate float64, tv func(t float64) float64) {
 	grad, m1, m2 := make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
 	for t := range n {
 		if ctx.Err() != nil {
 			return
 		}
-		fade := math.Max(0, 1-float64(t)/(0.8*float64(n)))
-		s.at(x, tv*fade, grad)
+		s.at(x, tv(float64(t)/float64(n)), grad)
 		lr := rate / 2 * (1 + math.Cos(math.Pi*float64(t)/float64(n)))
 		c1, c2 := 1-math.Pow(0.9, float64(t+1)), 1-math.Pow(0.999, float64(t+1))
 		for i, g := range grad {
@@ -151,9 +156,16 @@ func (s *slice) adam(ctx context.Context, x []float64, n int, rate, tv float64) 
 	}
 }
 
-// invert finds the image of one row of features.
-func (v Inversion) invert(ctx context.Context, s *slice, tolerance float64, x []float64, seed ...uint64) (residual float64) {
+// invert finds the image of one row of features with the relative error epsilon.
+func (v Inversion) invert(ctx context.Context, s *slice, epsilon float64, x []float64, seed ...uint64) (residual float64) {
 	v.grey(x, append(seed, 0)...)
+	if epsilon > defaultFloat(v.Noisy, 0.02) {
+		epsilon = math.Min(epsilon, 1)
+		weight := 2 * epsilon * epsilon * s.norm2 / (float64(s.target.Len()) * contrast)
+		s.adam(ctx, x, v.adamSteps(), v.lr()/2, func(float64) float64 { return weight })
+		return math.Sqrt(s.at(x, 0, nil))
+	}
+	tolerance := math.Max(v.tolerance(), epsilon)
 	s.lbfgs(ctx, x, v.evaluations(), tolerance)
 	clip(x)
 	residual = math.Sqrt(s.at(x, 0, nil))
@@ -167,7 +179,7 @@ func (v Inversion) invert(ctx context.Context, s *slice, tolerance float64, x []
 			tv /= 10
 		}
 		v.grey(other, append(seed, uint64(a))...)
-		s.adam(ctx, other, v.adamSteps(), v.lr()/float64(a), tv)
+		s.adam(ctx, other, v.adamSteps(), v.lr()/float64(a), func(t float64) float64 { return tv * math.Max(0, 1-t/0.8) })
 		s.lbfgs(ctx, other, v.evaluations(), tolerance)
 		clip(other)
 		if again := math.Sqrt(s.at(other, 0, nil)); again < residual {
@@ -220,7 +232,7 @@ func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, 
 					s.norm2 += u * u
 				}
 				if s.norm2 > 0 {
-					out.Residual[i] = v.invert(ctx, s, math.Max(v.tolerance(), out.HError[i]), x, uint64(party), uint64(i))
+					out.Residual[i] = v.invert(ctx, s, out.HError[i], x, uint64(party), uint64(i))
 				}
 			}
 			setRow(out.X, i, x)

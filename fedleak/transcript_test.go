@@ -76,7 +76,7 @@ func TestBadTranscriptsAreNamed(t *testing.T) {
 		"1 ids, round 0 has 2": func(r *Transcript) { r.Seen[2].IDs = []int{1} },
 		"2 ids for 1 samples":  func(r *Transcript) { r.Protocol.Samples = 1 },
 		"4 clients":            func(r *Transcript) { r.Protocol.Clients = 4 },
-		"samples for":          func(r *Transcript) { r.Protocol.Samples = 1 << 40 },
+		"samples for":          func(r *Transcript) { r.Protocol.Samples = 1 << 20 },
 	} {
 		bad := &Transcript{Protocol: good.Protocol}
 		for _, r := range good.Seen {

@@ -197,6 +197,33 @@ func TestTanhGoesByCornersAndNotByTheRuleForPositiveValues(t *testing.T) {
 	require.ErrorContains(t, err, "Tanh")
 }
 
+// Intervals that reach to one side only, all as far: bounds do not take them for balls.
+func TestOneSidedBoxesAreExactInTwoLayers(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{1, 2}), rows([]float64{1}, []float64{0}))
+	x := []float64{1, 1}
+	b := NewBox(n)
+	require.NoError(t, b.SetLayer(0, []float64{1, 2}, []float64{1.5, 2.5}))
+	require.InDelta(t, 3, margin(t, IBP{}, n, b, x, 0, 1), 1e-12)
+	require.InDelta(t, -4, margin(t, IBP{}, n, b, x, 1, 0), 1e-12)
+	require.NoError(t, b.SetLayer(0, []float64{.5, 1.5}, []float64{1, 2}))
+	require.InDelta(t, 2, margin(t, IBP{}, n, b, x, 0, 1), 1e-12)
+	require.InDelta(t, -3, margin(t, IBP{}, n, b, x, 1, 0), 1e-12)
+}
+
+// One unit between -0.5 and 1.5: the parallel line below ReLU has the slope 0.75, so at
+// worst the unit gives -0.375; the adaptive line is the identity, at worst -0.5; interval
+// propagation knows that the unit is not negative.
+func TestLowerLinesOfAnUnstableUnit(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{.5}), rows([]float64{1}, []float64{0}))
+	x := []float64{1}
+	weng, err := WengBound(context.Background(), n, RowBall{0, 1, math.Inf(1)}, true, x, 0)
+	require.NoError(t, err)
+	require.InDelta(t, -.375, weng[1], 1e-12)
+	b := grown(t, n, Absolute(0), 1)
+	require.InDelta(t, -.5, margin(t, CROWN{Pure: true}, n, b, x, 0, 1), 1e-12)
+	require.InDelta(t, 0, margin(t, CROWN{}, n, b, x, 0, 1), 1e-12)
+}
+
 func TestBoundsOfTheLastLayerAreAttained(t *testing.T) {
 	n, x := g3(t)
 	_, acts := n.trace(x)

@@ -124,7 +124,7 @@ func (l *boxedLayer) byColumn(known bool) *columns {
 
 // pointProduct bounds the product with a known vector.
 func (l *boxedLayer) pointProduct(out bounds, size, x []float64) {
-	if l.even > 0 {
+	if l.symmetric {
 		// All weights move alike, and so does what they sum up to.
 		l.columnProduct(out.lo, l.cols.val, x, func(v float64) float64 { return v })
 		l.columnProduct(size, l.cols.size, x, math.Abs)

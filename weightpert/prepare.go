@@ -24,6 +24,7 @@ type boxedLayer struct {
 	radius         []float64 // how far each weight moves, nil if none does
 	biasRadius     []float64 // the same for biases
 	even           float64   // the common radius of all weights; negative if there is none
+	symmetric      bool      // every weight moves by the common radius to both sides
 	nonNegativeOut bool
 	cols           *columns // of a dense layer whose inputs are known or not negative
 }
@@ -49,9 +50,9 @@ func prepare(n *Network, b *Box) (*prepared, error) {
 		p.width = max(p.width, l.Weight.Rows)
 		if bl.moves {
 			p.first = min(p.first, i)
-			bl.radius, bl.even = radii(l.Weight.Val, bl.lo, bl.hi)
+			bl.radius, bl.even, bl.symmetric = radii(l.Weight.Val, bl.lo, bl.hi)
 			if l.Bias != nil {
-				bl.biasRadius, _ = radii(l.Bias, bl.biasLo, bl.biasHi)
+				bl.biasRadius, _, _ = radii(l.Bias, bl.biasLo, bl.biasHi)
 			}
 		}
 		if bl.Weight.Col == nil && i < len(n.layers)-1 && (i == 0 || p.layers[i-1].nonNegativeOut) {
@@ -140,19 +141,22 @@ func sameForm(a, b *Network) bool {
 }
 
 // radii returns the symmetric radius max(w-lo, hi-w) of each value, rounded up,
-// and their common value if they differ by no more than rounding.
-func radii(val, lo, hi []float64) (r []float64, even float64) {
+// and their common value if they differ by no more than rounding; symmetric says whether
+// this goes for both sides of every value.
+func radii(val, lo, hi []float64) (r []float64, even float64, symmetric bool) {
 	r = make([]float64, len(val))
-	least, most, largest := math.Inf(1), 0.0, 0.0
+	least, inner, most, largest := math.Inf(1), math.Inf(1), 0.0, 0.0
 	for k, w := range val {
 		r[k] = max(w-lo[k], hi[k]-w) * (1 + 4*unit)
 		least, most = min(least, r[k]), max(most, r[k])
+		inner = min(inner, w-lo[k], hi[k]-w)
 		largest = max(largest, math.Abs(w))
 	}
-	if most-least <= 8*unit*(largest+most) {
-		return r, most
+	near := 8 * unit * (largest + most)
+	if most-least <= near {
+		return r, most, most-inner <= near
 	}
-	return r, -1
+	return r, -1, false
 }
 
 // nonNegative says whether the inputs of layer i cannot be negative, whatever the

@@ -233,8 +233,13 @@ func (r *randomised) ends(t testing.TB, rng *rand.Rand, n *Network, eps float64)
 	r.layers = nil
 	type interval struct{ lo, hi []float64 }
 	var weights, biases []interval
+	oneSided := rng.IntN(3)
 	draw := func(v []float64) (e interval) {
 		for _, w := range v {
+			if oneSided == 0 {
+				e.lo, e.hi = append(e.lo, w), append(e.hi, w+eps)
+				continue
+			}
 			e.lo, e.hi = append(e.lo, w-eps*rng.Float64()), append(e.hi, w+eps*rng.Float64())
 		}
 		return e

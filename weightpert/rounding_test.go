@@ -107,7 +107,11 @@ func TestRadiiAreCertified(t *testing.T) {
 			require.True(t, c.Certified[0])
 		}
 		layer := rng.IntN(n.Depth())
-		if r, err = SingleLayerRadius(n, layer, x, y); err != nil || r == 0 || math.IsInf(r, 1) || r > 1e300 {
+		c, err = Certify(ctx, Product{Form: T2}, n, NewBox(n), [][]float64{x}, []int{y})
+		require.NoError(t, err)
+		r, err = SingleLayerRadius(n, layer, x, y)
+		require.Equal(t, c.Certified[0], r > 0)
+		if err != nil || r == 0 || math.IsInf(r, 1) || r > 1e300 {
 			require.NoError(t, err)
 			continue
 		}

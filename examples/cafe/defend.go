@@ -18,8 +18,8 @@ type defenseRow struct {
 	Name    string  `json:"name"`
 	LR      float64 `json:"lr"`
 	Test    float64 `json:"test_acc"`
-	// PSNR is that of the mean squared error over the samples, with the mean image
-	// for what was not recovered: of the attack that knows nothing of the defence,
+	// PSNR is the median over samples, with the mean image for what was not
+	// recovered: of the attack that knows nothing of the defence,
 	// of the one that rescales and solves for what the defence left, and of the
 	// one that has tried the defence on other samples.
 	PSNR       float64 `json:"psnr"`
@@ -35,8 +35,9 @@ type defenseRow struct {
 type upload struct {
 	name    string
 	defense fedleak.Defense
-	lr      float64
-	fixed   bool // the same batches in every epoch
+	rates   []float64 // learning rates to try
+	lr      float64   // the best of them
+	fixed   bool      // the same batches in every epoch
 	masked  bool
 }
 
@@ -81,7 +82,7 @@ func (e *experiment) defend(ctx context.Context) error {
 	for i := range min(e.scored, e.private) {
 		b.shown = append(b.shown, i)
 	}
-	e.out.MeanImage = b.score(b.mean).OfMean
+	e.out.MeanImage = b.score(b.mean).Median
 	for _, kind := range []struct {
 		name string
 		make func() *fedleak.Model
@@ -113,18 +114,29 @@ func (b *bench) all(ctx context.Context) error {
 	if b.name == "convolutional" {
 		lr = 0.2
 	}
+	best := 0.0 // learning rate
 	for i, u := range []upload{
-		{name: "none", lr: lr},
-		{name: "fake gradients", defense: &fedleak.FakeGradients{}, lr: lr},
-		{name: "fake gradients, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1}, lr: lr / 100},
-		{name: "clamped fakes, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1, Clamp: true}, lr: lr / 100},
-		{name: "keep 30 %", defense: fedleak.Sparse{Keep: 0.3}, lr: lr, masked: true},
-		{name: "fixed batches", lr: lr, fixed: true},
+		{name: "none"},
+		{name: "fake gradients", defense: &fedleak.FakeGradients{}},
+		{name: "fake gradients, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1}, rates: []float64{lr / 100, lr / 25}},
+		{name: "clamped fakes, sigma 1.1", defense: &fedleak.FakeGradients{Sigma: 1.1, Clamp: true}, rates: []float64{lr / 100}},
+		{name: "keep 30 %", defense: fedleak.Sparse{Keep: 0.3}, masked: true},
+		{name: "fixed batches", fixed: true},
 	} {
-		acc, err := b.learn(ctx, u)
-		if err != nil {
-			return err
+		if u.rates == nil {
+			u.rates = []float64{lr}
 		}
+		acc := 0.0
+		for _, u.lr = range u.rates {
+			got, err := b.learn(ctx, u)
+			if err != nil {
+				return err
+			}
+			if got >= acc {
+				acc, best = got, u.lr
+			}
+		}
+		u.lr = best
 		if i == 0 {
 			b.noiseReference = acc
 		}
@@ -164,7 +176,7 @@ func (b *bench) learn(ctx context.Context, u upload) (float64, error) {
 	m := b.make()
 	f := &fedleak.Federation{Model: m, X: b.train.x, Labels: b.train.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed}
 	stage := b.env.Stage("training, "+u.name, b.trainSteps)
-	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Constant(u.lr), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
+	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
 	var broken *fedleak.GradientError
 	if errors.As(err, &broken) {
 		return 0, nil
@@ -232,7 +244,7 @@ func (b *bench) measure(ctx context.Context, u upload, acc float64) error {
 		}
 		guess := r.Images(b.mean)
 		s := b.score(guess)
-		*a.to = s.OfMean
+		*a.to = s.Median
 		if a.to == &row.Adaptive {
 			b.rows = append(b.rows, pictureRow{u.name, fedleak.JoinQuadrants(guess), s.Each[:min(10, len(s.Each))]})
 		}

@@ -93,7 +93,7 @@ var attacks = map[string]func(c choice) attack.Attack{
 		return &attack.DDN{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
 	},
 	"fmn": func(c choice) attack.Attack {
-		return &attack.FMN{Threat: c.Threat, Steps: c.steps, OnProgress: c.progress}
+		return &attack.FMN{Threat: c.Threat, Steps: c.steps, Seed: c.seed, OnProgress: c.progress}
 	},
 	"jsma": func(c choice) attack.Attack { return &attack.JSMA{Threat: c.Threat, OnProgress: c.progress} },
 	"nes": func(c choice) attack.Attack {

@@ -32,28 +32,30 @@ var inf = math.Inf(1)
 var fractions = []float64{0.005, 0.01, 0.02, 0.04}
 
 // singles compares the certificates for one layer at a time.
-func (e *experiment) singles(ctx context.Context, n *weightpert.Network, r regime) error {
+func (e *experiment) singles(ctx context.Context, n *weightpert.Network, r regime, f *figures) error {
 	x, y := e.testImages(min(e.crown, e.test.Len()))
 	rows := weightpert.Examples(x)
 	stage := e.env.Stage("certificates of single layers of "+r.name, n.Depth()*len(fractions))
 	for layer := n.Depth() - 1; layer >= 0; layer-- {
 		w := n.Layer(layer).Weight.Val
 		span := slices.Max(w) - slices.Min(w)
-		for i, f := range fractions {
-			s := single{Name: r.name, Layer: layer, Fraction: f, Images: len(y), Certified: map[string]float64{}}
-			b, err := weightpert.PerRange(layer)(n, f)
+		for i, part := range fractions {
+			s := single{Name: r.name, Layer: layer, Fraction: part, Images: len(y), Certified: map[string]float64{}}
+			b, err := weightpert.PerRange(layer)(n, part)
 			if err != nil {
 				return err
 			}
+			var certified [][]bool
 			for _, m := range methods {
 				c, err := weightpert.Certify(ctx, m, n, b, rows, y)
 				if err != nil {
 					return err
 				}
 				s.Certified[methodName(m)] = c.Share()
+				certified = append(certified, c.Certified)
 			}
 			if s.Certified["weng"], err = share(ctx, rows, y, func(x []float64, y int) (float64, error) {
-				m, err := weightpert.WengBound(ctx, n, weightpert.RowBall{Layer: layer, Eps: f * span, P: inf}, true, x, y)
+				m, err := weightpert.WengBound(ctx, n, weightpert.RowBall{Layer: layer, Eps: part * span, P: inf}, true, x, y)
 				return leastRival(m, y), err
 			}); err != nil {
 				return err
@@ -68,6 +70,13 @@ func (e *experiment) singles(ctx context.Context, n *weightpert.Network, r regim
 				return err
 			}
 			s.Resisted = positive(low)
+			for _, by := range certified {
+				for i, ok := range by {
+					if ok && low[i] <= 0 {
+						f.Flipped++
+					}
+				}
+			}
 			e.out.SingleLayer = append(e.out.SingleLayer, s)
 			stage.Done((n.Depth()-1-layer)*len(fractions) + i + 1)
 		}

@@ -59,11 +59,15 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		require.Len(t, f.Attacked, len(attackEps))
 		for k, v := range f.Attacked {
 			require.LessOrEqual(t, v, f.CrossEntropy[k])
-			if f.Ensemble != nil {
-				require.LessOrEqual(t, f.Ensemble[k], v)
+			if worse, ok := f.Ensemble[k]; ok {
+				require.LessOrEqual(t, worse, v)
 			}
 		}
 		require.Zero(t, f.Flipped)
+		if f.Ensemble != nil {
+			require.Len(t, f.Ensemble, map[bool]int{true: len(attackEps), false: 1}[f.Seed == e.env.Seed])
+			require.Contains(t, f.Ensemble, "0.01")
+		}
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			require.Len(t, f.Certified[m], len(certifyEps))
 		}

@@ -1,0 +1,266 @@
+package fedleak
+
+import (
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+)
+
+// step names the tables that an update changes.
+type step int
+
+const (
+	one step = 1 << iota
+	two
+	three
+	all3 = one | two | three
+)
+
+// Tables are what Published knows, by sample and party.
+type Tables struct {
+	a          Published
+	m          *Model
+	layers     []layer
+	n, classes int
+	V, H, X    [][]float64 // per party: [N, d2], [N, d1], [N, H W C]
+	Y          []float64   // logits of labels, [N, classes]
+	adamH      []*RowAdam
+	adamX      []*RowAdam
+	adamY      *RowAdam
+	tape       *tensor.Tape
+}
+
+// Start returns the tables at the beginning of an attack on batches of k, for callers
+// that hand over the rounds themselves, such as a training under attack.
+func (a Published) Start(m *Model, s Setting, k int) (*Tables, error) {
+	a = a.withDefaults()
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	if err := a.check(k); err != nil {
+		return nil, err
+	}
+	n := s.Samples
+	if k >= n {
+		return nil, fmt.Errorf("fedleak: Published: batches of %d out of %d samples: gradients of single samples are not identifiable", k, n)
+	}
+	if s.BatchStatistics {
+		return nil, errors.New("fedleak: Published: normalisation with batch statistics ties the samples of a batch together")
+	}
+	t := &Tables{a: a, m: m, n: n, classes: m.Classes, tape: tensor.NewTape()}
+	adam := func(lr float64) *RowAdam { return &RowAdam{LR: lr, Released: a.Released} }
+	for p := range m.Bottoms {
+		l, err := m.firstDense(p)
+		if err != nil {
+			return nil, err
+		}
+		t.layers = append(t.layers, l)
+		d1, d2 := l.dense.Weight.Dim(0), l.dense.Weight.Dim(1)
+		in := m.Inputs[p]
+		rng := stream(a.Seed, uint64(p)+1)
+		t.V = append(t.V, uniform(rng.Float64, n*d2, -8e-4, 8e-4))
+		t.H = append(t.H, uniform(rng.Float64, n*d1, 0, 8e-2))
+		t.X = append(t.X, uniform(rng.Float64, n*in[0]*in[1]*in[2], 0, 1))
+		t.adamH, t.adamX = append(t.adamH, adam(a.LR2)), append(t.adamX, adam(a.LR3))
+	}
+	t.Y = uniform(stream(a.Seed, 0).Float64, n*m.Classes, 0, 1)
+	t.adamY = adam(a.LR3)
+	return t, nil
+}
+
+func uniform(draw func() float64, n int, lo, hi float64) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = lo + (hi-lo)*draw()
+	}
+	return out
+}
+
+// needs returns the gradients that an update reads: those of each party's first dense
+// layer, and all others if gradients are to be matched.
+func (t *Tables) needs(s step, refs []Ref) []Ref {
+	var out []Ref
+	for _, l := range t.layers {
+		out = append(out, l.bias, l.weight)
+	}
+	if s&three != 0 && t.a.Alpha > 0 {
+		out = append(out, refs...)
+	}
+	return out
+}
+
+// Observe takes in one round with all gradients, in the order of Model.Refs, which
+// belong to the parameters that the model has now: one pass of Algorithm 4, Repeat
+// times.
+func (t *Tables) Observe(ids []int, gradients []*tensor.Tensor) error {
+	refs := t.m.Refs()
+	if len(gradients) != len(refs) {
+		return fmt.Errorf("fedleak: Tables.Observe: %d gradients, want %d", len(gradients), len(refs))
+	}
+	if err := CheckBatches([][]int{ids}, t.n); err != nil {
+		return err
+	}
+	var gs []*tensor.Tensor
+	for _, r := range t.needs(all3, refs) {
+		for i, q := range refs {
+			if q == r {
+				gs = append(gs, gradients[i])
+				break
+			}
+		}
+	}
+	t.update(all3, ids, gs)
+	return nil
+}
+
+// update makes the updates of one round. gs are the gradients of needs.
+func (t *Tables) update(s step, ids []int, gs []*tensor.Tensor) {
+	for range t.a.Repeat {
+		for p := range t.layers {
+			if s&one != 0 {
+				t.stepOne(p, ids, gs[2*p].Values())
+			}
+			if s&two != 0 {
+				t.stepTwo(p, ids, toDense(gs[2*p+1]))
+			}
+		}
+		if s&three != 0 {
+			t.stepThree(ids, gs[2*len(t.layers):])
+		}
+	}
+}
+
+// stepOne is the gradient step on |sum of V_S - g|².
+func (t *Tables) stepOne(p int, ids []int, g []float64) {
+	d2 := len(g)
+	v := t.V[p]
+	for j := range d2 {
+		sum := 0.0
+		for _, id := range ids {
+			sum += v[id*d2+j]
+		}
+		move := 2 * t.a.LR1 * (sum - g[j])
+		for _, id := range ids {
+			v[id*d2+j] -= move
+		}
+	}
+}
+
+// stepTwo is Adam's step on |H_S^T V_S - G|².
+func (t *Tables) stepTwo(p int, ids []int, g *mat.Dense) {
+	d1, d2 := g.Dims()
+	h, v := rowsOf(t.H[p], ids, d1), rowsOf(t.V[p], ids, d2)
+	var diff, grad mat.Dense
+	diff.Mul(h.T(), v)
+	diff.Sub(&diff, g)
+	grad.Mul(v, diff.T())
+	grad.Scale(2, &grad)
+	t.adamH[p].Step(t.H[p], t.n, ids, grad.RawMatrix().Data)
+}
+
+// rowsOf gathers rows of a table.
+func rowsOf(table []float64, ids []int, width int) *mat.Dense {
+	out := mat.NewDense(len(ids), width, nil)
+	for i, id := range ids {
+		out.SetRow(i, table[id*width:(id+1)*width])
+	}
+	return out
+}
+
+// stepThree is Adam's step on the objective of Eq. (4).
+func (t *Tables) stepThree(ids []int, want []*tensor.Tensor) {
+	defer t.tape.Reset()
+	m, dtype := t.m, t.m.dtype()
+	xs := make([]*tensor.Tensor, len(t.X))
+	for p, in := range m.Inputs {
+		size := in[0] * in[1] * in[2]
+		xs[p] = fromValues(dtype, rowsOf(t.X[p], ids, size).RawMatrix().Data, len(ids), in[0], in[1], in[2])
+	}
+	labels := fromValues(dtype, rowsOf(t.Y, ids, t.classes).RawMatrix().Data, len(ids), t.classes)
+	d := m.guess(t.tape, xs, labels, false, t.a.Alpha > 0)
+	grads := t.objective(d, ids, want)
+	for p := range t.X {
+		t.adamX[p].Step(t.X[p], t.n, ids, grads[p].Values())
+	}
+	if t.a.Alpha > 0 {
+		t.adamY.Step(t.Y, t.n, ids, grads[len(xs)].Values())
+	}
+}
+
+// objective returns the gradients of Eq. (4) by the slices and the labels' logits.
+func (t *Tables) objective(d *dummy, ids []int, want []*tensor.Tensor) []*tensor.Tensor {
+	k := float64(len(ids))
+	var sum *tensor.Tensor
+	add := func(term *tensor.Tensor) {
+		if sum == nil {
+			sum = term
+		} else {
+			sum = tensor.Add(sum, term)
+		}
+	}
+	if t.a.Alpha > 0 {
+		add(tensor.MulScalar(L2{}.Between(d.grads, want), t.a.Alpha))
+	}
+	if t.a.Gamma > 0 {
+		for p, h := range d.features {
+			known := fromValues(t.m.dtype(), rowsOf(t.H[p], ids, h.Dim(1)).RawMatrix().Data, h.Shape()...)
+			add(tensor.MulScalar(tensor.Sum(tensor.Square(tensor.Sub(h, known))), t.a.Gamma))
+		}
+	}
+	if t.a.Beta > 0 {
+		var tv *tensor.Tensor
+		for _, x := range d.xs {
+			v := tensor.MulScalar(TotalVariation(x), 1/k)
+			if tv != nil {
+				v = tensor.Add(tv, v)
+			}
+			tv = v
+		}
+		if tv.Item()/float64(len(d.xs)) >= t.a.Xi {
+			add(tensor.MulScalar(tv, t.a.Beta))
+		}
+	}
+	wrt := append([]*tensor.Tensor(nil), d.xs...)
+	if t.a.Alpha > 0 {
+		wrt = append(wrt, d.labels)
+	}
+	if sum == nil {
+		sum = tensor.MulScalar(tensor.Sum(d.xs[0]), 0)
+	}
+	return tensor.Grad(sum, wrt...)
+}
+
+// fill copies the tables of samples that are determined.
+func (t *Tables) fill(r *Recovery, determined []bool) {
+	for p := range r.Parties {
+		out := &r.Parties[p]
+		width := len(t.X[p]) / t.n
+		out.V = mat.NewDense(t.n, len(t.V[p])/t.n, t.V[p])
+		out.H = mat.NewDense(t.n, len(t.H[p])/t.n, t.H[p])
+		for i, ok := range determined {
+			if !ok {
+				out.Status[i] = Undetermined
+				continue
+			}
+			out.Status[i] = Recovered
+			x := append([]float64(nil), t.X[p][i*width:(i+1)*width]...)
+			clip(x)
+			setRow(out.X, i, x)
+		}
+	}
+	r.Labels = make([]int, t.n)
+	for i := range r.Labels {
+		r.Labels[i] = -1
+		if determined[i] && t.a.Alpha > 0 {
+			row := t.Y[i*t.classes : (i+1)*t.classes]
+			for c, v := range row {
+				if r.Labels[i] < 0 || v > row[r.Labels[i]] {
+					r.Labels[i] = c
+				}
+			}
+		}
+	}
+}
