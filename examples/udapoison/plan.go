@@ -129,11 +129,11 @@ type cleanPlan struct {
 }
 
 var smallPlan = func() plan {
-	p := plan{fast: true, source: 2000, target: 1800, batch: 64, epochs: 30, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 18}
+	p := plan{fast: true, source: 2000, target: 1800, batch: 64, epochs: 30, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 15}
 	p.other.source, p.other.target, p.other.epochs, p.other.batch = 1000, 1000, 15, 64
 	p.otherLearners = []string{"source only", "DANN"}
 	p.clean = cleanPlan{pair: 0, source: 1200, target: 1200, learners: []string{"source only", "DANN"}, images: 5, victims: 3,
-		poisons: 60, models: 2, period: 10, epochs: 10, steps: 30, victimEpochs: 10, batch: 128, victimBatch: 128, lr: 1e-3}
+		poisons: 60, models: 2, period: 10, epochs: 10, steps: 25, victimEpochs: 10, batch: 128, victimBatch: 128, lr: 1e-3}
 	p.blobs.seeds, p.blobs.points, p.blobs.steps = 8, 500, 1500
 	return p
 }()
