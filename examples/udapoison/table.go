@@ -100,7 +100,7 @@ func (e *experiment) epochsOf(name string) int {
 	case name == "CDAN":
 		return 2 * e.epochs
 	case strings.HasPrefix(name, "IW"):
-		return e.epochs / 2
+		return (e.epochs + 1) / 2
 	}
 	return e.epochs
 }
