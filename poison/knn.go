@@ -135,10 +135,11 @@ func chosen(keep []bool) (idx []int) {
 var _ Filter = Agreement{}
 
 // Agreement clusters the target's features, gives each cluster the class that the
-// model answers most often in it, and keeps a source image if the cluster whose
-// centre is nearest has its label. It trusts the model, so it helps as long as the
-// model is right on most of the target: give it one that has not yet learnt the
-// poison.
+// model answers most often in it, and removes a source image that lies in a cluster with
+// another label than its own: the cluster's centre is the nearest one, and no farther
+// than nine tenths of the cluster's images are. Images that look like none of the target
+// stay. It trusts the model, so it helps as long as the model is right on most of the
+// target: give it one that has not yet learnt the poison.
 type Agreement struct {
 	Clusters int // 0 means 5 for each class
 }
@@ -183,9 +184,29 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 			}
 		}
 	}
+	reach := radii(ft, groups, k)
+	dist := uda.SquaredDistances(x, groups.Centres)
 	keep := make([]bool, x.Dim(0))
-	for i, c := range tensor.ArgMax(tensor.Neg(uda.SquaredDistances(x, groups.Centres))) {
-		keep[i] = label[c] == s.Source.Labels[i]
+	for i, c := range tensor.ArgMax(tensor.Neg(dist)) {
+		keep[i] = label[c] == s.Source.Labels[i] || dist.At(i, c) > reach[c]
 	}
 	return chosen(keep), nil
+}
+
+// radii returns, for each of k clusters, the squared distance from the centre that nine
+// tenths of its rows of x keep to.
+func radii(x *tensor.Tensor, g uda.Clusters, k int) []float64 {
+	of := make([][]float64, k)
+	dist := uda.SquaredDistances(x, g.Centres)
+	for i, c := range g.Of {
+		of[c] = append(of[c], dist.At(i, c))
+	}
+	out := make([]float64, k)
+	for c, d := range of {
+		if len(d) > 0 {
+			slices.Sort(d)
+			out[c] = d[len(d)*9/10]
+		}
+	}
+	return out
 }

@@ -26,7 +26,7 @@ type domain struct {
 }
 
 // load returns the pairs of the table, the one of the headline first, and says what
-// they are made of.
+// they are made of. SVHN to MNIST is the last one at full scale, if SVHN is there.
 func load(env *example.Env) (pairs []pair, about string, err error) {
 	mnist := domain{name: "MNIST"}
 	about = "MNIST in " + filepath.Join(env.Data, "mnist")
@@ -59,7 +59,16 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		return nil, "", err
 	}
 	rgb := domain{"MNIST", mnist.train.Take(vivid.train.Len()).RGB(), mnist.test.Take(vivid.test.Len()).RGB()}
-	return []pair{between(mnist, post), between(post, mnist), between(rgb, vivid)}, about + "; " + note, nil
+	pairs = []pair{between(mnist, post), between(post, mnist), between(rgb, vivid)}
+	if env.Scale == example.Full && env.Data != "" && has(env.Data, "svhn") {
+		street := domain{name: "SVHN"}
+		if street.train, street.test, err = both(env.Data, "svhn"); err != nil {
+			return nil, "", err
+		}
+		large := domain{"MNIST", mnist.train.Resize(32, 32).RGB(), mnist.test.Resize(32, 32).RGB()}
+		pairs = append(pairs, between(street, large))
+	}
+	return pairs, about + "; " + note, nil
 }
 
 // coloured is the number of images that are put on generated textures.

@@ -23,9 +23,10 @@ type defended struct {
 	Epochs    int     `json:"epochs"`
 }
 
-// scoutEpochs is the length of the training on the poisoned source whose features the
-// filters look at.
-const scoutEpochs = 5
+// The filters look at the features of a model that has been trained on the poisoned
+// source, without adaptation, for long enough to know digits and not long enough to
+// know the poison.
+const scoutEpochs, scoutBatch = 2, 64
 
 // attempt trains with one defence.
 type attempt func() (defended, uda.Evaluation, error)
@@ -47,7 +48,9 @@ func (e *experiment) defend(ctx context.Context) error {
 		return t
 	}
 	stage := e.env.Stage("defences", -1)
-	scout, err := training("source only", min(scoutEpochs, e.defenseEpochs), source).Run(ctx)
+	early := training("source only", scoutEpochs, source)
+	early.BatchSize = min(scoutBatch, early.BatchSize)
+	scout, err := early.Run(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +74,7 @@ func (e *experiment) defend(ctx context.Context) error {
 			return defended{Name: "no defence"}, v, err
 		},
 		func() (defended, uda.Evaluation, error) {
-			v, err := plain(source, poison.LossTrim{Fraction: 0.15, From: scoutEpochs}.Keep)
+			v, err := plain(source, poison.LossTrim{Fraction: 0.15, From: scoutEpochs * training("DANN", 1, source).BatchSize / scoutBatch}.Keep)
 			return defended{Name: "loss trimming"}, v, err
 		},
 		func() (defended, uda.Evaluation, error) {
@@ -79,7 +82,9 @@ func (e *experiment) defend(ctx context.Context) error {
 			return defended{Name: "partition and vote"}, v, err
 		},
 	}
-	for _, f := range []poison.Filter{poison.KNN{Pixels: true}, poison.KNN{}, poison.SpectralSignatures{}, poison.ActivationClustering{}, poison.Agreement{}} {
+	// About four times as many as a class has poisons.
+	neighbours := 4 * made.Set.Len() / p.source.Classes
+	for _, f := range []poison.Filter{poison.KNN{K: neighbours, Pixels: true}, poison.KNN{K: neighbours}, poison.SpectralSignatures{}, poison.ActivationClustering{}, poison.Agreement{}} {
 		runs = append(runs, func() (defended, uda.Evaluation, error) {
 			keep, err := f.Keep(ctx, suspect)
 			if err != nil {

@@ -72,19 +72,18 @@ func (e *experiment) illustrate(ctx context.Context) error {
 	return nil
 }
 
-// search minimises one case from all starts, a share of them on each worker.
+// search minimises one case from all starts.
 func (e *experiment) search(ctx context.Context, c bound.Case, f bound.Formula) ([]bound.Minimum, error) {
-	parts := make([][]bound.Minimum, min(e.workers, e.starts))
-	err := e.each(ctx, len(parts), func(i int) (err error) {
-		n := (i+1)*e.starts/len(parts) - i*e.starts/len(parts)
-		parts[i], err = bound.Illustrate{Starts: n, Formula: f, Seed: e.env.Seed<<8 + uint64(i)}.Run(ctx, c)
+	l := bound.Illustrate{Starts: e.starts, Formula: f, Seed: e.env.Seed}
+	starts, err := l.RandomStarts()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]bound.Minimum, len(starts))
+	return all, e.each(ctx, len(starts), func(i int) (err error) {
+		all[i], err = l.From(c, starts[i])
 		return err
 	})
-	var all []bound.Minimum
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all, err
 }
 
 func summary(c bound.Case, f bound.Formula, all []bound.Minimum) illustrated {

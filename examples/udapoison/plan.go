@@ -40,8 +40,8 @@ type learner struct {
 	epochs   int          // of the paper
 }
 
-// settings returns the paper's settings of a learner on the first, second or third
-// pair. fast shares forward passes and repeats nothing.
+// settings returns the paper's settings of a learner on the pair of that number. fast
+// shares forward passes and repeats nothing.
 func settings(name string, pair int, fast bool) learner {
 	l := learner{name: name, epochs: 201, training: uda.Training{Arch: uda.Digits(), BatchSize: 256, LR: 1e-3}}
 	a := uda.Adversary{SharedForward: fast}
@@ -49,9 +49,15 @@ func settings(name string, pair int, fast bool) learner {
 		a.Repeats = 3
 	}
 	t := &l.training
+	if pair == 3 {
+		l.epochs, t.Arch, t.LR = 101, uda.HouseNumbers(), 1e-4
+		if name == "MCD" {
+			t.LR = 1e-3
+		}
+	}
 	switch name {
 	case "source only":
-		t.Method, t.DropLast = uda.SourceOnly{}, true
+		t.Method, t.DropLast = uda.SourceOnly{}, pair != 3
 		if pair == 2 {
 			t.LR = 1e-4
 		}
@@ -73,6 +79,8 @@ func settings(name string, pair int, fast bool) learner {
 			m.SharedState, m.FeatureSteps = true, 5
 		case 2:
 			m.FeatureSteps, m.Repeats, t.Arch = 1, 3, uda.DigitsMCD()
+		case 3:
+			m.FeatureSteps, m.Repeats, m.DiscrepancyRate = 1, 3, 0.1
 		}
 		if fast {
 			m.Repeats, m.FeatureSteps = 1, 1
@@ -121,11 +129,11 @@ type cleanPlan struct {
 }
 
 var smallPlan = func() plan {
-	p := plan{fast: true, source: 2000, target: 1800, batch: 64, epochs: 20, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 20}
+	p := plan{fast: true, source: 2000, target: 1800, batch: 64, epochs: 30, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100, defenseEpochs: 15}
 	p.other.source, p.other.target, p.other.epochs, p.other.batch = 1000, 1000, 15, 64
 	p.otherLearners = []string{"source only", "DANN"}
-	p.clean = cleanPlan{pair: 0, source: 1200, target: 1200, learners: []string{singleDomain, "source only", "DANN"}, images: 5, victims: 3,
-		poisons: 60, models: 2, period: 10, epochs: 10, steps: 30, victimEpochs: 10, batch: 128, victimBatch: 128, lr: 1e-3}
+	p.clean = cleanPlan{pair: 0, source: 1200, target: 1200, learners: []string{"source only", "DANN"}, images: 5, victims: 3,
+		poisons: 60, models: 2, period: 10, epochs: 10, steps: 25, victimEpochs: 10, batch: 128, victimBatch: 128, lr: 1e-3}
 	p.blobs.seeds, p.blobs.points, p.blobs.steps = 8, 500, 1500
 	return p
 }()

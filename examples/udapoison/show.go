@@ -35,7 +35,7 @@ func (e *experiment) notes() []string {
 		}
 	}
 	if e.fast {
-		notes = append(notes, "Small scale: forward passes are shared between the steps of a batch, and batches are smaller than the paper's; -scale full has the paper's settings.")
+		notes = append(notes, fmt.Sprintf("Small scale: forward passes are shared between the steps of a batch, and batches have %d images in place of 256, so that an epoch makes %d times as many steps; -scale full has the paper's settings.", e.batch, 256/e.batch))
 	}
 	return append(notes, fmt.Sprintf("Seed %d; everything took %s.", e.env.Seed, report.Seconds(e.out.Seconds)))
 }

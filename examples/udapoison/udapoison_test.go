@@ -80,11 +80,11 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 	require.Equal(t, 5, bytes.Count(html, []byte("image/png")))
 }
 
-func TestSameSeedGivesTheSameCellsForAnyNumberOfWorkers(t *testing.T) {
+func TestSameSeedGivesTheSameFiguresForAnyNumberOfWorkers(t *testing.T) {
 	var got [2]outcome
 	for i := range got {
 		e := tiny(t)
-		e.parts, e.workers = []string{"table"}, i+1
+		e.parts, e.workers = []string{"table", "illustrative", "clean-label"}, i+1
 		require.NoError(t, e.run(context.Background()))
 		got[i] = e.out
 		got[i].Seconds = 0

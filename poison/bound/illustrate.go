@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 
 	"gonum.org/v1/gonum/optimize"
 
@@ -60,8 +59,8 @@ type Illustrate struct {
 // searchNodes is the number of cells of the rule during the search.
 const searchNodes = 400
 
-// Run minimises from all starts. It stops within a start of ctx's end.
-func (l Illustrate) Run(ctx context.Context, c Case) ([]Minimum, error) {
+// RandomStarts returns the points that Run starts from.
+func (l Illustrate) RandomStarts() ([]Point, error) {
 	if l.Starts < 0 || !(l.Lambda >= 0) {
 		return nil, fmt.Errorf("bound: %d starts with lambda %v, want 0 or more of both", l.Starts, l.Lambda)
 	}
@@ -76,21 +75,24 @@ func (l Illustrate) Run(ctx context.Context, c Case) ([]Minimum, error) {
 		r := math.Hypot(x, y)
 		starts[i] = Point{U: [2]float64{x / r, y / r}, A: 1}
 	}
-	out := make([]Minimum, n)
-	errs := make([]error, n)
-	var stopped atomic.Bool
-	par.For(n, 1, func(lo, hi int) {
+	return starts, nil
+}
+
+// Run minimises from all starts. It stops within a start of ctx's end.
+func (l Illustrate) Run(ctx context.Context, c Case) ([]Minimum, error) {
+	starts, err := l.RandomStarts()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Minimum, len(starts))
+	errs := make([]error, len(starts))
+	par.For(len(starts), 1, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			if ctx.Err() != nil {
-				stopped.Store(true)
-				return
+			if errs[i] = ctx.Err(); errs[i] == nil {
+				out[i], errs[i] = l.From(c, starts[i])
 			}
-			out[i], errs[i] = l.From(c, starts[i])
 		}
 	})
-	if stopped.Load() {
-		return nil, ctx.Err()
-	}
 	for _, err := range errs {
 		if err != nil {
 			return nil, err

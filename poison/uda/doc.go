@@ -35,5 +35,6 @@
 // A softmax domain loss of ln 2 = 0.693 is what aligned features give; look at the
 // balanced accuracy of the discriminator beside it (0.5 when aligned). A loss that
 // is not finite ends training with a *DivergedError, so that an accuracy of 1/K is
-// never a network of NaNs.
+// never a network of NaNs. Diagnose, called from Training.OnEpoch, shows the terms of
+// the bounds of package bound as they develop, on labelled examples held out.
 package uda
