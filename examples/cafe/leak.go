@@ -33,6 +33,7 @@ func (e *experiment) released(ctx context.Context) error {
 	out.Labels = fedleak.LabelAccuracy(y, r.Labels)
 	out.Rounds, out.Cond = r.Rounds, r.Identifiability.Cond
 	var vs, hs []float64
+	var firstV *mat.Dense
 	dead := make([]bool, len(y))
 	for p := range r.Parties {
 		part := &r.Parties[p]
@@ -52,10 +53,8 @@ func (e *experiment) released(ctx context.Context) error {
 				out.Slices++
 			}
 		}
-		if p == 0 && err == nil {
-			if lerr := e.law(ctx, m, o, v, out); lerr != nil {
-				return lerr
-			}
+		if p == 0 {
+			firstV = v
 		}
 	}
 	for _, d := range dead {
@@ -75,7 +74,10 @@ func (e *experiment) released(ctx context.Context) error {
 			{"recovered", tensor.Gather(fedleak.JoinQuadrants(r.Images(nil)), ids), s.Each[:len(ids)]},
 		}})
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return e.law(ctx, m, o, firstV, out)
 }
 
 // law runs Step I by the paper's gradient descent on the same rounds and compares its
