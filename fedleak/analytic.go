@@ -34,6 +34,12 @@ func (a Analytic) Run(ctx context.Context, m *Model, o Observations) (*Recovery,
 	if err != nil {
 		return nil, err
 	}
+	if err := checkModel(m, o, 0, 1); err != nil {
+		return nil, err
+	}
+	if err := a.Inversion.Check(); err != nil {
+		return nil, err
+	}
 	n := o.Setting().Samples
 	r := newRecovery(a.Name(), m, n)
 	r.Rounds = 1
@@ -120,6 +126,9 @@ func (a RGAP) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 	}
 	if len(list[0]) != 1 {
 		return nil, fmt.Errorf("fedleak: R-GAP: a batch of %d samples, want 1", len(list[0]))
+	}
+	if err := checkModel(m, o, 0, 1); err != nil {
+		return nil, err
 	}
 	id := list[0][0]
 	r := newRecovery(a.Name(), m, o.Setting().Samples)

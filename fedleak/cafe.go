@@ -31,7 +31,8 @@ type CAFE struct {
 	Forget float64
 	// SkipLabels leaves the labels alone.
 	SkipLabels bool
-	// SkipImages ends the attack after Step II.
+	// SkipImages ends the attack after Step II: what is marked as recovered are then
+	// the rows of H, and the images are mid-grey.
 	SkipImages bool
 	// Masked takes entries of gradients that are 0 for left out, as Sparse leaves
 	// them: the equations of the others still hold.
@@ -60,7 +61,10 @@ func (c CAFE) Check() error {
 	if !(c.Forget >= 0 && c.Forget < 1) {
 		return fmt.Errorf("fedleak: CAFE: Forget is %v, want in [0, 1)", c.Forget)
 	}
-	return nil
+	if c.Coverage < -1 {
+		return fmt.Errorf("fedleak: CAFE: Coverage is %d, want -1 or more", c.Coverage)
+	}
+	return c.Inversion.Check()
 }
 
 // Run implements Attack. Rounds that leave samples unidentified give the identifiable
@@ -75,6 +79,7 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 	}
 	for p := range m.Bottoms {
 		if err := w.party(ctx, p); err != nil {
+			w.withdraw(0)
 			return w.out, err
 		}
 	}
@@ -85,6 +90,7 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 		}
 		c.Inversion.stepThree(ctx, m, p, l, &w.out.Parties[p], c.wanted, progress)
 		if err := ctx.Err(); err != nil {
+			w.withdraw(p + 1)
 			return w.out, fmt.Errorf("fedleak: stopped: %w", err)
 		}
 	}
@@ -92,6 +98,18 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 		return w.out, &NotIdentifiableError{w.out.Identifiability}
 	}
 	return w.out, nil
+}
+
+// withdraw marks the slices of the parties from p on whose images the attack did not
+// come to.
+func (w *work) withdraw(p int) {
+	for ; p < len(w.out.Parties); p++ {
+		for i, s := range w.out.Parties[p].Status {
+			if s == Recovered {
+				w.out.Parties[p].Status[i] = Unseen
+			}
+		}
+	}
 }
 
 // work is an attack in progress.
@@ -153,6 +171,11 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 		return nil, err
 	}
 	n, k := set.Samples, len(w.batches[0])
+	for _, id := range c.Samples {
+		if id < 0 || id >= n {
+			return nil, fmt.Errorf("fedleak: CAFE: sample %d is wanted, want 0 to %d", id, n-1)
+		}
+	}
 	ridge := 0.0
 	if n > 1 {
 		ridge = c.Ridge * float64(len(w.batches)) * float64(k*(n-k)) / float64(n*(n-1))
@@ -172,7 +195,7 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 func (w *work) labels() {
 	v := w.system.solve(w.biases[len(w.biases)-1])
 	if c := w.o.Setting().Clients; c > 1 {
-		w.out.Labels = labelsPerClient(v, w.known, w.system.report, c, len(w.batches[0]))
+		w.out.Labels = labelsPerClient(v, w.known, w.system.report, w.batches, c)
 		return
 	}
 	w.out.Labels = labelsFrom(v, w.known)

@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,11 +30,17 @@ var _ Attack = Calibrated{}
 // Name implements Attack.
 func (Calibrated) Name() string { return "calibrated CAFE" }
 
-// Run implements Attack.
+// Run implements Attack. The slices of a party of which the shadow gives fewer than
+// eight are marked as unseen. Rounds that leave samples unidentified give the
+// identifiable part and a *NotIdentifiableError.
 func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
+	if c.Shadow == nil {
+		return nil, errors.New("fedleak: Calibrated: no shadow federation")
+	}
 	c.CAFE.SkipImages, c.CAFE.Rescale = true, nil
+	var open, openShadow *NotIdentifiableError
 	r, err := c.CAFE.Run(ctx, m, o)
-	if err != nil {
+	if err != nil && !errors.As(err, &open) {
 		return r, err
 	}
 	shadow := *c.Shadow
@@ -43,12 +50,17 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		return nil, err
 	}
 	s, err := c.CAFE.Run(ctx, m, seen)
-	if err != nil {
+	if err != nil && !errors.As(err, &openShadow) {
 		return nil, fmt.Errorf("fedleak: Calibrated: shadow: %w", err)
 	}
 	for p := range r.Parties {
 		fit := newRegression(&s.Parties[p], shadow.X[p])
 		if fit == nil {
+			for i, st := range r.Parties[p].Status {
+				if st == Recovered {
+					r.Parties[p].Status[i] = Unseen
+				}
+			}
 			continue
 		}
 		for i, st := range r.Parties[p].Status {
@@ -58,6 +70,9 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		}
 	}
 	r.Attack = c.Name()
+	if open != nil {
+		return r, open
+	}
 	return r, nil
 }
 

@@ -15,8 +15,9 @@ import (
 // normal draws, the second by its second, and so on; of Pool such vectors the one
 // nearest to the sorted gradient is taken.
 //
-// Jin, Chen, Hsu, Yu and Chen, NeurIPS 2021, Algorithm 5. The zero value draws at the
-// gradient's own scale. Give it by its address.
+// Jin, Chen, Hsu, Yu and Chen, NeurIPS 2021, as descriptions and ports of their defence
+// agree on it. The scale of the zero value, the gradient's own, and the size of its pool
+// are this package's. Give it by its address.
 type FakeGradients struct {
 	// Sigma is the standard deviation of the draws; 0 means the root mean square of
 	// the tensor's entries in each round, or 1 if they all vanish. With a fixed

@@ -15,7 +15,8 @@ import (
 // server that chooses the batches and gets gradients.
 type Federation struct {
 	Model *Model
-	// X holds each party's slices of all samples, [N, H, W, C]. In a horizontal
+	// X holds each party's slices of all samples, [N, H, W, C], in [0, 1], which is
+	// the range in which attacks look for them. In a horizontal
 	// federation it holds one tensor, with the clients' samples one after the other.
 	X []*tensor.Tensor
 	// Labels holds a class in [0, Model.Classes) for each sample.
@@ -85,9 +86,13 @@ func (f *Federation) Setting() Setting {
 }
 
 // Upload returns what the server sees in round t of the named gradients, for the
-// batch ids and the model as it is.
+// batch ids and the model as it is. Errors: ids that are no batch, gradients of no
+// parameter, a context that is cancelled.
 func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) ([]*tensor.Tensor, error) {
 	if err := f.checkRefs(ctx, t, refs); err != nil {
+		return nil, err
+	}
+	if err := CheckBatches([][]int{ids}, len(f.Labels)); err != nil {
 		return nil, err
 	}
 	return f.upload(t, ids, refs, f.sampleNorms), nil

@@ -22,7 +22,7 @@ import (
 // batches leave open.
 func (w *work) settle(g *gradients, clients int) {
 	n, d2 := g.v.Dims()
-	if w.system.report.Rank != n-clients+1 {
+	if w.system.report.Rank != n-clients+1 || !balanced(w.batches, n, clients) {
 		return
 	}
 	own := n / clients
@@ -69,6 +69,25 @@ func (w *work) settle(g *gradients, clients int) {
 	g.assess(w.system, w.known)
 }
 
+// balanced says whether every batch holds as many samples of each client: then, and
+// only then, constants can move between clients, and with a rank of N - clients + 1
+// they are all that the batches leave open.
+func balanced(batches [][]int, n, clients int) bool {
+	own := n / clients
+	for _, b := range batches {
+		count := make([]int, clients)
+		for _, id := range b {
+			count[id/own]++
+		}
+		for _, k := range count {
+			if k != count[0] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // mode returns the mean of the largest group of values that lie within width of each
 // other, and its size.
 func mode(values []float64, width float64) (value float64, count int) {
@@ -94,8 +113,8 @@ func mode(values []float64, width float64) (value float64, count int) {
 // up to a constant for each client: entries of a column that belong to the label lie
 // 1/K below the others of that client. Where a client has no other, the label stays
 // unknown.
-func labelsPerClient(v *mat.Dense, known []bool, d Identifiability, clients, k int) []int {
-	if d.Rank == d.Samples {
+func labelsPerClient(v *mat.Dense, known []bool, d Identifiability, batches [][]int, clients int) []int {
+	if d.Rank == d.Samples || !balanced(batches, d.Samples, clients) {
 		return labelsFrom(v, known)
 	}
 	n, classes := v.Dims()
@@ -114,7 +133,7 @@ func labelsPerClient(v *mat.Dense, known []bool, d Identifiability, clients, k i
 				top = math.Max(top, v.At(i, j))
 			}
 			for i := c * own; i < (c+1)*own; i++ {
-				if top-v.At(i, j) > 0.5/float64(k) {
+				if top-v.At(i, j) > 0.5/float64(len(batches[0])) {
 					out[i] = j
 				}
 			}

@@ -17,7 +17,8 @@ type Identifiability struct {
 	Rounds  int `json:"rounds"`
 	// Rank is that of S; all samples are determined when it equals Samples.
 	Rank int `json:"rank"`
-	// Cond is the condition number of S on its row space: errors of the observed
+	// Cond is the condition number of S, with columns of unit length, on its row
+	// space: errors of the observed
 	// gradients grow by up to this factor. As rounds of uniform batches are added
 	// it falls to sqrt(K (N-1)/(N-K)).
 	Cond float64 `json:"cond"`
@@ -174,6 +175,9 @@ func (d *Identifiability) kind(batches [][]int, blocks int) {
 	}
 	if len(d.Missing) > 0 && k < n {
 		d.Hint += fmt.Sprintf("; %d samples are in no batch", len(d.Missing))
+	}
+	if d.Rank < d.Reachable && d.Rounds >= d.Needed {
+		d.Hint += ", which is reached; these repeat what others tell, as they do when every batch takes equal shares of fixed groups"
 	}
 	if d.Rank == n {
 		d.Hint = ""

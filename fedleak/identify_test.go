@@ -50,6 +50,11 @@ func TestHorizontalBatchesLackOneRankPerClientButOne(t *testing.T) {
 	s := newSystem(batchesOf(PerClient{Clients: 4, K: 2, Seed: 3}, 80, 40), 40, 4, nil, 0)
 	require.Equal(t, 37, s.report.Rank)
 	require.Equal(t, 37, s.report.Reachable)
+	// Without being told of the clients it still does not ask for rounds that are there.
+	d, err := Identify(batchesOf(PerClient{Clients: 4, K: 2, Seed: 3}, 80, 40), 40)
+	require.NoError(t, err)
+	require.Equal(t, 37, d.Rank)
+	require.Contains(t, d.Hint, "equal shares")
 }
 
 func TestConditionFallsToItsLimit(t *testing.T) {

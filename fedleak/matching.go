@@ -30,10 +30,10 @@ type Matching struct {
 	Fade bool
 	// BatchNorm weighs the distances of means and variances from those that
 	// normalisation layers hold, |μ(x) - μ|₂ + |σ²(x) - σ²|₂, ten times as much
-	// for the first layer: Eq. (10) of Yin et al., CVPR 2021.
+	// for the first layer: Yin et al., CVPR 2021.
 	BatchNorm float64
 	// Group weighs the squared distance of each of Seeds runs from their mean:
-	// group consistency, Eq. (11) of Yin et al., without their registration of
+	// group consistency of Yin et al., without their registration of
 	// images, of which slices of a few pixels have no need.
 	Group float64
 	Seeds int // 0 means 1
@@ -66,8 +66,8 @@ const (
 	JointLabels LabelRule = iota
 	// CountedLabels are read from the gradient of the logit bias: the number of
 	// samples of class c in a batch of K is K (mean p_c - g_c), with the model's
-	// mean probabilities p on grey images. For K = 1 this is the rule of iDLG (Zhao,
-	// Mopuri and Bilen, arXiv 2001.02610).
+	// mean probabilities p on grey images. For K = 1 it is the class of the only
+	// negative entry, the rule of iDLG (Zhao, Mopuri and Bilen, arXiv 2001.02610).
 	CountedLabels
 )
 

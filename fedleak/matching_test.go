@@ -77,6 +77,23 @@ func TestCountedLabelsOfABatch(t *testing.T) {
 	}
 }
 
+// The label of a batch of one is the only negative entry, whatever the model thinks of
+// grey images.
+func TestLabelOfASingleSampleDoesNotDependOnGrey(t *testing.T) {
+	w := tensor.Zeros(tensor.Float64, 1, 3)
+	w.Set(60, 0, 2) // grey is of class 2 for sure
+	m := &Model{Classes: 3, Inputs: [][3]int{{1, 1, 1}}, Top: nn.NewSequential(), Bottoms: []*nn.Sequential{
+		nn.NewSequential(nn.Flatten, &nn.Linear{Weight: w, Bias: tensor.FromFloat64([]float64{-1, 0, -20}, 3)}),
+	}}
+	f := &Federation{Model: m, X: []*tensor.Tensor{tensor.Zeros(tensor.Float64, 2, 1, 1, 1)}, Labels: []int{0, 0}, Schedule: Uniform{K: 1}}
+	a := IDLG()
+	a.Steps = 1
+	o := observe(t, f, 1)
+	r, err := a.Run(ctx, m, o)
+	require.NoError(t, err)
+	require.Equal(t, 0, r.Labels[o.Batch(0)[0]])
+}
+
 func TestRoundsShareTheirSamples(t *testing.T) {
 	f := sigmoid(t, 6, 3)
 	s, err := Matching{Rounds: 4}.start(ctx, f.Model, observe(t, f, 4))

@@ -50,8 +50,8 @@ func PSNROfMean(truth, guess *tensor.Tensor) float64 {
 	return decibel(stat.Mean(MSE(truth, tensor.Clamp(guess, 0, 1)), nil))
 }
 
-// ChannelPSNR returns the peak signal-to-noise ratio in dB of each image as the paper
-// of CAFE defines it: the mean over channels, each with the largest value of the true
+// ChannelPSNR returns the peak signal-to-noise ratio in dB of each image as the first
+// version of CAFE's paper (submitted to ICLR 2021) defines it: the mean over channels, each with the largest value of the true
 // image's own channel as its peak, and guess as it is. It is -Inf for an image with a
 // black channel.
 func ChannelPSNR(truth, guess *tensor.Tensor) []float64 {

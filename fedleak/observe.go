@@ -54,7 +54,11 @@ func batches(o Observations) ([][]int, error) {
 	for t := range out {
 		out[t] = o.Batch(t)
 	}
-	return out, CheckBatches(out, o.Setting().Samples)
+	set := o.Setting()
+	if set.Clients < 0 || set.Clients > 0 && set.Samples%set.Clients != 0 {
+		return nil, fmt.Errorf("fedleak: %d samples for %d clients, want equal shares", set.Samples, set.Clients)
+	}
+	return out, CheckBatches(out, set.Samples)
 }
 
 // fetch gets gradients and checks that they fit the model and are finite.
@@ -67,23 +71,39 @@ func fetch(ctx context.Context, m *Model, o Observations, t int, refs ...Ref) ([
 		return nil, err
 	}
 	for i, g := range gs {
-		w, ok := m.param(refs[i])
-		switch {
-		case !ok:
-			return nil, &GradientError{t, refs[i], "belongs to no parameter of the model"}
-		case !slices.Equal(w.Shape(), g.Shape()):
-			return nil, &GradientError{t, refs[i], fmt.Sprintf("has shape %v, want %v", g.Shape(), w.Shape())}
-		case !tensor.AllFinite(g):
-			return nil, &GradientError{t, refs[i], "has a NaN or infinite value"}
+		if err := m.fits(t, refs[i], g); err != nil {
+			return nil, err
 		}
 	}
 	return gs, nil
 }
 
+// fits says whether a gradient of round t has the shape of its parameter and is finite.
+func (m *Model) fits(t int, r Ref, g *tensor.Tensor) error {
+	w, ok := m.param(r)
+	switch {
+	case !ok:
+		return &GradientError{t, r, "belongs to no parameter of the model"}
+	case g == nil:
+		return &GradientError{t, r, "is missing"}
+	case !slices.Equal(w.Shape(), g.Shape()):
+		return &GradientError{t, r, fmt.Sprintf("has shape %v, want %v", g.Shape(), w.Shape())}
+	case !tensor.AllFinite(g):
+		return &GradientError{t, r, "has a NaN or infinite value"}
+	}
+	return nil
+}
+
 // checkFrozen says whether all rounds saw the parameters that m has now.
 func checkFrozen(m *Model, o Observations) error {
+	return checkModel(m, o, 0, o.Rounds())
+}
+
+// checkModel says whether the rounds from first to before last saw the parameters that
+// m has now.
+func checkModel(m *Model, o Observations, first, last int) error {
 	want := m.Fingerprint()
-	for t := range o.Rounds() {
+	for t := first; t < last; t++ {
 		if o.Fingerprint(t) != want {
 			return fmt.Errorf("fedleak: the parameters of round %d are not those of the model: use the Forget mode of CAFE for a model that was trained meanwhile", t)
 		}

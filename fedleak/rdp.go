@@ -6,7 +6,9 @@ import (
 )
 
 // Accountant adds up the Rényi differential privacy of rounds with ClippedNoise
-// (Mironov, CSF 2017). Neighbouring data sets differ by the presence of one sample.
+// (Mironov, CSF 2017). Neighbouring data sets differ by the presence of one sample. The
+// budget is that of the parties' uploads: the gradient of the top network, which the
+// server computes itself and no Defense changes, is not part of it.
 type Accountant struct {
 	// Multiplier is the noise multiplier of an upload.
 	Multiplier float64

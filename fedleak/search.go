@@ -150,6 +150,9 @@ func (s *search) label() error {
 		left := make([]float64, len(bias))
 		for c, g := range bias {
 			left[c] = float64(len(rows)) * (mean[c] - g)
+			if len(rows) == 1 {
+				left[c] = -g // which is above 0 at the label alone
+			}
 		}
 		for _, row := range rows {
 			if y := s.given[row]; y >= 0 {

@@ -48,6 +48,12 @@ func (a SPEAR) Run(ctx context.Context, m *Model, o Observations) (*Recovery, er
 	if a.Round < 0 || a.Round >= len(list) || a.Trials < 0 {
 		return nil, fmt.Errorf("fedleak: SPEAR: round %d of %d, %d trials", a.Round, len(list), a.Trials)
 	}
+	if err := checkModel(m, o, a.Round, a.Round+1); err != nil {
+		return nil, err
+	}
+	if err := a.Inversion.Check(); err != nil {
+		return nil, err
+	}
 	ids := list[a.Round]
 	n := o.Setting().Samples
 	r := newRecovery(a.Name(), m, n)

@@ -37,7 +37,7 @@ type gradients struct {
 }
 
 // stepOne solves Step I for the observed bias gradients b [T, d2]: the closed form of
-// Eq. (2) of Jin et al., NeurIPS 2021.
+// the first problem of Jin et al., NeurIPS 2021.
 func stepOne(s *system, b *mat.Dense) *gradients {
 	g := &gradients{v: s.solve(b)}
 	g.sd = s.noise(b, g.v)

@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -10,7 +11,7 @@ import (
 )
 
 // Inversion finds images from their features at the first dense layer: the
-// representation term of Eq. (4) of Jin et al., NeurIPS 2021,
+// representation term of the objective of Jin et al., NeurIPS 2021,
 //
 //	|h(x) - h|²/|h|² + TV(x) weighted,
 //
@@ -42,6 +43,23 @@ type Inversion struct {
 	Noisy float64
 	// Seed is the source of starting points.
 	Seed uint64
+}
+
+// Check says what is wrong with the settings.
+func (v Inversion) Check() error {
+	for _, c := range []struct {
+		name  string
+		value float64
+		least float64
+	}{{"LR", v.LR, 0}, {"TV", v.TV, -1}, {"Tolerance", v.Tolerance, 0}, {"Noisy", v.Noisy, 0}} {
+		if !(c.value >= c.least) || math.IsInf(c.value, 0) {
+			return fmt.Errorf("fedleak: Inversion: %s is %v, want finite and at least %v", c.name, c.value, c.least)
+		}
+	}
+	if v.Evaluations < 0 || v.AdamSteps < 0 || v.Attempts < -1 {
+		return fmt.Errorf("fedleak: Inversion: %d evaluations, %d steps of Adam, %d attempts, want at least 0, 0 and -1", v.Evaluations, v.AdamSteps, v.Attempts)
+	}
+	return nil
 }
 
 // contrast is the scale of differences of neighbouring pixels.

@@ -52,7 +52,7 @@ func coverage(batches [][]int, want, known []bool, times int) []int {
 	}
 }
 
-// stepTwo solves Step II, Eq. (3) of Jin et al., NeurIPS 2021, in closed form: with
+// stepTwo solves Step II of Jin et al., NeurIPS 2021, in closed form: with
 // the gradients V known, the sums G_t = sum_n h_n v_n^T of the rounds are linear in H,
 // with the normal equations
 //

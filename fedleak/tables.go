@@ -31,6 +31,7 @@ type Tables struct {
 	adamX      []*RowAdam
 	adamY      *RowAdam
 	tape       *tensor.Tape
+	rounds     int // that Observe took in
 }
 
 // Start returns the tables at the beginning of an attack on batches of k, for callers
@@ -103,6 +104,15 @@ func (t *Tables) Observe(ids []int, gradients []*tensor.Tensor) error {
 	if err := CheckBatches([][]int{ids}, t.n); err != nil {
 		return err
 	}
+	for i, r := range refs {
+		if err := t.m.fits(t.rounds, r, gradients[i]); err != nil {
+			return err
+		}
+	}
+	if k := len(ids); 2*t.a.LR1 >= 2/float64(k) {
+		return fmt.Errorf("fedleak: Tables.Observe: Step I diverges with LR1 = %v for batches of %d, want below %v", t.a.LR1, k, 1/float64(k))
+	}
+	t.rounds++
 	var gs []*tensor.Tensor
 	for _, r := range t.needs(all3, refs) {
 		for i, q := range refs {
@@ -170,7 +180,7 @@ func rowsOf(table []float64, ids []int, width int) *mat.Dense {
 	return out
 }
 
-// stepThree is Adam's step on the objective of Eq. (4).
+// stepThree is Adam's step on the objective of Step III.
 func (t *Tables) stepThree(ids []int, want []*tensor.Tensor) {
 	defer t.tape.Reset()
 	m, dtype := t.m, t.m.dtype()
@@ -190,7 +200,7 @@ func (t *Tables) stepThree(ids []int, want []*tensor.Tensor) {
 	}
 }
 
-// objective returns the gradients of Eq. (4) by the slices and the labels' logits.
+// objective returns the gradients of Step III's objective by the slices and the labels' logits.
 func (t *Tables) objective(d *dummy, ids []int, want []*tensor.Tensor) []*tensor.Tensor {
 	k := float64(len(ids))
 	var sum *tensor.Tensor

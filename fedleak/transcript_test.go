@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -181,6 +182,16 @@ func TestPublishedFollowsATraining(t *testing.T) {
 		(&optim.SGD{}).Step(1e-4, nn.Params(f.Model.Top), gs[len(gs)-2:])
 	}
 	require.Less(t, gapOf(tb, v.RawMatrix().Data), before/20)
+	refs := f.Model.Refs()
+	gs, err := f.Upload(ctx, 0, []int{0, 1, 2}, refs...)
+	require.NoError(t, err)
+	require.ErrorContains(t, tb.Observe([]int{0, 1, 2, 3, 4, 5}, gs), "diverges")
+	gs[2] = tensor.Full(tensor.Float64, math.NaN(), gs[2].Shape()...)
+	var broken *GradientError
+	require.ErrorAs(t, tb.Observe([]int{0, 1, 2}, gs), &broken)
+	require.Equal(t, refs[2], broken.Ref)
+	gs[2] = tensor.Zeros(tensor.Float64, 2)
+	require.ErrorContains(t, tb.Observe([]int{0, 1, 2}, gs), "has shape [2]")
 	require.ErrorContains(t, tb.Observe([]int{1, 1, 2}, make([]*tensor.Tensor, len(f.Model.Refs()))), "twice")
 	require.ErrorContains(t, tb.Observe([]int{1, 2, 3}, nil), "0 gradients")
 }
