@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/fedleak"
@@ -61,7 +62,7 @@ func (e *experiment) compare(ctx context.Context) error {
 		row.Seconds = time.Since(start).Seconds()
 		e.out.Batches = append(e.out.Batches, row)
 		for i := range rows {
-			show := first(make([]bool, 0), 0)
+			var show []int
 			for j := range min(k, 10) {
 				show = append(show, j)
 			}
@@ -70,7 +71,7 @@ func (e *experiment) compare(ctx context.Context) error {
 				rows[i].psnr = rows[i].psnr[:len(show)]
 			}
 		}
-		e.pictures = append(e.pictures, picture{"One batch, by attack", rows})
+		e.pictures = append(e.pictures, picture{fmt.Sprintf("One batch of %d, by attack", k), rows})
 	}
 	return nil
 }

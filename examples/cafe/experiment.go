@@ -62,7 +62,7 @@ type leak struct {
 	Mean   float64 `json:"psnr_mean"`
 	Paper  float64 `json:"psnr_slices"` // mean over slices, as the released code prints it
 	SSIM   float64 `json:"ssim"`
-	Above  float64 `json:"frac_above_40"`
+	Above  float64 `json:"frac_above_40"` // of the samples that are not dead
 	Labels float64 `json:"label_accuracy"`
 	// Dead counts the samples of which a slice has no gradient, Slices those slices.
 	Dead    int     `json:"dead"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -67,9 +68,11 @@ func (e *experiment) released(ctx context.Context) error {
 	}
 	whole := r.Complete()
 	if s := fedleak.NewScore(f.X, r.Images(nil), whole); s.Samples > 0 {
-		out.PSNR, out.Mean, out.Above, out.SSIM, out.Paper = s.Median, s.Mean, s.Above40, s.SSIM, s.SliceMean
+		out.PSNR, out.Mean, out.SSIM, out.Paper = s.Median, s.Mean, s.SSIM, s.SliceMean
+		// What was not recovered is not above 40 dB; what cannot be seen does not count.
+		out.Above = s.Above40 * float64(s.Samples) / float64(len(y)-out.Dead)
 		ids := first(whole, 10)
-		e.pictures = append(e.pictures, picture{"MNIST, 40 of 800 samples in a batch", []pictureRow{
+		e.pictures = append(e.pictures, picture{fmt.Sprintf("MNIST, %d of %d samples in a batch", e.batch, e.samples), []pictureRow{
 			{"private", tensor.Gather(x, ids), nil},
 			{"recovered", tensor.Gather(fedleak.JoinQuadrants(r.Images(nil)), ids), s.Each[:len(ids)]},
 		}})
@@ -135,7 +138,7 @@ func (e *experiment) colors(ctx context.Context) error {
 	s := fedleak.NewScore(f.X, r.Images(nil), r.Complete())
 	e.out.CIFAR = &color{PSNR: s.Median, Least: slices.Min(s.Each), Labels: fedleak.LabelAccuracy(y, r.Labels), Seconds: time.Since(start).Seconds()}
 	ids := first(r.Complete(), 10)
-	e.pictures = append(e.pictures, picture{"CIFAR-10, 10 of 40 samples in a batch", []pictureRow{
+	e.pictures = append(e.pictures, picture{fmt.Sprintf("CIFAR-10, %d of %d samples in a batch", e.cifarBatch, e.plan.cifar), []pictureRow{
 		{"private", tensor.Gather(x, ids), nil},
 		{"recovered", tensor.Gather(fedleak.JoinQuadrants(r.Images(nil)), ids), s.Each[:len(ids)]},
 	}})
