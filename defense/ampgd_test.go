@@ -1,6 +1,7 @@
 package defense_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -139,6 +140,53 @@ func TestMaxHurtsMoreThanAverage(t *testing.T) {
 	average, weighted, worst := loss(minmax.Average{}), loss(minmax.MinMax{Beta: 0.1, Gamma: 0.5}), loss(minmax.Worst{})
 	require.Less(t, average, weighted)
 	require.Less(t, weighted, worst)
+}
+
+// A rule that leaves no attack any weight leaves nothing to learn.
+func TestWeightlessBatchHasNoGradient(t *testing.T) {
+	net, x, y := small(3)
+	a := &defense.AMPGD{Threats: both, Rule: minmax.Clip{Level: 1e6}, Steps: 1}
+	loss, grads := step(t, a.Loss, net, x, y)
+	require.Zero(t, loss)
+	for _, g := range grads {
+		require.Zero(t, tensor.MaxAbs(g))
+	}
+}
+
+// Radii and step sizes grow from 0, those along the raw gradient too.
+func TestStepSizesGrowWithTheRamp(t *testing.T) {
+	_, x, y := small(4)
+	move := func(at int, raw bool) float64 {
+		net, _, _ := small(4)
+		moved := 0.0
+		spy := nn.Function(func(p *nn.Pass, in *tensor.Tensor) *tensor.Tensor {
+			if p.Train {
+				moved = tensor.MaxAbs(tensor.Sub(in.Detach().Clone(), x))
+			}
+			return net.Forward(p, in)
+		})
+		a := &defense.AMPGD{
+			Threats: []attack.Threat{{Norm: attack.Linf, Eps: 0.9}}, Rule: minmax.Average{},
+			Steps: 1, Raw: raw, RampSteps: 9, NoRandomStart: true,
+		}
+		_, err := a.Loss(ctx, &nn.Pass{Train: true}, spy, nn.Batch{X: x, Y: y, Step: at})
+		require.NoError(t, err)
+		return moved
+	}
+	require.InEpsilon(t, move(9, true)/10, move(0, true), 1e-3)
+	require.InDelta(t, 0.09, move(0, false), 1e-6)
+}
+
+// A training that is stopped says so once.
+func TestAttackInTrainingStops(t *testing.T) {
+	net, x, y := small(4)
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	for name, loss := range map[string]nn.Loss{"AMPGD": (&defense.AMPGD{Threats: both}).Loss, "MSD": (&defense.MSD{Threats: both}).Loss} {
+		_, err := loss(stopped, &nn.Pass{}, net, nn.Batch{X: x, Y: y})
+		require.ErrorIs(t, err, context.Canceled)
+		require.EqualError(t, err, "defense: "+name+": context canceled")
+	}
 }
 
 // Copies are in their sets, whatever the steps are.
