@@ -102,16 +102,14 @@ func (a *AMPGD) settings(step int) (AMPGD, error) {
 	case !(s.DPAR >= 0) || math.IsInf(s.DPAR, 0):
 		return s, fmt.Errorf("DPAR is %v, want a finite number from 0 on", s.DPAR)
 	}
+	if s.Raw && s.StepSizes == nil {
+		s.StepSizes = slices.Repeat([]float64{1. / 6}, len(s.Threats))
+	}
 	sets, err := scaled(s.Threats, s.StepSizes, s.Steps, step, s.RampSteps)
 	if err != nil {
 		return s, err
 	}
 	s.Threats, s.StepSizes = sets.threats, sets.sizes
-	if a.Raw && a.StepSizes == nil {
-		for i := range s.StepSizes {
-			s.StepSizes[i] = 1. / 6
-		}
-	}
 	return s, nil
 }
 
@@ -202,7 +200,8 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	return total, nil
 }
 
-// weighted is the mean over the examples of sum_i w_i L(x_i).
+// weighted is the mean over the examples of sum_i w_i L(x_i). A batch in which nothing
+// has weight, as a clipping rule can leave it, gives 0, with a gradient of 0.
 func weighted(p *nn.Pass, net nn.Layer, copies []*tensor.Tensor, weights [][]float64, y []int) *tensor.Tensor {
 	var parts []*tensor.Tensor
 	var labels []int
@@ -217,6 +216,9 @@ func weighted(p *nn.Pass, net nn.Layer, copies []*tensor.Tensor, weights [][]flo
 		if len(rows) > 0 {
 			parts = append(parts, tensor.Gather(x, rows))
 		}
+	}
+	if len(parts) == 0 {
+		parts, labels, w = []*tensor.Tensor{tensor.Gather(copies[0], []int{0})}, y[:1], []float64{0}
 	}
 	x := tensor.Concat(0, parts...)
 	ce := tensor.CrossEntropy(net.Forward(p, x), labels)

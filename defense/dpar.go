@@ -14,7 +14,7 @@ const ridge = 1e-6
 // and less elsewhere. gradients are K tensors [n, ...]; the result is [n] and can be
 // differentiated in them.
 //
-// Section 5 of "Towards a unified min-max framework for adversarial exploration and
+// "Towards a unified min-max framework for adversarial exploration and
 // robustness", the earlier version of Wang et al., NeurIPS 2021.
 func LogDet(gradients ...*tensor.Tensor) *tensor.Tensor { return logDet(gradients) }
 

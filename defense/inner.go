@@ -3,7 +3,6 @@ package defense
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -162,7 +161,7 @@ func (in *inner) move(k int, g *tensor.Tensor, r int) {
 // sparseStep moves every example of x by size along the signs of its 5 to 20 largest
 // gradient entries that the box leaves room for, and projects.
 //
-// Maini, Wong and Kolter, ICML 2020, section 4.1 (their l1 steepest descent).
+// Maini, Wong and Kolter, ICML 2020 (their l1 steepest descent).
 func sparseStep(th attack.Threat, x, g, x0 *tensor.Tensor, size float64, rng func(example int) *rand.Rand) {
 	n := x.Dim(0)
 	for i := range n {
@@ -223,7 +222,10 @@ func inChunks(ctx context.Context, n int, work func(tape *tensor.Tape, lo, hi in
 			}
 		}
 	})
-	return errors.Join(first, ctx.Err())
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return first
 }
 
 // guarded turns a panic of a network into an error.

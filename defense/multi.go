@@ -18,7 +18,7 @@ type MultiAccuracy struct {
 	Each []attack.Estimate `json:"each"`
 }
 
-// Multi reads the accuracies of section 4.3 of Wang et al., NeurIPS 2021, out of a
+// Multi reads the accuracies that Wang et al., NeurIPS 2021, report, out of a
 // report of attack.Evaluate, where each attack stands for one attack set. It panics if
 // the report has no attacks.
 func Multi(r attack.Report) MultiAccuracy {

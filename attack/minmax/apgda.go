@@ -199,7 +199,8 @@ func checkBoxes(d Domains) error {
 	return nil
 }
 
-// warnings says what keeps Theorem 1 from holding.
+// warnings says what keeps the iterates from settling, or from a guarantee that they
+// do.
 func (a *APGDA) warnings() []attack.Warning {
 	var out []attack.Warning
 	if r, ok := a.Rule.(player); ok {

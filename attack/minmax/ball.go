@@ -27,10 +27,24 @@ type Ball struct {
 // exactly, up to rounding: L1 and L2 by sorting the values at which a coordinate
 // meets its bound. An L0 ball keeps the Eps coordinates that gain most, the first
 // ones of equals. lo and hi may be infinite, or nil for no bounds. It panics if
-// their lengths differ from a's.
+// their lengths differ from a's, a bound is on the wrong side of 0, the norm is
+// unknown or Eps is negative or NaN.
 //
 // Proposition 1 of Wang et al., NeurIPS 2021.
 func (b Ball) Project(a, lo, hi []float64) {
+	if b.Norm < attack.Linf || b.Norm > attack.L0 || !(b.Eps >= 0) {
+		panic(fmt.Sprintf("minmax: Project: norm %v and eps %v, want linf, l2, l1 or l0 and a number from 0 on", b.Norm, b.Eps))
+	}
+	for i, v := range lo {
+		if !(v <= 0) {
+			panic(fmt.Sprintf("minmax: Project: lower bound %d is %v, want at most 0", i, v))
+		}
+	}
+	for i, v := range hi {
+		if !(v >= 0) {
+			panic(fmt.Sprintf("minmax: Project: upper bound %d is %v, want at least 0", i, v))
+		}
+	}
 	var p projector
 	p.project(b, a, lo, hi)
 }

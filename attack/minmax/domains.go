@@ -86,10 +86,31 @@ func query(m attack.Model, domain string, x *tensor.Tensor, at Rows) (logits *te
 	if logits.Dim(1) < 2 {
 		return nil, fmt.Errorf("minmax: %s: model has %d classes, want at least 2", domain, logits.Dim(1))
 	}
-	if !tensor.AllFinite(logits) {
-		return nil, fmt.Errorf("minmax: %s: model returned logits that are not finite at step %d", domain, at.Step)
-	}
 	return logits, nil
+}
+
+// checkLogits returns an error that names the domain and the input of the first row
+// of logits that is not finite.
+func checkLogits(logits *tensor.Tensor, at Rows, where func(row int) (domain string, input int)) error {
+	if tensor.AllFinite(logits) {
+		return nil
+	}
+	classes := logits.Dim(1)
+	for k, v := range logits.Values() {
+		if v-v != 0 {
+			domain, input := where(k / classes)
+			return fmt.Errorf("minmax: %s: model returned logits that are not finite for input %d at step %d", domain, input, at.Step)
+		}
+	}
+	return nil
+}
+
+// checkLoss returns the error of a loss that can tell that it is badly set.
+func checkLoss(l Loss) error {
+	if c, ok := l.(interface{ Check() error }); ok {
+		return c.Check()
+	}
+	return nil
 }
 
 // rate asks the loss about the logits of a domain.

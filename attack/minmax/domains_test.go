@@ -197,7 +197,7 @@ func TestPointsLieInTheSetAndOutcomesAreTrue(t *testing.T) {
 				for _, v := range all.Values() {
 					require.True(t, v >= 0 && v <= 1, "%s %v: %v", name, n, v)
 				}
-				if d.(interface{ Check() error }).Check() == nil && name != "transformations" && name != "product" {
+				if name != "transformations" && name != "product" { // these draw anew at each step
 					fooled, losses, err := Judge(ctx, d, res.Point, 0)
 					require.NoError(t, err)
 					require.Equal(t, fooled, res.Fooled)

@@ -105,7 +105,7 @@ func (g *Group) Check() error {
 	if g.BoxRule != BoxIntersect && g.BoxRule != BoxClipEach {
 		return fmt.Errorf("minmax: unknown box rule %d", int(g.BoxRule))
 	}
-	return nil
+	return checkLoss(g.Loss)
 }
 
 // Centre returns zeros, one perturbation for each group.
@@ -157,6 +157,10 @@ func (g *Group) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
 	index := g.members(at.Index)
 	logits, err := query(g.Model, "model", g.add(v, index), at)
 	if err != nil {
+		return Outcome{}, err
+	}
+	names := g.Names()
+	if err := checkLogits(logits, at, func(i int) (string, int) { return names[i%g.Size], index[i] }); err != nil {
 		return Outcome{}, err
 	}
 	loss := g.Loss

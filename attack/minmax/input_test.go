@@ -2,6 +2,7 @@ package minmax_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,25 @@ func TestBadInputIsNamed(t *testing.T) {
 	broken := x.Clone()
 	broken.Set(math.NaN(), 3, 1, 0, 0)
 	nan := answering(func(x *tensor.Tensor) *tensor.Tensor { return tensor.Full(x.DType(), math.NaN(), x.Dim(0), 5) })
+	// dim knows no image that is bright everywhere.
+	dim := answering(func(x *tensor.Tensor) *tensor.Tensor {
+		z := tensor.Zeros(x.DType(), x.Dim(0), 5)
+		for i := range x.Dim(0) {
+			if least := slices.Min(tensor.Slice(x, 0, i, i+1).Values()); least >= 1 {
+				z.Set(math.NaN(), i, 2)
+			}
+		}
+		return z
+	})
+	spot := x.Clone()
+	for k := range 16 {
+		spot.Float32s()[4*16+k] = 1
+	}
+	withLoss := func(l Loss) Domains {
+		s := Ensemble(two, x, y)
+		s.Loss = l
+		return s
+	}
 	named := Ensemble([]attack.Model{m, nan}, x, y)
 	named.ModelNames = []string{"first", "second"}
 	shifted := *good
@@ -63,7 +83,13 @@ func TestBadInputIsNamed(t *testing.T) {
 		{APGDA{}, Ensemble([]attack.Model{m, network(2, 5, 5)}, x, y), "model 1: model panicked at step 0"},
 		{APGDA{}, Ensemble([]attack.Model{m, classes(7)}, x, y), "model 1 has 7 classes, want 5"},
 		{APGDA{}, Ensemble([]attack.Model{classes(1), m}, x, y), "1 classes, want at least 2"},
-		{APGDA{}, named, "second: model returned logits that are not finite at step 0"},
+		{APGDA{}, named, "second: model returned logits that are not finite for input 0 at step 0"},
+		{APGDA{}, Transformations(dim, []transform.Transform{transform.Identity{}, transform.Brightness{Add: transform.Fixed(2)}}, x, y),
+			"brightness +2: model returned logits that are not finite for input 0 at step 0"},
+		{APGDA{}, &Group{Model: dim, X: spot, Y: y, Size: 3, Loss: Margin{}}, "member 1: model returned logits that are not finite for input 4 at step 0"},
+		{APGDA{}, withLoss(Margin{Kappa: -1}), "margin's kappa is -1"},
+		{APGDA{}, withLoss(Against{}), "against no objective"},
+		{APGDA{}, &Group{Model: m, X: x, Y: y, Size: 2, Loss: Margin{math.Inf(1)}}, "margin's kappa is +Inf"},
 		{APGDA{}, Ensemble(two, bad, y), "pixel 1 of input 2 is 1.5"},
 		{APGDA{}, Ensemble(two, broken, y), "pixel 4 of input 3 is NaN"},
 		{APGDA{}, Ensemble(two, x, y[:5]), "5 labels for 6 inputs"},
@@ -112,6 +138,8 @@ func TestBadInputIsNamed(t *testing.T) {
 	}
 	_, _, err := Judge(ctx, good, tensor.Zeros(tensor.Float32, 1, 4, 4, 1), 0)
 	require.ErrorContains(t, err, "want the same shape")
+	_, _, err = Judge(ctx, nil, point(1), 0)
+	require.ErrorContains(t, err, "no domains")
 	_, _, err = Judge(ctx, parabolas(), point(1), 0)
 	require.ErrorContains(t, err, "who is fooled")
 }

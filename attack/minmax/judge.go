@@ -13,6 +13,9 @@ import (
 // domains, do in d: Fooled and Losses of Result, N rows of K. Random transformations
 // are drawn with the seed. d must tell who is fooled.
 func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (fooled [][]bool, losses [][]float64, err error) {
+	if d == nil {
+		return nil, nil, errors.New("minmax: no domains")
+	}
 	if err := d.Check(); err != nil {
 		return nil, nil, err
 	}
@@ -75,6 +78,9 @@ func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, err
 			for t, x := range seen {
 				logits, err := query(model, s.modelName(m), x, at)
 				if err != nil {
+					return err
+				}
+				if err := checkLogits(logits, at, func(i int) (string, int) { return names[m*len(seen)+t], rows[i] }); err != nil {
 					return err
 				}
 				for i, label := range tensor.ArgMax(logits) {

@@ -1,6 +1,7 @@
 package minmax
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,8 +30,8 @@ var (
 // gradient, once the model is wrong by Kappa logits; of several best other classes
 // the gradient goes to the first.
 //
-// Carlini and Wagner, S&P 2017, f_6, as section 5 of Wang et al., NeurIPS 2021, uses
-// it with Kappa 50.
+// Carlini and Wagner, S&P 2017, f_6, which Wang et al., NeurIPS 2021, use with Kappa
+// 50.
 type Margin struct {
 	// Kappa is the confidence in logits, from 0 on. 0 lets go of a model once it
 	// is fooled.
@@ -42,6 +43,14 @@ var PaperMargin = Margin{Kappa: 50}
 
 // String returns "margin, kappa 50".
 func (m Margin) String() string { return fmt.Sprintf("margin, kappa %v", m.Kappa) }
+
+// Check returns an error unless Kappa is a finite number from 0 on.
+func (m Margin) Check() error {
+	if !(m.Kappa >= 0) || math.IsInf(m.Kappa, 0) {
+		return fmt.Errorf("minmax: the margin's kappa is %v, want a finite number from 0 on", m.Kappa)
+	}
+	return nil
+}
 
 // Values implements Loss.
 func (m Margin) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {
@@ -62,6 +71,14 @@ type Against struct{ Objective attack.Objective }
 
 // String names the objective.
 func (a Against) String() string { return fmt.Sprintf("negative %v", a.Objective) }
+
+// Check returns an error if there is no objective.
+func (a Against) Check() error {
+	if a.Objective == nil {
+		return errors.New("minmax: loss against no objective")
+	}
+	return nil
+}
 
 // Values implements Loss.
 func (a Against) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {

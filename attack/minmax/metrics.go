@@ -50,7 +50,7 @@ type Scores struct {
 // count as fooled, as in the paper; Filter leaves them out. It panics if there are no
 // rows or they differ in length.
 //
-// Section 4 of Wang et al., NeurIPS 2021.
+// Wang et al., NeurIPS 2021.
 func Score(fooled [][]bool) Scores {
 	k := domainsOf("Score", fooled)
 	s := Scores{Rows: len(fooled), Acc: make([]Rate, k)}

@@ -293,6 +293,26 @@ func TestNothingIsAllowedAtRadiusZero(t *testing.T) {
 	}
 }
 
+func TestProjectionRefusesWhatIsNoSet(t *testing.T) {
+	for _, c := range []struct {
+		ball   Ball
+		lo, hi []float64
+		want   string
+	}{
+		{Ball{Norm: 4, Eps: 1}, nil, nil, "Norm(4)"},
+		{Ball{Eps: -1}, nil, nil, "eps -1"},
+		{Ball{Norm: attack.L1, Eps: math.NaN()}, nil, nil, "eps NaN"},
+		{Ball{Eps: 1}, []float64{-1}, nil, "1 lower"},
+		{Ball{Eps: 1}, []float64{-1, 0.5}, nil, "lower bound 1 is 0.5"},
+		{Ball{Eps: 1}, nil, []float64{-0.5, 1}, "upper bound 0 is -0.5"},
+	} {
+		func() {
+			defer func() { require.Contains(t, recover(), c.want) }()
+			c.ball.Project([]float64{1, 2}, c.lo, c.hi)
+		}()
+	}
+}
+
 // Over the common box of pixels this is the projection of attack.Threat.
 func TestProjectionAgreesWithThreat(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))

@@ -78,12 +78,13 @@ func TestMinMaxBeatsAverageAtKappa50(t *testing.T) {
 			hi = eps
 		}
 	}
+	require.True(t, average >= 0.35 && average <= 0.65, "the average fools all on %v at %v", average, eps)
 	res := fool(t, d, eps, PaperMinMax)
 	weighted := Score(res.Fooled)
 	released := Score(fool(t, digitEnsemble(t, 0), eps, Average{}).Fooled)
 	t.Logf("eps %.3f: average %.3f, min-max %.3f, average with kappa 0 %.3f, weights %.3f", eps, average, weighted.All.Value, released.All.Value, res.MeanWeights())
 	require.GreaterOrEqual(t, weighted.All.Value, average+0.15)
-	require.InDelta(t, released.All.Value, weighted.All.Value, 0.07)
+	require.InDelta(t, released.All.Value, weighted.All.Value, 0.05)
 
 	// A very large gamma is the average: weights hardly move and no more images fall.
 	far := fool(t, d, eps, MinMax{Beta: 1e-5, Gamma: 1e4})

@@ -67,8 +67,10 @@ func (Average) Value(f []float64) float64 { return dot(uniform(len(f)), f) }
 //
 //	w <- proj_P( w + Beta (F - Gamma (w - 1/K)) ).
 //
-// Algorithm 1 of Wang et al., NeurIPS 2021. Theorem 1 there asks for Beta < 1/Gamma;
-// APGDA warns when that does not hold.
+// Algorithm 1 of Wang et al., NeurIPS 2021. Every step changes the distance to the
+// best weights inside the simplex by the factor |1 - Beta Gamma|: below 1/Gamma a Beta
+// does not overshoot them, and from 2/Gamma on it never reaches them. APGDA warns of
+// both.
 type MinMax struct {
 	// Beta is the step size of the weights, in units of weight per unit of loss,
 	// from 0 on; 0 keeps the weights.
@@ -80,7 +82,7 @@ type MinMax struct {
 	Initial []float64
 }
 
-// PaperMinMax has the step size and regulariser of the paper's experiments with
+// PaperMinMax has the step size and regulariser of the paper's published script for
 // MNIST ensembles under L∞.
 var PaperMinMax = MinMax{Beta: 1. / 50, Gamma: 3}
 

@@ -12,8 +12,7 @@ import (
 // that makes the sum 1, found by sorting. A single value becomes 1. It panics if b is
 // empty.
 //
-// Wang et al., NeurIPS 2021, Eq. after (3); the sort is Held, Wolfe and Crowder's,
-// Mathematical Programming 1974.
+// The sort is Held, Wolfe and Crowder's, Mathematical Programming 1974.
 func ProjectSimplex(b []float64) {
 	// Only differences matter; taken from the largest, they keep their digits.
 	top := slices.Max(b)

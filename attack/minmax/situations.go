@@ -123,6 +123,9 @@ func (s *Situations) Check() error {
 	if !(s.Lambda >= 0) || math.IsInf(s.Lambda, 0) {
 		return fmt.Errorf("minmax: lambda is %v, want a finite number from 0 on", s.Lambda)
 	}
+	if err := checkLoss(s.Loss); err != nil {
+		return err
+	}
 	return checkAttackLabels(s.AttackLabels, len(s.Models)*len(s.views()), len(s.Y))
 }
 
@@ -147,10 +150,13 @@ func checkInputs(x *tensor.Tensor, y, targets []int) error {
 			return fmt.Errorf("minmax: target of input %d of label %d is %d, want another class", i, y[i], t)
 		}
 	}
-	d := x.Len() / x.Dim(0)
-	for i, v := range x.Values() {
-		if !(v >= 0 && v <= 1) {
-			return fmt.Errorf("minmax: pixel %d of input %d is %v, want 0 to 1", i%d, i/d, v)
+	pixels := make([]float64, x.Len()/x.Dim(0))
+	for i := range x.Dim(0) {
+		readRow(pixels, x, i)
+		for k, v := range pixels {
+			if !(v >= 0 && v <= 1) {
+				return fmt.Errorf("minmax: pixel %d of input %d is %v, want 0 to 1", k, i, v)
+			}
 		}
 	}
 	return nil
@@ -222,6 +228,9 @@ func (s *Situations) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
 			return Outcome{}, fmt.Errorf("minmax: %s has %d classes, want %d as %s has", s.modelName(m), logits.Dim(1), classes, s.modelName(0))
 		}
 		classes = logits.Dim(1)
+		if err := checkLogits(logits, at, func(i int) (string, int) { return names[m*len(views)+i/n], at.Index[i%n] }); err != nil {
+			return Outcome{}, err
+		}
 		answers := tensor.ArgMax(logits)
 		for t := range views {
 			k := m*len(views) + t

@@ -20,9 +20,10 @@ type plan struct {
 	epochs map[string]int // by data set and letter
 	steps  int            // of ensemble attacks; the others make 20
 
-	ensemble, calibrate, rules, gammas int // images
-	universal, transform               int // images
-	groups                             int // of five images, to set weights beside difficulty
+	ensemble, rules, gammas int // images
+	calibrate               int // images to find radii on; 0 takes the paper's
+	universal, transform    int // images
+	groups                  int // of five images, to set weights beside difficulty
 
 	defenseImages, defenseEpochs int       // of training against attacks
 	inner                        int       // steps of an attack in it
@@ -55,7 +56,7 @@ var (
 			"mnist A": 50, "mnist B": 50, "mnist C": 50, "mnist D": 50,
 			"cifar10 A": 250, "cifar10 C": 250, "cifar10 D": 250,
 		},
-		steps: 50, ensemble: 10000, calibrate: 500, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, groups: 1000,
+		steps: 50, ensemble: 10000, rules: 10000, gammas: 10000, universal: 10000, transform: 10000, groups: 1000,
 		defenseImages: 60000, defenseEpochs: 50, inner: 20, judged: 10000, weightEps: []float64{0.5, 1, 1.5, 2, 2.5, 3},
 	}
 )
@@ -73,6 +74,15 @@ type outcome struct {
 	Defense        []defenseRow         `json:"defense"`
 	Weights        []weightRow          `json:"defense_weights"`
 	Seconds        float64              `json:"seconds"`
+}
+
+// newOutcome returns an outcome whose parts are empty rather than missing, so that
+// its JSON has lists for all.
+func newOutcome() outcome {
+	return outcome{
+		Data: map[string]string{}, Models: []model{}, Ensemble: map[string]*ensemble{}, Rules: []ruleRow{}, Gamma: []gammaRow{},
+		Universal: []universalRow{}, Transform: []transformRow{}, Defense: []defenseRow{}, Weights: []weightRow{},
+	}
 }
 
 // model says how well a network does without attacks.

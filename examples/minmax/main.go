@@ -85,7 +85,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 		return nil, err
 	}
 	e := &experiment{env: env, plan: smallPlan, parts: parts, nets: map[string]trained{}, sets: map[string][2]*dataset.Set{}}
-	e.out.Data = map[string]string{}
+	e.out = newOutcome()
 	if env.Scale == example.Full {
 		e.plan = fullPlan
 	}

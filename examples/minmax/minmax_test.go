@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,27 @@ func TestNetworksHaveTheirSizes(t *testing.T) {
 	}
 }
 
+// The full experiment attacks all test images and has none left to look for a radius
+// on.
+func TestFullScaleTakesThePapersRadii(t *testing.T) {
+	e := tiny(t)
+	e.plan = fullPlan
+	for _, s := range mnistSettings {
+		eps, err := e.radius(context.Background(), nil, s)
+		require.NoError(t, err)
+		require.Equal(t, s.eps, eps)
+	}
+}
+
+// Wherever a figure of the paper is shown, it is marked as recalled.
+func TestPaperFiguresAreMarked(t *testing.T) {
+	e := tiny(t)
+	e.out.Rules = []ruleRow{{Name: "average"}}
+	require.Contains(t, e.ruleTable().Text(), "48.2")
+	require.Contains(t, e.ruleTable().Text(), "recalled")
+	require.Contains(t, strings.Join(e.notes(), "\n"), "recalled")
+}
+
 func TestRanks(t *testing.T) {
 	require.InDelta(t, 1, rankCorrelation([]float64{1, 5, 2}, []float64{0.1, 9, 3}), 1e-12)
 	require.InDelta(t, -1, rankCorrelation([]float64{1, 5, 2}, []float64{3, 0, 2}), 1e-12)
@@ -139,6 +161,8 @@ func TestInterruptedRunShowsWhatItReached(t *testing.T) {
 	var got outcome
 	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
 	require.Equal(t, "embedded cut", got.Data["mnist"])
+	require.NotNil(t, got.Transform, "an empty list, not null")
+	require.NotNil(t, got.Ensemble)
 	require.Contains(t, errs.String(), "interrupted")
 }
 

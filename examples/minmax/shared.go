@@ -45,7 +45,7 @@ type universalRow struct {
 var (
 	groupSizes = []int{2, 4, 5, 10}
 	// universalEps are radii at which groups fall now and then; the paper's for
-	// CIFAR-10 is not known, and that for MNIST is 0.2.
+	// CIFAR-10 is not known, and its published script has 0.2 for MNIST.
 	universalEps = map[string]float64{"mnist": 0.2, "cifar10": 0.05}
 	groupRule    = minmax.MinMax{Beta: 1. / 50, Gamma: 4}
 )

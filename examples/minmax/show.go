@@ -68,7 +68,7 @@ func (e *experiment) modelTable() *report.Table {
 func (e *experiment) ensembleTable() *report.Table {
 	t := report.NewTable("One perturbed image against four networks, MNIST: share that fools all (ASR_all, with 95 % interval) and the accuracy left to A B C D, in %",
 		report.Left("ball"), report.Right("eps"), report.Left("attack"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("weights A B C D"),
-		report.Right("lift over average %"), report.Right("paper's ASR_all, its eps"))
+		report.Right("lift over average %"), report.Right("paper's ASR_all (recalled), script's eps"))
 	for _, s := range mnistSettings {
 		n := s.norm.String()
 		c := e.out.Ensemble[n]
@@ -86,7 +86,7 @@ func (e *experiment) ensembleTable() *report.Table {
 
 func (e *experiment) ruleTable() *report.Table {
 	t := report.NewTable("Ways to weigh the networks, MNIST, linf, in %",
-		report.Left("weights"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("paper's ASR_all, eps 0.2"))
+		report.Left("weights"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("paper's ASR_all (recalled), eps 0.2"))
 	for _, r := range e.out.Rules {
 		paper := "–"
 		if v, ok := paperRules[r.Name]; ok {
@@ -108,7 +108,7 @@ func (e *experiment) gammaTable() *report.Table {
 func (e *experiment) universalTable() *report.Table {
 	t := report.NewTable("One perturbation of K images, linf, in %: share of groups that are fooled whole (ASR_gp) and of images (ASR_avg)",
 		report.Left("data"), report.Left("network"), report.Right("eps"), report.Right("K"), report.Right("groups"), report.Right("average ASR_gp"), report.Right("min-max ASR_gp"),
-		report.Right("lift %"), report.Right("average ASR_avg"), report.Right("min-max ASR_avg"), report.Right("paper's ASR_gp, D on CIFAR-10"))
+		report.Right("lift %"), report.Right("average ASR_avg"), report.Right("min-max ASR_avg"), report.Right("paper's ASR_gp (recalled), D on CIFAR-10"))
 	for _, r := range e.out.Universal {
 		p := paperUniversal[r.K]
 		t.AddRow(r.Data, r.Model, fmt.Sprintf("%g", r.Eps), strconv.Itoa(r.K), strconv.Itoa(r.Groups),
@@ -120,8 +120,8 @@ func (e *experiment) universalTable() *report.Table {
 
 func (e *experiment) transformTable() *report.Table {
 	t := report.NewTable("One perturbed image under transformations, CIFAR-10, linf, in %: share that survives all (ASR_gp) and mean share (ASR_avg)",
-		report.Left("set"), report.Left("network"), report.Left("attack"), report.Right("ASR_gp"), report.Right("ASR_avg"), report.Right("accuracy under each"),
-		report.Right("lift %"), report.Right("paper's ASR_gp, ASR_avg"))
+		report.Left("set"), report.Left("network"), report.Right("eps"), report.Left("attack"), report.Right("ASR_gp"), report.Right("ASR_avg"), report.Right("accuracy under each"),
+		report.Right("lift %"), report.Right("paper's ASR_gp, ASR_avg (recalled)"))
 	for _, r := range e.out.Transform {
 		paper := func(k int) string {
 			p, ok := paperTransform[r.Model]
@@ -130,8 +130,8 @@ func (e *experiment) transformTable() *report.Table {
 			}
 			return fmt.Sprintf("%.1f, %.1f", p[k], p[k+2])
 		}
-		t.AddRow(r.Set, r.Model, "average (EOT)", between(r.Average.ASRGroup, r.Average.Interval), percent(r.Average.ASRAvg), percents(r.Average.Acc), "", paper(0))
-		t.AddRow("", "", "min-max", between(r.MinMax.ASRGroup, r.MinMax.Interval), percent(r.MinMax.ASRAvg), percents(r.MinMax.Acc), lift(r.Lift), paper(1))
+		t.AddRow(r.Set, r.Model, fmt.Sprintf("%g", r.Eps), "average (EOT)", between(r.Average.ASRGroup, r.Average.Interval), percent(r.Average.ASRAvg), percents(r.Average.Acc), "", paper(0))
+		t.AddRow("", "", "", "min-max", between(r.MinMax.ASRGroup, r.MinMax.Interval), percent(r.MinMax.ASRAvg), percents(r.MinMax.Acc), lift(r.Lift), paper(1))
 	}
 	return t
 }
@@ -152,11 +152,15 @@ func (e *experiment) notes() []string {
 	if e.missing != "" {
 		notes = append(notes, e.missing)
 	}
+	if len(e.out.Ensemble)+len(e.out.Rules) > 0 {
+		radius := "The radius is one at which the average fools all networks on about half of other images, found for each norm."
+		if e.calibrate == 0 {
+			radius = "The radii are those of the paper's published scripts."
+		}
+		notes = append(notes, radius, "The paper's columns for the ensembles: "+recalledAgreeing+".")
+	}
 	if len(e.out.Ensemble) > 0 {
-		notes = append(notes,
-			"The radius under each norm is one at which the average fools all networks on about half of other images.",
-			"kappa 0 lets go of a network once it is fooled; what min-max gains over the average with kappa 0 is what its weights are worth.",
-			"The paper's columns for the ensembles: "+recalledAgreeing+".")
+		notes = append(notes, "kappa 0 lets go of a network once it is fooled; what min-max gains over the average with kappa 0 is what its weights are worth.")
 		var not []string
 		for _, s := range mnistSettings {
 			n := s.norm.String()
