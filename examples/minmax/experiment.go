@@ -68,6 +68,7 @@ type outcome struct {
 	Ensemble       map[string]*ensemble `json:"ensemble"`
 	Rules          []ruleRow            `json:"rules"`
 	Gamma          []gammaRow           `json:"gamma"`
+	GammaAverage   *score               `json:"gamma_average"` // of the same images, null without the sweep
 	Universal      []universalRow       `json:"universal"`
 	Transform      []transformRow       `json:"transform"`
 	Interpretation *interpretation      `json:"interpretation"`

@@ -62,6 +62,7 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	}
 	require.Len(t, e.out.Rules, 10)
 	require.Len(t, e.out.Gamma, len(gammas))
+	require.Equal(t, e.out.Gamma[len(gammas)-1].ASRAll, e.out.GammaAverage.ASRAll, "a very large gamma is the average")
 	require.Len(t, e.out.Universal, len(groupSizes))
 	require.Len(t, e.out.Transform, 3)
 	require.Len(t, e.out.Defense, 2*len(schemes))

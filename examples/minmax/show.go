@@ -102,6 +102,9 @@ func (e *experiment) gammaTable() *report.Table {
 	for _, g := range e.out.Gamma {
 		t.AddRow(fmt.Sprintf("%g", g.Gamma), fmt.Sprintf("%.3g", g.Beta), between(g.ASRAll, g.Interval), percents(g.Acc))
 	}
+	if a := e.out.GammaAverage; a != nil {
+		t.AddRow("average", "–", between(a.ASRAll, a.Interval), percents(a.Acc))
+	}
 	return t
 }
 
