@@ -292,6 +292,44 @@ func TestOneForwardPassForEachModelAndStep(t *testing.T) {
 	require.EqualValues(t, 12*(steps+1), one.rows.Load())
 }
 
+// once is a model whose derivative cannot be differentiated in turn: building the graph
+// of a gradient panics. It counts backward passes.
+type once struct {
+	attack.Model
+	backward *atomic.Int64
+}
+
+func (m once) Logits(x *tensor.Tensor) *tensor.Tensor {
+	z := m.Model.Logits(x)
+	same := tensor.FromFloat32(append([]float32(nil), z.Float32s()...), z.Shape()...)
+	return tensor.Custom(tensor.Rule{Name: "once", FirstOrder: true, Backward: func(g *tensor.Tensor, _ []bool) []*tensor.Tensor {
+		m.backward.Add(1)
+		return []*tensor.Tensor{g}
+	}}, same, z)
+}
+
+// An iteration goes back through each model once, and never through a gradient.
+func TestNoGraphOfGradients(t *testing.T) {
+	x, y := inputs(7, 12, 6, 6)
+	const steps = 7
+	a := APGDA{Threat: box(0.1), Steps: steps, BatchSize: 100}
+	for name, domains := range map[string]func(attack.Model) Domains{
+		"ensemble":        func(m attack.Model) Domains { return Ensemble([]attack.Model{m, network(2, 6, 6)}, x, y) },
+		"transformations": func(m attack.Model) Domains { return Transformations(m, transform.Photometric(), x, y) },
+		"group":           func(m attack.Model) Domains { return &Group{Model: m, X: x, Y: y, Size: 4} },
+	} {
+		m := once{network(1, 6, 6), new(atomic.Int64)}
+		_, err := a.Run(ctx, domains(m))
+		require.NoError(t, err, name)
+		require.EqualValues(t, steps, m.backward.Load(), name)
+	}
+	require.Panics(t, func() {
+		tape := tensor.NewTape()
+		in := tape.Watch(x)
+		tensor.Gradients(tensor.Sum(once{network(1, 6, 6), new(atomic.Int64)}.Logits(in)), tensor.GradOptions{CreateGraph: true}, in)
+	}, "what the test relies on")
+}
+
 func TestTargetsAndAttackLabels(t *testing.T) {
 	x, y := inputs(8, 30, 6, 6)
 	models := []attack.Model{network(1, 6, 6), network(2, 6, 6)}
