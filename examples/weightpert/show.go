@@ -22,7 +22,7 @@ func (e *experiment) result() example.Result {
 	}
 	tables := []*report.Table{e.regimeTable(), e.ensembleTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
 	if len(e.out.Claims) > 0 {
-		tables = append(tables, e.claimTable())
+		tables = append([]*report.Table{e.claimTable()}, tables...)
 	}
 	return example.Result{Figures: e.out, Tables: tables, Notes: notes}
 }
@@ -159,16 +159,12 @@ func (e *experiment) layerTable() *report.Table {
 func (e *experiment) page() (*report.Page, error) {
 	p := report.NewPage("A classifier whose weights are changed")
 	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
-	for _, t := range e.result().Tables {
-		p.Table(t)
+	tables := e.result().Tables
+	if len(e.out.Claims) > 0 {
+		p.Table(tables[0])
+		tables = tables[1:]
 	}
-	attacked := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
-	for _, f := range e.out.Regimes {
-		if f.Seed == e.env.Seed {
-			attacked.Series = append(attacked.Series, series(f.Name, f.Attacked, attackEps))
-		}
-	}
-	if err := addChart(p, attacked, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+	if err := e.attackCharts(p); err != nil {
 		return nil, err
 	}
 	for _, f := range e.out.Regimes {
@@ -200,7 +196,36 @@ func (e *experiment) page() (*report.Page, error) {
 			return nil, err
 		}
 	}
+	for _, t := range tables {
+		p.Table(t)
+	}
 	return p, nil
+}
+
+// regimesAtOnce is how many curves a chart has beside that of the first regime.
+const regimesAtOnce = 6
+
+// attackCharts draws accuracy under attack, a few regimes at a time beside the first
+// one.
+func (e *experiment) attackCharts(p *report.Page) error {
+	var curves []plot.Series
+	for _, f := range e.out.Regimes {
+		if f.Seed == e.env.Seed {
+			curves = append(curves, series(f.Name, f.Attacked, attackEps))
+		}
+	}
+	if len(curves) == 0 {
+		return nil
+	}
+	for i := 1; i == 1 || i < len(curves); i += regimesAtOnce {
+		c := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
+		c.Series = append(c.Series, curves[0])
+		c.Series = append(c.Series, curves[i:min(i+regimesAtOnce, len(curves))]...)
+		if err := addChart(p, c, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func series(name string, m map[string]float64, eps []float64) plot.Series {
