@@ -156,7 +156,7 @@ func (e *experiment) notes() []string {
 		notes = append(notes, e.missing)
 	}
 	if len(e.out.Ensemble)+len(e.out.Rules) > 0 {
-		radius := "The radius is one at which the average fools all networks on about half of other images, found for each norm."
+		radius := fmt.Sprintf("The radius of each norm is one at which the average fools all networks on 45 to 55 %% of %d other images.", e.calibrate)
 		if e.calibrate == 0 {
 			radius = "The radii are those of the paper's published scripts."
 		}
