@@ -199,8 +199,8 @@ func rowsOf(index, y, targets []int) Rows {
 	return rows
 }
 
-// score asks the model about the iterates without a gradient. step says where on
-// the curve they are, -1 for nowhere.
+// score asks the model about the iterates without a gradient. step is their
+// place in the loss curve, or -1 to leave them out of it.
 func (c *climb) score(ctx context.Context, step int) error {
 	c.tape.Reset()
 	logits, values, err := evaluate(ctx, c.model, c.objective, c.tape.Const(c.xa), c.rows)

@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +42,7 @@ func program() example.Program {
 			set.StringVar(&o.parts, "parts", "", "parts to run, separated by commas; none means all: "+strings.Join(parts, ", "))
 		},
 		Check: func(*example.Env) error {
-			_, err := choose(o.parts)
+			_, err := example.Choose("-parts", o.parts, parts)
 			return err
 		},
 		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
@@ -61,23 +60,9 @@ func program() example.Program {
 	}
 }
 
-// choose reads a list of parts.
-func choose(list string) ([]string, error) {
-	if list == "" {
-		return parts, nil
-	}
-	out := strings.Split(list, ",")
-	for _, p := range out {
-		if !slices.Contains(parts, p) {
-			return nil, fmt.Errorf("no part is called %q, want some of %s", p, strings.Join(parts, ", "))
-		}
-	}
-	return out, nil
-}
-
 // newExperiment loads the data and chooses sizes for them.
 func newExperiment(env *example.Env, o options) (*experiment, error) {
-	list, err := choose(o.parts)
+	list, err := example.Choose("-parts", o.parts, parts)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func program() example.Program {
 			set.StringVar(&o.parts, "parts", "", "what to do, separated by commas; none means all: "+strings.Join(allParts, ", "))
 		},
 		Check: func(*example.Env) error {
-			_, err := chooseParts(o.parts)
+			_, err := example.Choose("-parts", o.parts, allParts)
 			return err
 		},
 		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
@@ -65,22 +65,9 @@ func program() example.Program {
 	}
 }
 
-func chooseParts(list string) ([]string, error) {
-	if list == "" {
-		return allParts, nil
-	}
-	parts := strings.Split(list, ",")
-	for _, p := range parts {
-		if !slices.Contains(allParts, p) {
-			return nil, fmt.Errorf("-parts has %q, want some of %s", p, strings.Join(allParts, ", "))
-		}
-	}
-	return parts, nil
-}
-
 // newExperiment loads the data and chooses sizes for them.
 func newExperiment(env *example.Env, o options) (*experiment, error) {
-	parts, err := chooseParts(o.parts)
+	parts, err := example.Choose("-parts", o.parts, allParts)
 	if err != nil {
 		return nil, err
 	}

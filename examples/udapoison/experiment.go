@@ -51,10 +51,10 @@ func newExperiment(env *example.Env, o options, workers int) (*experiment, error
 		e.plan = fullPlan
 	}
 	var err error
-	if e.learners, err = choose("-learners", o.learners, learnerNames); err != nil {
+	if e.learners, err = example.Choose("-learners", o.learners, learnerNames); err != nil {
 		return nil, err
 	}
-	if e.parts, err = choose("-parts", o.parts, partNames); err != nil {
+	if e.parts, err = example.Choose("-parts", o.parts, partNames); err != nil {
 		return nil, err
 	}
 	e.pairs, e.out.Data, err = load(env)

@@ -48,10 +48,10 @@ func program() example.Program {
 			if o.seeds < 1 {
 				return fmt.Errorf("-seeds is %d, want at least 1", o.seeds)
 			}
-			if _, err := choose("-learners", o.learners, learnerNames); err != nil {
+			if _, err := example.Choose("-learners", o.learners, learnerNames); err != nil {
 				return err
 			}
-			_, err := choose("-parts", o.parts, partNames)
+			_, err := example.Choose("-parts", o.parts, partNames)
 			return err
 		},
 		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -15,23 +13,6 @@ var learnerNames = []string{"source only", "DANN", "CDAN", "MCD", "SSL", "IW-DAN
 var partNames = []string{"table", "clean-label", "illustrative", "defense"}
 
 func joined(names []string) string { return strings.Join(names, ", ") }
-
-// choose reads a list of names; none means all.
-func choose(flag, text string, known []string) ([]string, error) {
-	if text == "" {
-		return known, nil
-	}
-	var out []string
-	for _, name := range strings.Split(text, ",") {
-		name = strings.TrimSpace(name)
-		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
-		if i < 0 {
-			return nil, fmt.Errorf("%s has %q, want some of: %s", flag, name, joined(known))
-		}
-		out = append(out, known[i])
-	}
-	return out, nil
-}
 
 // learner is a method with its settings on one pair.
 type learner struct {

@@ -1,0 +1,27 @@
+package example
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Choose reads the value of a flag that takes names separated by commas, with spaces
+// allowed around them and in any case, and returns them as known spells them. No text
+// means all known names. An error names the flag, the name that is not known, and those
+// that are.
+func Choose(flag, text string, known []string) ([]string, error) {
+	if strings.TrimSpace(text) == "" {
+		return known, nil
+	}
+	var names []string
+	for _, name := range strings.Split(text, ",") {
+		name = strings.TrimSpace(name)
+		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+		if i < 0 {
+			return nil, fmt.Errorf("%s has %q, want some of %s", flag, name, strings.Join(known, ", "))
+		}
+		names = append(names, known[i])
+	}
+	return names, nil
+}
