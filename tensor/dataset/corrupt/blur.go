@@ -33,20 +33,38 @@ func nearest(i, n int) int { return min(n-1, max(0, i)) }
 
 // filter replaces every pixel by the weighted sum of its taps.
 func filter(img *dataset.Image, taps []tap, outside border) {
-	copy(img.Scratch, img.Pix)
-	for y := range img.H {
-		for x := range img.W {
-			var sum [3]float64
-			for _, t := range taps {
-				from := (outside(y+t.dy, img.H)*img.W + outside(x+t.dx, img.W)) * img.C
+	sum := make([]float64, len(img.Pix))
+	row := img.W * img.C
+	for _, t := range taps {
+		// Pixels [lo, hi) of a row have the tap inside of the image.
+		lo, hi := max(0, -t.dx), min(img.W, img.W-t.dx)
+		if lo >= hi {
+			lo, hi = img.W, img.W
+		}
+		for y := range img.H {
+			from := img.Pix[outside(y+t.dy, img.H)*row:][:row]
+			to := sum[y*row:][:row]
+			edge := func(x int) {
+				at := outside(x+t.dx, img.W)
 				for c := range img.C {
-					sum[c] += t.weight * float64(img.Scratch[from+c])
+					to[x*img.C+c] += t.weight * float64(from[at*img.C+c])
 				}
 			}
-			for c := range img.C {
-				img.Pix[(y*img.W+x)*img.C+c] = float32(sum[c])
+			for x := range lo {
+				edge(x)
+			}
+			for x := hi; x < img.W; x++ {
+				edge(x)
+			}
+			if lo < hi {
+				for i, v := range from[(lo+t.dx)*img.C : (hi+t.dx)*img.C] {
+					to[lo*img.C+i] += t.weight * float64(v)
+				}
 			}
 		}
+	}
+	for i, v := range sum {
+		img.Pix[i] = float32(v)
 	}
 }
 
@@ -70,18 +88,26 @@ func gaussian(sigma float64, reach int) []tap {
 // disk is a normalised disk, smoothed by a Gaussian over 3x3 pixels.
 func disk(radius, sigma float64) []tap {
 	reach := int(radius)
-	var inside []tap
+	inside := func(dy, dx int) bool { return float64(dy*dy+dx*dx) <= radius*radius }
+	area := 0.0
 	for dy := -reach; dy <= reach; dy++ {
 		for dx := -reach; dx <= reach; dx++ {
-			if float64(dy*dy+dx*dx) <= radius*radius {
-				inside = append(inside, tap{dy, dx, 1})
+			if inside(dy, dx) {
+				area++
 			}
 		}
 	}
 	var taps []tap
-	for _, g := range gaussian(sigma, 1) {
-		for _, d := range inside {
-			taps = append(taps, tap{d.dy + g.dy, d.dx + g.dx, g.weight / float64(len(inside))})
+	smooth := gaussian(sigma, 1)
+	for dy := -reach - 1; dy <= reach+1; dy++ {
+		for dx := -reach - 1; dx <= reach+1; dx++ {
+			w := 0.0
+			for _, g := range smooth {
+				if inside(dy-g.dy, dx-g.dx) {
+					w += g.weight / area
+				}
+			}
+			taps = append(taps, tap{dy, dx, w})
 		}
 	}
 	return taps
@@ -141,7 +167,6 @@ func motionBlur(rng *rand.Rand, img *dataset.Image, severity int) {
 // 1.01 and so on.
 func zoomBlur(_ *rand.Rand, img *dataset.Image, severity int) {
 	zooms := [...]int{6, 11, 16, 21, 26}[severity]
-	copy(img.Scratch, img.Pix)
 	sum := make([]float64, len(img.Pix))
 	for i, v := range img.Pix {
 		sum[i] = float64(v)
@@ -154,32 +179,39 @@ func zoomBlur(_ *rand.Rand, img *dataset.Image, severity int) {
 	}
 }
 
-// addZoomed adds the image in Scratch, enlarged about its centre with bilinear
-// interpolation.
+// between is a point between a pixel and the one after it.
+type between struct {
+	at   int
+	part float64 // of the pixel after
+}
+
+// zoomed says which points of an axis of n pixels an enlargement about its centre shows.
+func zoomed(n int, zoom float64) []between {
+	out := make([]between, n)
+	mid := float64(n-1) / 2
+	for i := range out {
+		p := mid + (float64(i)-mid)/zoom
+		at := min(n-2, int(p))
+		out[i] = between{at, p - float64(at)}
+	}
+	return out
+}
+
+// addZoomed adds the image, enlarged about its centre with bilinear interpolation.
 func addZoomed(sum []float64, img *dataset.Image, zoom float64) {
-	type place struct {
-		at   int
-		part float64 // of the pixel after it
-	}
-	axis := func(n int) []place {
-		out := make([]place, n)
-		for i := range out {
-			mid := float64(n-1) / 2
-			p := mid + (float64(i)-mid)/zoom
-			at := min(n-2, int(p))
-			out[i] = place{at, p - float64(at)}
-		}
-		return out
-	}
-	rows, cols := axis(img.H), axis(img.W)
+	rows, cols := zoomed(img.H, zoom), zoomed(img.W, zoom)
+	width := img.W * img.C
+	line := make([]float64, width)
 	for y, r := range rows {
+		above, below := img.Pix[r.at*width:][:width], img.Pix[(r.at+1)*width:][:width]
+		for i, v := range above {
+			line[i] = (1-r.part)*float64(v) + r.part*float64(below[i])
+		}
+		out := sum[y*width:][:width]
 		for x, q := range cols {
-			from := (r.at*img.W + q.at) * img.C
+			from := line[q.at*img.C:][:2*img.C]
 			for c := range img.C {
-				a, b := float64(img.Scratch[from+c]), float64(img.Scratch[from+img.C+c])
-				below := from + img.W*img.C
-				d, e := float64(img.Scratch[below+c]), float64(img.Scratch[below+img.C+c])
-				sum[(y*img.W+x)*img.C+c] += (1-r.part)*((1-q.part)*a+q.part*b) + r.part*((1-q.part)*d+q.part*e)
+				out[x*img.C+c] += (1-q.part)*from[c] + q.part*from[img.C+c]
 			}
 		}
 	}
