@@ -91,7 +91,8 @@ func leastEigenvalue(n, k int) float64 {
 }
 
 // Run implements Attack. Rounds that leave samples unidentified give the identifiable
-// part and a *NotIdentifiableError.
+// part and a *NotIdentifiableError. A slice whose gradient has not grown out of the error
+// that Step I still has counts as dead, and one that Step III did not come to as unseen.
 func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -108,13 +109,19 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 		return nil, err
 	}
 	list = list[:min(len(list), t.a.Iterations)]
-	report := newSystem(list, t.n, max(1, o.Setting().Clients), nil, 0).report
-	answer := func(err error) (*Recovery, error) {
+	answer := func(used int, err error) (*Recovery, error) {
 		r := newRecovery(t.a.Name(), m, t.n)
-		r.Identifiability, r.Rounds = report, len(list)
-		t.fill(r, report.Determined)
+		if used > 0 {
+			r.Identifiability = newSystem(list[:used], t.n, max(1, o.Setting().Clients), nil).report
+			t.fill(r, r.Identifiability.Determined, len(list[0]))
+		}
+		r.Rounds = used
+		if err == nil && !all(r.Identifiability.Determined) {
+			err = &NotIdentifiableError{r.Identifiability}
+		}
 		return r, err
 	}
+	used := 0
 	phases := []step{all3}
 	if a.Nested {
 		phases = []step{one, two, three}
@@ -125,18 +132,16 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 			round := i % len(list)
 			gs, err := fetch(ctx, m, o, round, t.needs(phase, refs)...)
 			if err != nil {
-				return answer(err)
+				return answer(used, err)
 			}
 			t.update(phase, list[round], gs)
+			used = max(used, round+1)
 			if a.Progress != nil {
 				a.Progress(i, t)
 			}
 		}
 	}
-	if !all(report.Determined) {
-		return answer(&NotIdentifiableError{report})
-	}
-	return answer(nil)
+	return answer(used, nil)
 }
 
 // Released returns the setting of the code released for CAFE: the single loop with
