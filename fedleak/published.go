@@ -55,7 +55,9 @@ func (a Published) withDefaults() Published {
 	if a.Alpha == 0 && a.Beta == 0 && a.Gamma == 0 {
 		a.Alpha, a.Beta, a.Gamma = 1e-2, 1e-4, 1e-3
 	}
-	a.Xi = math.Max(0, defaultFloat(a.Xi, 25))
+	if a.Xi = defaultFloat(a.Xi, 25); a.Xi == -1 {
+		a.Xi = 0
+	}
 	return a
 }
 
@@ -70,6 +72,8 @@ func (a Published) check(k int) error {
 		return fmt.Errorf("fedleak: Published: Step I diverges with LR1 = %v for batches of %d, want below %v", a.LR1, k, 1/float64(k))
 	case !(a.Alpha >= 0 && a.Beta >= 0 && a.Gamma >= 0):
 		return fmt.Errorf("fedleak: Published: weights %v, %v and %v, want at least 0", a.Alpha, a.Beta, a.Gamma)
+	case !(a.Xi >= 0):
+		return fmt.Errorf("fedleak: Published: Xi is %v, want at least 0, or -1 for none", a.Xi)
 	}
 	return nil
 }

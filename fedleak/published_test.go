@@ -337,6 +337,8 @@ func TestBadSettingsOfPublishedAreNamed(t *testing.T) {
 		"-1 updates":      {Repeat: -1, Iterations: 5},
 		"learning rates":  {LR2: -1},
 		"want at least 0": {Alpha: -1},
+		"Xi is NaN":       {Xi: math.NaN()},
+		"Xi is -2":        {Xi: -2},
 	} {
 		_, err := a.Run(ctx, f.Model, o)
 		require.ErrorContains(t, err, want)
