@@ -27,7 +27,7 @@ func tiny(t *testing.T, list ...string) *experiment {
 	p.small = p.net
 	p.samples, p.rounds, p.law = 6, 40, 12
 	p.batch, p.sizes, p.steps, p.adam = 2, []int{2}, 3, 20
-	p.private, p.defended, p.watched, p.scored, p.polish = 16, 4, 24, 1, 10
+	p.private, p.defended, p.watched, p.scored, p.polish = 12, 4, 18, 1, 10
 	p.published, p.paper, p.paperBatch = 20, 6, 2
 	p.training, p.trainSteps, p.test = 100, 6, 40
 	return &experiment{env: &example.Env{Seed: 3, Scale: example.Small}, plan: p, parts: list, train: train, test: test}

@@ -280,6 +280,15 @@ func (b *bench) measure(ctx context.Context, u upload) error {
 	if err != nil {
 		return err
 	}
+	// Three attacks ask for the same gradients, party by party.
+	refs, err := fedleak.AttackRefs(m)
+	if err != nil {
+		return err
+	}
+	recorded, err := fedleak.Record(ctx, m, o, refs)
+	if err != nil {
+		return err
+	}
 	shadow := &fedleak.Federation{Model: m, X: b.public.x, Labels: b.public.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed + 2}
 	plain := fedleak.CAFE{SkipLabels: true, Samples: b.shown, Inversion: fedleak.Inversion{Seed: b.env.Seed, Attempts: 1, AdamSteps: b.polish}}
 	adaptive := plain
@@ -305,7 +314,7 @@ func (b *bench) measure(ctx context.Context, u upload) error {
 		{adaptive, &row.Adaptive},
 		{fedleak.Calibrated{CAFE: trained, Shadow: shadow, Rounds: watched * len(b.public.y) / len(b.private.y)}, &row.Calibrated},
 	} {
-		r, err := a.attack.Run(ctx, m, o)
+		r, err := a.attack.Run(ctx, m, recorded)
 		var open *fedleak.NotIdentifiableError
 		if err != nil && !errors.As(err, &open) {
 			return err
