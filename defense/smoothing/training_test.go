@@ -178,8 +178,8 @@ func TestRealNetworkIsCertified(t *testing.T) {
 	require.NoError(t, err)
 	set, err := dataset.Load(dir, "mnist", dataset.Test)
 	require.NoError(t, err)
-	x, y := set.Take(40).All()
-	c := &Classifier{Model: nn.Classifier{Net: net}, Sigma: 0.25, N: 2000, Alpha: 0.001}
+	x, y := set.Take(24).All()
+	c := &Classifier{Model: nn.Classifier{Net: net}, Sigma: 0.25, N: 1000, Alpha: 0.001}
 	certs, err := c.Certify(ctx, x)
 	require.NoError(t, err)
 	curve, err := CertifiedAccuracy(certs, y, []float64{0, 0.25, 0.5})
@@ -205,7 +205,7 @@ func TestRealNetworkIsCertified(t *testing.T) {
 			at[k] += float32(0.99 * q.Radius * way[k] / math.Sqrt(sum))
 		}
 	}
-	answers, err := (&Classifier{Model: c.Model, Sigma: 0.25, N: 500, Seed: 1}).Predict(ctx, moved)
+	answers, err := (&Classifier{Model: c.Model, Sigma: 0.25, N: 200, Seed: 1}).Predict(ctx, moved)
 	require.NoError(t, err)
 	for i, q := range certs {
 		if q.Class != Abstain && answers[i].Class != Abstain {
