@@ -67,7 +67,9 @@ func Diagnose(ctx context.Context, m *Model, source, target *dataset.Set, bins i
 	}
 	out.SourceError, out.TargetError = errors[0], errors[1]
 	if m.Discriminator != nil {
-		out.DiscriminatorTV = bound.TVFromDiscriminator(1 - m.seen(features, predictions))
+		if out.DiscriminatorTV, err = bound.TVFromDiscriminator(1 - m.seen(features, predictions)); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }

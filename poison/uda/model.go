@@ -36,8 +36,8 @@ type Model struct {
 // group is an optimiser with the parameters it moves.
 type group struct {
 	network int // in networks()
-	params []*tensor.Tensor
-	opt    optim.Optimizer
+	params  []*tensor.Tensor
+	opt     optim.Optimizer
 }
 
 // pass is a forward pass in training mode; each has dropout masks of its own.
