@@ -247,18 +247,18 @@ func (e *experiment) drawCases(_ context.Context, p *report.Page) error {
 
 // drawClean shows images of the targeted attack.
 func (e *experiment) drawClean(_ context.Context, p *report.Page) error {
-	if e.clean.x == nil {
+	if e.pictures.x == nil {
 		return nil
 	}
 	p.Heading("A poison with the right label")
-	n := min(8, e.clean.poison.Dim(0))
+	n := min(8, e.pictures.poison.Dim(0))
 	first := func(t *tensor.Tensor) *tensor.Tensor { return tensor.Slice(t, 0, 0, n) }
 	grid, err := plot.Grid([]plot.GridRow{
-		{Label: "attacked", Images: plot.Images(e.clean.x)},
-		{Label: "natural", Images: plot.Images(first(e.clean.natural))},
-		{Label: "blended", Images: plot.Images(first(e.clean.base))},
-		{Label: "change", Images: plot.Images(tensor.Sub(first(e.clean.poison), first(e.clean.base))), Span: cleanEps},
-		{Label: "poison", Images: plot.Images(first(e.clean.poison))},
+		{Label: "attacked", Images: plot.Images(e.pictures.x)},
+		{Label: "natural", Images: plot.Images(first(e.pictures.natural))},
+		{Label: "blended", Images: plot.Images(first(e.pictures.base))},
+		{Label: "change", Images: plot.Images(tensor.Sub(first(e.pictures.poison), first(e.pictures.base))), Span: cleanEps},
+		{Label: "poison", Images: plot.Images(first(e.pictures.poison))},
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,11 +81,44 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 	require.Equal(t, 5, bytes.Count(html, []byte("image/png")))
 }
 
+func TestCleanAndPoisonedTrainingsMakeEquallyManySteps(t *testing.T) {
+	e := tiny(t)
+	e.learners, e.parts = learnerNames, []string{"table"}
+	steps := map[string]int{}
+	for _, j := range e.jobs() {
+		training, _, err := e.prepare(j)
+		require.NoError(t, err)
+		require.True(t, training.Even)
+		n := (training.Source.Len() + training.BatchSize - 1) / training.BatchSize * j.epochs
+		key := fmt.Sprint(j.number, j.name)
+		if steps[key] == 0 {
+			steps[key] = n
+		}
+		require.Equal(t, steps[key], n, "%s, alpha %v", j.name, j.alpha)
+	}
+	require.Len(t, steps, len(learnerNames)+2*len(e.otherLearners))
+}
+
+func TestDefencesAreComparedWithTheCellsOfTheTable(t *testing.T) {
+	e := tiny(t)
+	e.parts = []string{"defense"}
+	require.NoError(t, e.run(context.Background()))
+	require.Len(t, e.out.Cells, 2)
+	for i, attack := range []string{"none", "target"} {
+		c := e.reference(attack)
+		require.Equal(t, c.TargetAcc, e.out.Defense[i].TargetAcc)
+		require.Equal(t, c.Epochs, e.out.Defense[i].Epochs)
+	}
+	for _, d := range e.out.Defense {
+		require.Equal(t, e.out.Defense[0].Epochs, d.Epochs, d.Name)
+	}
+}
+
 func TestSameSeedGivesTheSameFiguresForAnyNumberOfWorkers(t *testing.T) {
 	var got [2]outcome
 	for i := range got {
 		e := tiny(t)
-		e.parts, e.workers = []string{"table", "illustrative", "clean-label"}, i+1
+		e.workers = i + 1
 		require.NoError(t, e.run(context.Background()))
 		got[i] = e.out
 		got[i].Seconds = 0
