@@ -42,7 +42,8 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		if post.train, post.test, err = both(env.Data, "usps"); err != nil {
 			return nil, "", err
 		}
-		about += fmt.Sprintf("; USPS of %d + %d images, 16x16 enlarged to 28x28, pixels in [0, 1]", post.train.Len(), post.test.Len())
+		post.train, post.test = framed(post.train), framed(post.test)
+		about += fmt.Sprintf("; USPS of %d + %d images, 16x16 enlarged to 20x20 in a frame of 28x28 as MNIST's digits are, pixels in [0, 1]", post.train.Len(), post.test.Len())
 	} else {
 		post.name = "font digits"
 		if post.train, err = (dataset.FontDigits{Seed: env.Stream("font digits"), Noise: 0.05}).Make(4000); err != nil {
@@ -53,7 +54,6 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		}
 		about += "; digits drawn in fonts stand in for USPS, which needs usps/zip.train and usps/zip.test in the folder of -data"
 	}
-	post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
 	vivid, note, err := colours(env, mnist)
 	if err != nil {
 		return nil, "", err
@@ -69,6 +69,20 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		pairs = append(pairs, between(street, large))
 	}
 	return pairs, about + "; " + note, nil
+}
+
+// framed returns digits that fill their images as those of MNIST stand in theirs: of
+// 20x20 pixels in the middle of 28x28.
+func framed(s *dataset.Set) *dataset.Set {
+	const side, inner, margin = 28, 20, 4
+	x, _ := s.Resize(inner, inner).All()
+	out := &dataset.Set{Name: s.Name, H: side, W: side, C: 1, Classes: s.Classes, ClassNames: s.ClassNames, Labels: s.Labels, Floats: make([]float32, s.Len()*side*side)}
+	for i := range s.Len() {
+		for y := range inner {
+			copy(out.Floats[(i*side+y+margin)*side+margin:], x.Float32s()[(i*inner+y)*inner:(i*inner+y+1)*inner])
+		}
+	}
+	return out
 }
 
 // coloured is the number of images that are put on generated textures.
