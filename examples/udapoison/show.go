@@ -52,6 +52,9 @@ func (e *experiment) notes() []string {
 			}
 		}
 	}
+	if slices.ContainsFunc(e.pairs, func(p pair) bool { return p.framed }) && e.has("table") {
+		notes = append(notes, "Framed USPS are the same images at the size and in the place of MNIST's digits: how much the gap between the domains matters, with source only and DANN on the first seed.")
+	}
 	if e.fast {
 		notes = append(notes, e.smaller())
 	}
@@ -64,7 +67,7 @@ func (e *experiment) smaller() string {
 		e.source, e.target, e.other.source, e.other.target, e.epochs, e.long, e.other.epochs, e.batch)
 	text += "one pass of the features for the steps of discriminator and features, no repeats, one feature step of MCD in place of 3 (5 from USPS, 3 repeats to MNIST-M), SSL at the rate 1e-3 in place of 1e-4 from MNIST to USPS, source only at 1e-3 in place of 1e-4 to MNIST-M; "
 	if e.test > 0 {
-		text += fmt.Sprintf("the first %d test images at most; ", e.test)
+		text += fmt.Sprintf("at most the first %d test images; ", e.test)
 	}
 	return text + "watermarks for source only and DANN with one seed, weighted learners with one seed. -scale full has the paper's settings."
 }
