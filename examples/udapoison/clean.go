@@ -106,7 +106,7 @@ type cleanAttack struct {
 func (e *experiment) cleanWork(p *pool) (finish func(context.Context) error, err error) {
 	from := e.pairs[e.plan.clean.pair]
 	a := &cleanAttack{cleanPlan: e.plan.clean, e: e}
-	a.binary = pair{from.Name, only(from.source, 3, 8), only(from.sourceTest, 3, 8), only(from.target, 3, 8), only(from.targetTest, 3, 8)}
+	a.binary = pair{Name: from.Name, source: only(from.source, 3, 8), sourceTest: only(from.sourceTest, 3, 8), target: only(from.target, 3, 8), targetTest: only(from.targetTest, 3, 8)}
 	a.binary = a.binary.draw(e.env.Seed, a.source, a.target)
 	a.right = make([][]int, len(a.learners))
 	flops := 0.0

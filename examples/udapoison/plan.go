@@ -154,11 +154,11 @@ type cleanPlan struct {
 }
 
 var smallPlan = func() plan {
-	p := plan{fast: true, source: 600, target: 1800, batch: 32, epochs: 60, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100}
-	p.other.source, p.other.target, p.other.epochs, p.other.batch = 500, 500, 15, 32
+	p := plan{fast: true, source: 600, target: 1800, batch: 24, epochs: 60, long: 201, alphas: []float64{0.3}, test: 2007, starts: 100}
+	p.other.source, p.other.target, p.other.epochs, p.other.batch = 400, 400, 15, 24
 	p.otherLearners = learnerNames[:5]
-	p.clean = cleanPlan{pair: 0, source: 900, target: 900, learners: []string{singleDomain, "source only", "DANN"}, images: 5, victims: 3,
-		poisons: 45, models: 2, period: 10, epochs: 11, steps: 25, victimEpochs: 11, batch: 64, victimBatch: 64}
+	p.clean = cleanPlan{pair: 0, source: 600, target: 600, learners: []string{singleDomain, "source only", "DANN"}, images: 5, victims: 3,
+		poisons: 30, models: 2, period: 10, epochs: 11, steps: 25, victimEpochs: 11, batch: 32, victimBatch: 32}
 	p.blobs.seeds, p.blobs.points, p.blobs.steps = 8, 500, 1500
 	return p
 }()

@@ -106,11 +106,14 @@ func (e *experiment) lengthOf(name string) int {
 	return settings(name, 0, e.fast).epochs
 }
 
+// mainLearners are those that the headline sets side by side.
+var mainLearners = []string{"source only", "DANN"}
+
 // alphasOf lists the attacks on a learner. At small scale every learner is trained with
 // and without mislabelled target images for every seed, those with class weights for
 // the first one; the first seed of source-only and DANN has the other alphas too.
 func (e *experiment) alphasOf(name string, s int) []float64 {
-	main := name == "source only" || name == "DANN"
+	main := slices.Contains(mainLearners, name)
 	switch {
 	case !e.fast || main && s == 0:
 		return append([]float64{1, none, 0}, e.alphas...)
@@ -155,6 +158,15 @@ func (e *experiment) jobs() (all []job) {
 		}
 	}
 	for p := 1; p < len(e.pairs); p++ {
+		if e.pairs[p].framed {
+			drawn := e.pairs[p].draw(e.env.Seed, e.source, e.target)
+			for _, name := range mainLearners {
+				for _, alpha := range []float64{1, none} {
+					add(name, 0, drawn, alpha, 0, e.lengthOf(name), e.batch)
+				}
+			}
+			continue
+		}
 		drawn := e.pairs[p].draw(e.env.Seed, e.other.source, e.other.target)
 		for _, name := range e.otherLearners {
 			for _, alpha := range e.alphasOf(name, 0) {

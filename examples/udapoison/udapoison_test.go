@@ -153,3 +153,22 @@ func TestTexturesAreFitForBackgrounds(t *testing.T) {
 	_, std := s.Moments()
 	require.Greater(t, std[0], 0.05)
 }
+
+func TestFramedDigitsKeepTheirInkInTheMiddle(t *testing.T) {
+	s := &dataset.Set{Name: "full", H: 16, W: 16, C: 1, Classes: 10, Labels: []int{3, 4}, Floats: make([]float32, 512)}
+	for i := range s.Floats {
+		s.Floats[i] = float32(1+i/256) / 2
+	}
+	f := framed(s)
+	require.NoError(t, f.Validate())
+	require.Equal(t, []int{28, 28, 2}, []int{f.H, f.W, f.Len()})
+	require.Equal(t, s.Labels, f.Labels)
+	for i, v := range f.Floats {
+		y, x := i/28%28, i%28
+		want := float32(0)
+		if y >= 4 && y < 24 && x >= 4 && x < 24 {
+			want = float32(1+i/784) / 2
+		}
+		require.InDelta(t, want, v, 1e-6, "pixel %d, %d", y, x)
+	}
+}

@@ -83,7 +83,7 @@ func TestBadInstancesAreErrors(t *testing.T) {
 	for want, d := range map[string]bound.Discrete{
 		"source masses sum to 1.1":       bound.Binary([]float64{.6, .5}, half, half, half, half),
 		"target mass 1 is -0.5":          bound.Binary(half, []float64{.5, -.5}, half, half, half),
-		"hypothesis 0: mass 1 is 1.5":   bound.Binary(half, half, half, half, []float64{1.5, 0}),
+		"hypothesis 0: mass 1 is 1.5":    bound.Binary(half, half, half, half, []float64{1.5, 0}),
 		"source label 1: mass 0 is NaN":  bound.Binary(half, half, []float64{0, math.NaN()}, half, half),
 		"2 and 1 masses with 2, 2 and 2": bound.Binary(half, []float64{1}, half, half, half),
 	} {
