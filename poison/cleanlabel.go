@@ -196,7 +196,12 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	if err != nil {
 		return nil, err
 	}
-	out := &Collided{Base: empty(pool, "blended"), Poison: &Poison{Set: empty(pool, "clean label"), True: labels, Target: idx}}
+	out := &Collided{Base: empty(pool, "blended"), Poison: &Poison{Set: empty(pool, "clean label"), True: labels}}
+	if a.Training.Source == pool {
+		out.Source = idx
+	} else {
+		out.Target = idx
+	}
 	out.Base.Floats, out.Base.Labels = base.Float32s(), labels
 	u := base.Clone()
 	finish := func(err error) (*Collided, error) {

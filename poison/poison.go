@@ -16,7 +16,9 @@ type Poison struct {
 	// True holds the class of each image to the eye.
 	True []int
 	// Target and Source hold the positions of the target image and of the source
-	// image that each poison is made of; nil where it is made of none.
+	// image that each poison is made of; nil where it is made of none. Those of
+	// CleanLabel are positions in its pool of bases: Source if the pool is the
+	// source of its Training, else Target.
 	Target, Source []int
 	// Removed lists source images that the attack takes away, in rising order; nil
 	// for attacks that only add.
