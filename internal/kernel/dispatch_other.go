@@ -4,20 +4,6 @@
 
 package kernel
 
-func unaryVector(op UnaryOp, dst, x *float32, n int) bool { return false }
-
-func binaryVector(op BinaryOp, dst, a, b *float32, n int) bool { return false }
-
-func scalarSecondVector(op BinaryOp, dst, a *float32, s float32, n int) bool { return false }
-
-func scalarFirstVector(op BinaryOp, dst, b *float32, s float32, n int) bool { return false }
-
-func affineVector(dst *float32, x *float32, alpha float32, beta float32, n int) bool { return false }
-
-func axpyVector(dst *float32, x *float32, alpha float32, n int) bool { return false }
-
-func mulAddVector(dst *float32, a *float32, b *float32, n int) bool { return false }
-
 func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool { return false }
 
 func clampBetweenVector(dst *float32, x *float32, lo *float32, hi *float32, n int) bool { return false }
@@ -83,6 +69,14 @@ func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, cha
 }
 
 func unpoolWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int) bool {
+	return false
+}
+
+func meanWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
+	return false
+}
+
+func spreadWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
 	return false
 }
 

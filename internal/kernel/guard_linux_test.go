@@ -114,6 +114,8 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 					w := Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: rows, SW: 1, OH: 1, OW: 1}
 					MaxPool(u, idx, x, w)
 					MaxUnpool(x, u, idx, w)
+					AvgPool(u, x, w, false)
+					AvgPoolBackward(x, u, w, false)
 				}
 			}
 			if n <= 256 {

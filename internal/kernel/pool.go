@@ -112,13 +112,17 @@ func AvgPool[T Float](y, x []T, w Window, countPad bool) {
 		for ow := range w.OW {
 			out := y[(oh*w.OW+ow)*c:][:c]
 			h0, h1, w0, w1 := w.span(oh, ow)
+			count := w.share(h0, h1, w0, w1, countPad)
+			if single[T]() && c > 0 && meanWindowVector(ptr(out), ptr(x[(h0*w.W+w0)*c:]), h1-h0, w1-w0, c, w.W*c, count) {
+				continue
+			}
 			Fill(out, 0)
 			for h := h0; h < h1; h++ {
 				for q := w0; q < w1; q++ {
 					Binary(Add, out, out, x[(h*w.W+q)*c:][:c])
 				}
 			}
-			BinaryScalar(Div, out, out, T(w.share(h0, h1, w0, w1, countPad)))
+			BinaryScalar(Div, out, out, T(count))
 		}
 	}
 }
@@ -130,10 +134,13 @@ func AvgPoolBackward[T Float](dx, dy []T, w Window, countPad bool) {
 		for ow := range w.OW {
 			g := dy[(oh*w.OW+ow)*c:][:c]
 			h0, h1, w0, w1 := w.span(oh, ow)
-			alpha := 1 / T(w.share(h0, h1, w0, w1, countPad))
+			count := w.share(h0, h1, w0, w1, countPad)
+			if single[T]() && c > 0 && spreadWindowVector(ptr(g), ptr(dx[(h0*w.W+w0)*c:]), h1-h0, w1-w0, c, w.W*c, count) {
+				continue
+			}
 			for h := h0; h < h1; h++ {
 				for q := w0; q < w1; q++ {
-					Axpy(dx[(h*w.W+q)*c:][:c], alpha, g)
+					Axpy(dx[(h*w.W+q)*c:][:c], 1/T(count), g)
 				}
 			}
 		}

@@ -6,12 +6,14 @@ import (
 )
 
 // pools emits the loops over one window for every channel: its maximum with its
-// index, and the adjoint.
+// index, its mean, and their adjoints.
 func pools(v isa, s *stubs) *file {
 	f := newAsm("pool_" + v.file + "_amd64.s")
 	k := newKern(f, v)
 	poolWindow(f, k, v, s, "maxWindow", false)
 	poolWindow(f, k, v, s, "unpoolWindow", true)
+	meanWindow(f, k, v, s, "meanWindow", false)
+	meanWindow(f, k, v, s, "spreadWindow", true)
 	f.b.WriteByte('\n')
 	for i := range v.lanes {
 		fmt.Fprintf(&f.b, "DATA laneIndex<>+%d(SB)/4, $%d\n", 4*i, i)
@@ -172,4 +174,96 @@ func spread(f *file, k *kern, v isa, masked bool, from, at, cur, value, rest str
 		return
 	}
 	k.in("VMOVUPS", value, "(R9)")
+}
+
+// meanWindow emits meanWindow, which sets y to the sum of the window x divided by
+// count, or its adjoint, which adds y divided by count to every pixel of the window.
+func meanWindow(f *file, k *kern, v isa, s *stubs, base string, adjoint bool) {
+	p := &params{}
+	p.add("*float32", 8, "y", "x")
+	p.add("int", 8, "rows", "cols", "channels", "rowStep", "count")
+	name := base + v.suffix
+	s.declare(name, p.list())
+	s.route(base, p.list(), p.names(), false)
+	k.function(name, 0, p.total())
+	for _, a := range []struct{ name, reg string }{
+		{"y", "DI"}, {"x", "BX"}, {"rows", "R13"}, {"cols", "R14"}, {"channels", "R15"}, {"rowStep", "R11"},
+	} {
+		k.in("MOVQ", p.at[a.name], a.reg)
+	}
+	k.in("MOVQ", "R15", "R10")
+	k.in("SHLQ", "$2", "R10")
+	k.in("SHLQ", "$2", "R11")
+	mean, count, value := k.reg(0), k.reg(1), k.reg(2)
+	rest := "K1"
+	if !v.wide() {
+		rest = "Y15"
+	}
+	k.in("MOVQ", p.at["count"], "AX")
+	k.in("VXORPS", "X1", "X1", "X1")
+	k.in("VCVTSI2SSQ", "AX", "X1", "X1")
+	k.in("VBROADCASTSS", "X1", count)
+	get := func(masked bool, at, reg string) {
+		if masked {
+			loadMasked(f, v, at, rest, reg)
+		} else {
+			k.in("VMOVUPS", at, reg)
+		}
+	}
+	put := func(masked bool, reg, at string) {
+		if masked {
+			storeMasked(f, v, reg, rest, at)
+		} else {
+			k.in("VMOVUPS", reg, at)
+		}
+	}
+	vector := func(masked bool) {
+		if adjoint {
+			get(masked, "(DI)", mean)
+			k.in("VDIVPS", count, mean, mean)
+		} else {
+			k.in("VXORPS", mean, mean, mean)
+		}
+		k.in("MOVQ", "BX", "R8")
+		k.in("MOVQ", "R13", "DX")
+		row, col := k.label("row"), k.label("col")
+		k.mark(row)
+		k.in("MOVQ", "R8", "R9")
+		k.in("MOVQ", "R14", "CX")
+		k.mark(col)
+		get(masked, "(R9)", value)
+		if adjoint {
+			k.in("VADDPS", mean, value, value)
+			put(masked, value, "(R9)")
+		} else {
+			k.in("VADDPS", value, mean, mean)
+		}
+		k.in("ADDQ", "R10", "R9")
+		k.in("DECQ", "CX")
+		k.in("JNZ", col)
+		k.in("ADDQ", "R11", "R8")
+		k.in("DECQ", "DX")
+		k.in("JNZ", row)
+		if !adjoint {
+			k.in("VDIVPS", count, mean, mean)
+			put(masked, mean, "(DI)")
+		}
+		k.in("ADDQ", imm(v.bytes()), "DI")
+		k.in("ADDQ", imm(v.bytes()), "BX")
+	}
+	again, tail, end := k.label("channels"), k.label("tail"), k.label("end")
+	k.in("SUBQ", imm(v.lanes), "R15")
+	k.in("JLT", tail)
+	k.mark(again)
+	vector(false)
+	k.in("SUBQ", imm(v.lanes), "R15")
+	k.in("JGE", again)
+	k.mark(tail)
+	k.in("ADDQ", imm(v.lanes), "R15")
+	k.in("JEQ", end)
+	k.in("MOVQ", "R15", "CX")
+	k.restMask("CX", rest)
+	vector(true)
+	k.mark(end)
+	k.done()
 }
