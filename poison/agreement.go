@@ -2,7 +2,6 @@ package poison
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -31,7 +30,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		return nil, err
 	}
 	if s.Target == nil || s.Target.Len() == 0 {
-		return nil, errors.New("poison: filter: the target is empty")
+		return nil, invalid("poison: filter: the target is empty")
 	}
 	ft, err := uda.FeaturesOf(ctx, s.Model, s.Target)
 	if err != nil {

@@ -2,7 +2,6 @@ package poison
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -118,13 +117,13 @@ func (a CleanLabel) withDefaults() CleanLabel {
 func (a CleanLabel) check() error {
 	switch {
 	case a.Models < 1 || a.Epochs < 1 || a.Steps < 0 || a.Poisons < 1:
-		return fmt.Errorf("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
+		return invalid("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
 	case a.Fixed == nil && a.Period < a.Models:
-		return fmt.Errorf("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
+		return invalid("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
 	case !(a.Eps >= 0 && a.Eps <= 1):
-		return fmt.Errorf("poison: clean label: eps is %v, want it in [0, 1]", a.Eps)
+		return invalid("poison: clean label: eps is %v, want it in [0, 1]", a.Eps)
 	case !(a.Blend >= 0 && a.Blend < 1):
-		return fmt.Errorf("poison: clean label: blend is %v, want it in [0, 1)", a.Blend)
+		return invalid("poison: clean label: blend is %v, want it in [0, 1)", a.Blend)
 	}
 	return nil
 }
@@ -139,7 +138,7 @@ func Bases(pool *dataset.Set, x []float32, wanted, n int) ([]int, error) {
 		}
 	}
 	if n > len(idx) {
-		return nil, fmt.Errorf("poison: clean label: %d poisons, want at most the %d images of class %d", n, len(idx), wanted)
+		return nil, invalid("poison: clean label: %d poisons, want at most the %d images of class %d", n, len(idx), wanted)
 	}
 	all := pixels(pool)
 	far := map[int]float64{}
@@ -172,11 +171,11 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	}
 	if s := a.Training.Source; a.Fixed == nil && s != nil {
 		if err := s.Compatible(pool); err != nil {
-			return nil, fmt.Errorf("poison: clean label: pool: %w", err)
+			return nil, invalid("poison: clean label: pool: %w", err)
 		}
 	}
 	if wanted < 0 || wanted >= pool.Classes || x.Labels[0] == wanted {
-		return nil, fmt.Errorf("poison: clean label: wanted class is %d for an image of class %d, want another one in [0, %d)", wanted, x.Labels[0], pool.Classes)
+		return nil, invalid("poison: clean label: wanted class is %d for an image of class %d, want another one in [0, %d)", wanted, x.Labels[0], pool.Classes)
 	}
 	goal, _ := x.Batch([]int{0})
 	idx, err := Bases(pool, goal.Float32s(), wanted, a.Poisons)
@@ -196,7 +195,12 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	if err != nil {
 		return nil, err
 	}
-	out := &Collided{Base: empty(pool, "blended"), Poison: &Poison{Set: empty(pool, "clean label"), True: labels, Target: idx}}
+	out := &Collided{Base: empty(pool, "blended"), Poison: &Poison{Set: empty(pool, "clean label"), True: labels}}
+	if a.Training.Source == pool {
+		out.Source = idx
+	} else {
+		out.Target = idx
+	}
 	out.Base.Floats, out.Base.Labels = base.Float32s(), labels
 	u := base.Clone()
 	finish := func(err error) (*Collided, error) {

@@ -156,6 +156,15 @@ func TestCleanLabelKeepsLabelsAndBall(t *testing.T) {
 	again, err := a.Run(ctx, x, pool, 1)
 	require.NoError(t, err)
 	require.Equal(t, c.Set, again.Set)
+	require.Nil(t, c.Source)
+	// Bases out of the source itself have their positions there.
+	a.Epochs = 1
+	own, err := a.Run(ctx, x, a.Training.Source, 1)
+	require.NoError(t, err)
+	require.Nil(t, own.Target)
+	for _, i := range own.Source {
+		require.Equal(t, 1, a.Training.Source.Labels[i])
+	}
 }
 
 // With a ball as large as the cube the poison is x itself under the wrong label, and

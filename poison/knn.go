@@ -2,7 +2,6 @@ package poison
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -39,7 +38,7 @@ func (f KNN) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		k = int(math.Sqrt(float64(n)))
 	}
 	if k < 1 || k >= n {
-		return nil, fmt.Errorf("poison: k-NN with %d neighbours among %d images, want 1 to %d", k, n, n-1)
+		return nil, invalid("poison: k-NN with %d neighbours among %d images, want 1 to %d", k, n, n-1)
 	}
 	agrees := make([]bool, n)
 	const block = 256

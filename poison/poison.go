@@ -1,7 +1,6 @@
 package poison
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -16,7 +15,9 @@ type Poison struct {
 	// True holds the class of each image to the eye.
 	True []int
 	// Target and Source hold the positions of the target image and of the source
-	// image that each poison is made of; nil where it is made of none.
+	// image that each poison is made of; nil where it is made of none. Those of
+	// CleanLabel are positions in its pool of bases: Source if the pool is the
+	// source of its Training, else Target.
 	Target, Source []int
 	// Removed lists source images that the attack takes away, in rising order; nil
 	// for attacks that only add.
@@ -99,20 +100,20 @@ func (p *Poison) measure(size int, natural ...[]float32) {
 func check(source, target *dataset.Set) error {
 	switch {
 	case source == nil || source.Len() == 0:
-		return fmt.Errorf("poison: the source is empty")
+		return invalid("poison: the source is empty")
 	case target == nil || target.Len() == 0:
-		return fmt.Errorf("poison: the target is empty")
+		return invalid("poison: the target is empty")
 	case source.Classes < 2:
-		return fmt.Errorf("poison: source %q has %d classes, want at least 2", source.Name, source.Classes)
+		return invalid("poison: source %q has %d classes, want at least 2", source.Name, source.Classes)
 	case target.Classes == 0 || target.Labels == nil:
-		return fmt.Errorf("poison: target %q has no labels, and the attack needs them", target.Name)
+		return invalid("poison: target %q has no labels, and the attack needs them", target.Name)
 	}
 	if err := source.Compatible(target); err != nil {
-		return fmt.Errorf("poison: %w", err)
+		return invalid("poison: %w", err)
 	}
 	for _, s := range []*dataset.Set{source, target} {
 		if err := s.Validate(); err != nil {
-			return fmt.Errorf("poison: %w", err)
+			return invalid("poison: %w", err)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package poison
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -45,7 +44,7 @@ func centred(x *tensor.Tensor, idx []int) *mat.Dense {
 func scores(m *mat.Dense, k int) (*mat.Dense, error) {
 	var svd mat.SVD
 	if !svd.Factorize(m, mat.SVDThin) {
-		return nil, fmt.Errorf("poison: filter: no singular value decomposition of %v features", m.RawMatrix().Rows)
+		return nil, invalid("poison: filter: no singular value decomposition of %v features", m.RawMatrix().Rows)
 	}
 	var u mat.Dense
 	svd.UTo(&u)
@@ -82,7 +81,7 @@ func (f SpectralSignatures) Keep(ctx context.Context, s Suspect) ([]int, error) 
 		part = 0.1
 	}
 	if !(part > 0 && part < 2./3) {
-		return nil, fmt.Errorf("poison: spectral signatures: fraction is %v, want it in (0, 2/3)", f.Fraction)
+		return nil, invalid("poison: spectral signatures: fraction is %v, want it in (0, 2/3)", f.Fraction)
 	}
 	x, err := s.view(ctx, false)
 	if err != nil {
@@ -138,7 +137,7 @@ func (f ActivationClustering) Keep(ctx context.Context, s Suspect) ([]int, error
 		limit = 0.35
 	}
 	if !(limit > 0 && limit <= 0.5) {
-		return nil, fmt.Errorf("poison: activation clustering: smaller part is %v, want it in (0, 1/2]", f.Smaller)
+		return nil, invalid("poison: activation clustering: smaller part is %v, want it in (0, 1/2]", f.Smaller)
 	}
 	x, err := s.view(ctx, false)
 	if err != nil {

@@ -273,7 +273,7 @@ func (a *cleanAttack) figures(ctx context.Context) error {
 	a.e.pictures.x, _ = last.x.All()
 	a.e.pictures.base, _ = last.made.Base.All()
 	a.e.pictures.poison, _ = last.made.Set.All()
-	a.e.pictures.natural, _ = a.binary.target.Batch(last.made.Target)
+	a.e.pictures.natural, _ = a.binary.target.Batch(append(last.made.Target, last.made.Source...))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -33,11 +34,11 @@ type domain struct {
 // scale if SVHN is there, and MNIST to framed USPS.
 func load(env *example.Env) (pairs []pair, about string, err error) {
 	mnist := domain{name: "MNIST"}
-	about = "MNIST in " + filepath.Join(env.Data, "mnist")
 	if env.Data != "" && has(env.Data, "mnist") {
 		if mnist.train, mnist.test, err = both(env.Data, "mnist"); err != nil {
 			return nil, "", err
 		}
+		about = fmt.Sprintf("MNIST in %s (%s)", filepath.Join(env.Data, "mnist"), variant(mnist.train, mnist.test))
 	} else if mnist.train, mnist.test, about, err = dataset.MNIST(); err != nil {
 		return nil, "", err
 	}
@@ -51,8 +52,9 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		closer := between(mnist, frame)
 		closer.framed = true
 		extra = append(extra, closer)
+		known := variant(post.train, post.test)
 		post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
-		about += fmt.Sprintf("; USPS of %d + %d images in the classic parts, 16x16 enlarged to 28x28, pixels in [0, 1]; framed USPS: enlarged to 20x20 in the middle of 28x28", post.train.Len(), post.test.Len())
+		about += fmt.Sprintf("; USPS of %d + %d images (%s), 16x16 enlarged to 28x28, pixels in [0, 1]; framed USPS: enlarged to 20x20 in the middle of 28x28", post.train.Len(), post.test.Len(), known)
 	} else {
 		post.name = "font digits"
 		if post.train, err = (dataset.FontDigits{Seed: env.Stream("font digits"), Noise: 0.05}).Make(4000); err != nil {
@@ -110,9 +112,21 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 				return d, "", err
 			}
 		}
-		note := fmt.Sprintf("official MNIST-M, 32x32 reduced to 28x28, test part %s", d.test.Fingerprint()[:12])
+		note := fmt.Sprintf("official MNIST-M of %d + %d images, 32x32 reduced to 28x28, aligned with MNIST, %s", d.train.Len(), d.test.Len(), variant(d.train, d.test))
 		d.train, d.test = d.train.Resize(28, 28), d.test.Resize(28, 28)
 		return d, note, nil
+	}
+	if env.Data != "" && has(env.Data, "bsds-patches") {
+		d.name = "MNIST-M (generated)"
+		patches, err := photos(filepath.Join(env.Data, "bsds-patches"))
+		if err != nil {
+			return d, "", err
+		}
+		if d.train, err = dataset.Blend(mnist.train.Take(coloured), patches, env.Stream("blend")); err != nil {
+			return d, "", err
+		}
+		d.test, err = dataset.Blend(mnist.test, patches, env.Stream("blend to test"))
+		return d, fmt.Sprintf("MNIST-M generated from MNIST and %d windows of BSDS500 photos", patches.Len()), err
 	}
 	d.name = "MNIST on textures"
 	backgrounds := textures(env.Rand("textures"), 400, 28, 28)
@@ -121,6 +135,24 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 	}
 	d.test, err = dataset.Blend(mnist.test, backgrounds, env.Stream("blend to test"))
 	return d, "MNIST on generated textures stands in for MNIST-M, which needs mnist-m/ in the folder of -data", err
+}
+
+// photos reads the windows of photos in a folder, rows of 32x32 pixels in one PNG.
+func photos(dir string) (*dataset.Set, error) {
+	sheets, err := filepath.Glob(filepath.Join(dir, "*.png"))
+	if err != nil || len(sheets) == 0 {
+		return nil, fmt.Errorf("found no PNG in %s, want windows of photos in rows of 32x32 pixels (%w)", dir, errors.Join(err, fs.ErrNotExist))
+	}
+	f, err := os.Open(slices.Min(sheets))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s, err := dataset.ReadRowSheet(f, 32, 32)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return s, nil
 }
 
 // textures are coloured waves and gradients.
@@ -147,6 +179,29 @@ func textures(rng *rand.Rand, n, h, w int) *dataset.Set {
 		}
 	}
 	return s
+}
+
+// variants names the parts of data sets by their fingerprints: accuracies of different
+// variants differ by points.
+var variants = map[string]string{
+	"2e16732b6a884fc1f1a97f6658337599467b653afbeba842f321a45942e41990": "MNIST's original training part",
+	"78896fb67a31df2f51cd25bd63ad36196b14f71b4df901d4e33a01c95ec09e95": "test part",
+	"97dc74df6b27a888dc6662ef75a4b6b3c8c5d75c492b3aff9f9d7f7f50fb532e": "zip.train",
+	"5ddbcd2f7c0db3635f171b6fabe6fac236bf2c270ba9935fe42923af32eeddb9": "zip.test",
+	"9f0f0316460e04357afb4823d2cb1369b300145a90904544e2b80d89efd0f1cb": "the first 10,000 training images",
+	"d212e25af36f21f5dae03cc5ec47d5b4c31b57e78a683b67b6526c03eb2daacd": "the test images",
+}
+
+// variant says which variant of a data set its parts are.
+func variant(train, test *dataset.Set) string {
+	name := func(s *dataset.Set) string {
+		f := s.Fingerprint()
+		if known, ok := variants[f]; ok {
+			return known
+		}
+		return "an unknown variant with the fingerprint " + f[:12]
+	}
+	return name(train) + " and " + name(test)
 }
 
 func has(dir, name string) bool {

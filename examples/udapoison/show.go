@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -34,7 +35,8 @@ func (e *experiment) notes() []string {
 				d.Epochs, max(b.SourceMismatch, b.TargetMismatch), b.SourceError, b.TV, max(0, b.Lower), b.TargetError))
 		}
 	}
-	for _, b := range e.out.Budget {
+	budgets := slices.SortedFunc(slices.Values(e.out.Budget), func(a, b budget) int { return cmp.Compare(a.Alpha, b.Alpha) })
+	for _, b := range budgets {
 		notes = append(notes, fmt.Sprintf("Budget at alpha %v: %d poisons, %s of the target, %s of the source, %s of both together as the victim has them; distance from the nearest natural image at most %.2f in Linf, %.2f in L2.",
 			b.Alpha, b.Count, report.Percent(b.OfTarget), report.Percent(b.OfSource), report.Percent(b.OfUnion), b.MaxLinf, b.MaxL2))
 	}
@@ -43,8 +45,10 @@ func (e *experiment) notes() []string {
 			scoutEpochs, report.Percent(trimFraction), report.Percent(spectralFraction)))
 	}
 	if c := e.out.CleanLabel; c != nil {
-		notes = append(notes, "The images of the clean-label attack are drawn among the 3s that a model of each learner recognises without poison. In brackets: images that most of the victims take for an 8, with an exact interval over images.")
+		notes = append(notes, "The images of the clean-label attack are drawn among the 3s that a model of each learner recognises without poison. Victims without poison are the same for all images.")
 		for _, f := range c.Learners {
+			notes = append(notes, fmt.Sprintf("Images that most victims of %s take for an 8, with an exact interval over images: %s with poison, %s without; %d of %d keep the target's accuracy within 3 points.",
+				f.Learner, f.FlippedImages, f.ControlFlippedImages, f.Within, len(f.Images)))
 			for _, m := range f.Images {
 				if m.Nothing {
 					notes = append(notes, fmt.Sprintf("Warning: %s takes image %d for an 8 without poison: there is nothing to attack.", f.Learner, m.Index))
@@ -201,16 +205,18 @@ func (e *experiment) targeted() *report.Table {
 	}
 	t := report.NewTable(title, report.Left("learner"), report.Left("image"), report.Right("p(8)"), report.Right("without"),
 		report.Right("flips"), report.Right("without"), report.Right("target"), report.Right("without"), report.Right("distance ratio"))
-	if e.out.CleanLabel == nil {
+	c := e.out.CleanLabel
+	if c == nil {
 		return t
 	}
-	for _, f := range e.out.CleanLabel.Learners {
+	of := func(share float64, n int) string { return fmt.Sprintf("%.0f of %d", share*float64(n), n) }
+	for _, f := range c.Learners {
 		for _, m := range f.Images {
 			t.AddRow(f.Learner, strconv.Itoa(m.Index), fmt.Sprintf("%.3f", m.Wanted), fmt.Sprintf("%.3f", m.ControlWanted),
 				fmt.Sprint(m.Flips), fmt.Sprint(m.ControlFlips), report.Percent(m.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", m.DistanceRatio))
 		}
 		t.AddRow(f.Learner, "all", fmt.Sprintf("%.3f", f.Wanted), fmt.Sprintf("%.3f", f.ControlWanted),
-			fmt.Sprintf("%s (%s)", report.Percent(f.Success), f.FlippedImages), fmt.Sprintf("%s (%s)", report.Percent(f.Control), f.ControlFlippedImages), report.Percent(f.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", f.DistanceRatio))
+			of(f.Success, len(f.Images)*c.Victims), of(f.Control, len(f.Images)*c.Victims), report.Percent(f.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", f.DistanceRatio))
 	}
 	return t
 }

@@ -192,6 +192,10 @@ func (e *experiment) prepare(j job) (uda.Training, *poison.Poison, error) {
 		return t, nil, err
 	}
 	t.Source = p.Into(j.pair.source)
+	if m, ok := t.Method.(uda.MCD); ok && j.number == 3 && j.alpha == 1 && !e.fast {
+		m.FeatureRate = 0.1
+		t.Method = m
+	}
 	t.BatchSize = batchFor(t, j.pair.source.Len())
 	if j.pair.Name == e.pairs[0].Name && j.seed == e.env.Seed && !slices.ContainsFunc(e.out.Budget, func(b budget) bool { return b.Alpha == j.alpha }) {
 		e.out.Budget = append(e.out.Budget, budget{j.alpha, p.Account(j.pair.source.Len(), j.pair.target.Len())})

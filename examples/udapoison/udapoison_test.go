@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -171,4 +175,50 @@ func TestFramedDigitsKeepTheirInkInTheMiddle(t *testing.T) {
 		}
 		require.InDelta(t, want, v, 1e-6, "pixel %d, %d", y, x)
 	}
+}
+
+func TestVariantsAreToldByTheirFingerprints(t *testing.T) {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	require.Contains(t, variant(train, test), "an unknown variant with the fingerprint "+train.Fingerprint()[:12])
+	root := os.Getenv("REDOUBT_DATA")
+	if root == "" {
+		t.Skip("REDOUBT_DATA is not set")
+	}
+	for _, name := range []string{"mnist", "usps", "mnistm"} {
+		train, test, err := both(root, name)
+		require.NoError(t, err)
+		require.NotContains(t, variant(train, test), "unknown")
+	}
+}
+
+// Without MNIST-M the digits are blended with photos, if there are some.
+func TestDigitsAreBlendedWithPhotos(t *testing.T) {
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	digits := domain{"MNIST", train.Take(20), test.Take(10)}
+	d, note, err := colours(&example.Env{Seed: 1, Data: dir}, digits)
+	require.NoError(t, err)
+	require.Equal(t, "MNIST on textures", d.name)
+	require.Contains(t, note, "stands in for MNIST-M")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "bsds-patches"), 0o755))
+	_, _, err = colours(&example.Env{Seed: 1, Data: dir}, digits)
+	require.ErrorContains(t, err, "found no PNG")
+	sheet := image.NewRGBA(image.Rect(0, 0, 1024, 3))
+	for i := range sheet.Pix {
+		sheet.Pix[i] = byte(i * i % 251)
+		if i%4 == 3 {
+			sheet.Pix[i] = 255
+		}
+	}
+	var out bytes.Buffer
+	require.NoError(t, png.Encode(&out, sheet))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bsds-patches", "windows.png"), out.Bytes(), 0o600))
+	d, note, err = colours(&example.Env{Seed: 1, Data: dir}, digits)
+	require.NoError(t, err)
+	require.Equal(t, "MNIST-M (generated)", d.name)
+	require.Contains(t, note, "3 windows of BSDS500")
+	require.NoError(t, d.train.Validate())
+	require.NoError(t, dataset.Aligned(digits.train, d.train))
 }

@@ -202,7 +202,7 @@ const nodes = 4000
 // above 0, values that are not finite.
 func (c Case) Terms(p Point, f Formula) (Terms, error) {
 	if err := c.check(p); err != nil {
-		return Terms{}, fmt.Errorf("bound: %w", err)
+		return Terms{}, invalid("bound: %w", err)
 	}
 	s, t := c.project(c.Source, p.U, f), c.project(c.Target, p.U, f)
 	es, et := c.project(c.Source, p.U, Exact), c.project(c.Target, p.U, Exact)
@@ -262,7 +262,7 @@ func eachNode(s, t *projected, n int, visit func(z, dz float64)) {
 // eta (1 - |u|²)² with eta = 10, plus lambda times Gap.
 func (c Case) Loss(p Point, lambda float64, f Formula) (float64, error) {
 	if err := c.check(p); err != nil {
-		return 0, fmt.Errorf("bound: %w", err)
+		return 0, invalid("bound: %w", err)
 	}
 	return c.loss(p, lambda, f, nodes), nil
 }

@@ -1,7 +1,6 @@
 package uda
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -18,7 +17,9 @@ const (
 	// GradientReversal makes one step of everything, in which the gradient of the
 	// domain loss is multiplied by -Lambda(progress) on its way into the features.
 	// For a row that the discriminator gets right by a margin s of its logits, the
-	// other mode's gradient is exp(s) times as large.
+	// other mode's gradient is exp(s) times as large. Ganin et al. train it with SGD
+	// of momentum 0.9 from a rate of 0.01 that falls with Anneal: set
+	// Training.Optimizer, LR and Schedule.
 	GradientReversal
 )
 
@@ -111,11 +112,11 @@ func (a Adversary) named(name string) string {
 func (a Adversary) prepare(m *Model, rng *rand.Rand, joint Map) error {
 	switch {
 	case a.Mode != InvertedLabels && a.Mode != GradientReversal:
-		return fmt.Errorf("uda: mode %d, want InvertedLabels or GradientReversal", a.Mode)
+		return invalid("uda: mode %d, want InvertedLabels or GradientReversal", a.Mode)
 	case a.Repeats < 0:
-		return fmt.Errorf("uda: %d repeats, want 0 (1) or more", a.Repeats)
+		return invalid("uda: %d repeats, want 0 (1) or more", a.Repeats)
 	case a.SharedForward && a.FeaturesFirst:
-		return fmt.Errorf("uda: SharedForward with FeaturesFirst, want one of them")
+		return invalid("uda: SharedForward with FeaturesFirst, want one of them")
 	}
 	width := m.Width
 	if joint != nil {

@@ -1,7 +1,6 @@
 package uda
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -21,7 +20,7 @@ type Clusters struct {
 func KMeans(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 	n, d := x.Dim(0), x.Dim(1)
 	if k < 1 || n < k {
-		return Clusters{}, fmt.Errorf("uda: %d clusters of %d rows, want 1 to %d", k, n, n)
+		return Clusters{}, invalid("uda: %d clusters of %d rows, want 1 to %d", k, n, n)
 	}
 	centres := tensor.Zeros(tensor.Float32, k, d)
 	row := func(t *tensor.Tensor, i int) []float32 { return t.Float32s()[i*d : (i+1)*d] }

@@ -13,16 +13,17 @@
 //	IWDAN       DANN with class weights (Tachet des Combes et al., NeurIPS 2020)
 //	IWCDAN      CDAN with class weights
 //
-// All are a Method, and their zero values are the settings of Mehra et al.,
-// "Understanding the Limits of Unsupervised Domain Adaptation via Data Poisoning",
-// NeurIPS 2021. Training runs any of them:
+// All are a Method. Their zero values are the settings from MNIST to USPS of Mehra et
+// al., "Understanding the Limits of Unsupervised Domain Adaptation via Data Poisoning",
+// NeurIPS 2021, but for MCD, which has DiscrepancyRate 0.1 there; on other pairs
+// Adversary.Repeats is 3, and MCD's fields say what they are. Training runs any of them:
 //
 //	t := uda.Training{
 //		Method: uda.DANN{}, Arch: uda.Digits(), Source: mnist, Target: usps,
 //		Epochs: 201, BatchSize: 256, Seed: 1,
 //	}
 //	model, err := t.Run(ctx)
-//	e, err := uda.Evaluate(model, uspsTest)
+//	e, err := uda.Evaluate(ctx, model, uspsTest)
 //
 // # What an iteration may change
 //

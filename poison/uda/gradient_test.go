@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -262,3 +263,33 @@ func TestBadEvaluationIsAnError(t *testing.T) {
 	_, err = Probabilities(ctx, m, nil)
 	require.ErrorContains(t, err, "no images")
 }
+
+// FeatureRate slows G down in step A and nothing else.
+func TestFeatureRateSlowsTheFeaturesOfStepA(t *testing.T) {
+	rates := map[string][]float64{}
+	for _, factor := range []float64{0, .1} {
+		var all []float64
+		tr := smallTraining(MCD{FeatureRate: factor, FeatureSteps: 1, DiscrepancyRate: .5})
+		tr.Optimizer = func() optim.Optimizer { return rateRecorder{&all} }
+		m, err := tr.New()
+		require.NoError(t, err)
+		_, b := parts(t, MCD{})
+		m.rng = rand.New(rand.NewPCG(1, 1))
+		tr.Method.Step(m, b)
+		rates[fmt.Sprint(factor)] = all
+	}
+	// Step A moves G and both classifiers, B the classifiers, C G.
+	require.InDeltaSlice(t, []float64{1e-2, 1e-2, 1e-2, 5e-3, 5e-3, 5e-3}, rates["0"], 1e-12)
+	require.InDeltaSlice(t, []float64{1e-3, 1e-2, 1e-2, 5e-3, 5e-3, 5e-3}, rates["0.1"], 1e-12)
+	tr := smallTraining(MCD{FeatureRate: -1})
+	_, err := tr.New()
+	require.ErrorContains(t, err, "feature rate -1")
+}
+
+// rateRecorder keeps learning rates and moves nothing.
+type rateRecorder struct{ all *[]float64 }
+
+func (r rateRecorder) Step(lr float64, _, _ []*tensor.Tensor)                   { *r.all = append(*r.all, lr) }
+func (rateRecorder) State() map[string]*tensor.Tensor                           { return nil }
+func (rateRecorder) SetState([]*tensor.Tensor, map[string]*tensor.Tensor) error { return nil }
+func (rateRecorder) String() string                                             { return "rate recorder" }

@@ -1,7 +1,6 @@
 package uda
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -36,6 +35,9 @@ type MCD struct {
 	// DiscrepancyRate multiplies the learning rate of steps B and C; 0 means 1. The
 	// reference has 0.1 from MNIST to USPS.
 	DiscrepancyRate float64
+	// FeatureRate multiplies the learning rate of G in step A; 0 means 1. The
+	// reference has 0.1 from SVHN with mislabelled target images in the source.
+	FeatureRate float64
 	// SharedState gives step A and steps B and C one optimiser state for each
 	// network, where there are two by default.
 	SharedState bool
@@ -46,8 +48,8 @@ func (MCD) Name() string { return "MCD" }
 
 // Prepare adds the second classifier.
 func (c MCD) Prepare(m *Model, rng *rand.Rand) error {
-	if c.Repeats < 0 || c.FeatureSteps < 0 || !(c.DiscrepancyRate >= 0) {
-		return fmt.Errorf("uda: MCD: %d repeats, %d feature steps, discrepancy rate %v, want 0 or more of each", c.Repeats, c.FeatureSteps, c.DiscrepancyRate)
+	if c.Repeats < 0 || c.FeatureSteps < 0 || !(c.DiscrepancyRate >= 0) || !(c.FeatureRate >= 0) {
+		return invalid("uda: MCD: %d repeats, %d feature steps, discrepancy rate %v, feature rate %v, want 0 or more of each", c.Repeats, c.FeatureSteps, c.DiscrepancyRate, c.FeatureRate)
 	}
 	m.Heads = append(m.Heads, m.Arch.Head(rng, m.Width, m.Classes))
 	return nil
@@ -62,12 +64,16 @@ func (c MCD) Step(m *Model, b Batch) (out Losses) {
 	if rate == 0 {
 		rate = 1
 	}
+	features := c.FeatureRate
+	if features == 0 {
+		features = 1
+	}
 	if c.SharedState {
 		second = ""
 	}
 	repeats := max(1, c.Repeats)
 	for range repeats {
-		one := Losses{Class: m.agree(b)}
+		one := Losses{Class: m.agree(b, features*b.LR)}
 		m.diverge(b, rate*b.LR, second)
 		for i := range steps {
 			d := m.converge(b, rate*b.LR, second)
@@ -86,15 +92,16 @@ func (m *Model) bothCE(p *nn.Pass, f *tensor.Tensor, y []int) *tensor.Tensor {
 	return tensor.Add(one, tensor.Mean(tensor.CrossEntropy(m.Heads[1].Forward(p, f), y)))
 }
 
-// agree is step A. It returns the mean loss of a classifier.
-func (m *Model) agree(b Batch) float64 {
+// agree is step A, with a rate of its own for G. It returns the mean loss of a
+// classifier.
+func (m *Model) agree(b Batch, lr float64) float64 {
 	defer m.tape.Reset()
 	p := m.pass()
 	wg := p.Watch(m.tape, nn.Params(m.G))
 	w1, w2 := p.Watch(m.tape, nn.Params(m.Heads[0])), p.Watch(m.tape, nn.Params(m.Heads[1]))
 	loss := m.bothCE(p, m.G.Forward(p, m.tape.Const(b.Source)), b.Y)
 	grads := tensor.Grad(loss, append(append(wg[:len(wg):len(wg)], w1...), w2...)...)
-	m.update("features", m.G, b.LR, grads[:len(wg)])
+	m.update("features", m.G, lr, grads[:len(wg)])
 	m.update("head", m.Heads[0], b.LR, grads[len(wg):len(wg)+len(w1)])
 	m.update("head 2", m.Heads[1], b.LR, grads[len(wg)+len(w1):])
 	p.Commit()

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 )
@@ -48,6 +49,9 @@ func Blend(digits, backgrounds *Set, seed uint64) (*Set, error) {
 // images of b: sets that were made of one another, such as MNIST and MNIST-M, must not
 // be off by some images.
 func Aligned(a, b *Set) error {
+	if a == nil || b == nil {
+		return errors.New("dataset: alignment of two sets, found none")
+	}
 	if len(a.Labels) < len(b.Labels) || len(b.Labels) == 0 {
 		return fmt.Errorf("dataset: %s has %d labels and %s %d, want at least 1 and no more", a.Name, len(a.Labels), b.Name, len(b.Labels))
 	}

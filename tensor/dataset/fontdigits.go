@@ -78,7 +78,8 @@ var glyphs = sync.OnceValues(func() ([][10]*image.Alpha, error) {
 })
 
 // Make draws n images; image i is of the digit i mod 10, and depends on the seed and
-// i alone. Errors: a side below 8, noise outside [0, 1], a negative n.
+// i alone. Errors: a side below 8, noise outside [0, 1], a negative n, more pixels than
+// a set may have.
 func (f FontDigits) Make(n int) (*Set, error) {
 	side := f.Side
 	if side == 0 {
@@ -86,6 +87,12 @@ func (f FontDigits) Make(n int) (*Set, error) {
 	}
 	if side < 8 || !(f.Noise >= 0 && f.Noise <= 1) || n < 0 {
 		return nil, fmt.Errorf("dataset: font digits: %d images of side %d with noise %v, want 0 or more, at least 8, and noise in [0, 1]", n, side, f.Noise)
+	}
+	if side > 1<<15 {
+		return nil, fmt.Errorf("dataset: font digits: side is %d, want at most %d", side, 1<<15)
+	}
+	if err := affordable(int64(n), int64(side*side)+8, "images"); err != nil {
+		return nil, fmt.Errorf("dataset: font digits: %w", err)
 	}
 	all, err := glyphs()
 	if err != nil {

@@ -1,6 +1,7 @@
 package dataset_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +73,16 @@ func TestRealMNISTMIsAligned(t *testing.T) {
 		require.NoError(t, dataset.Aligned(a, b))
 		require.Error(t, dataset.Aligned(a.Slice(5, a.Len()), b.Take(8000)))
 	}
+}
+
+func TestFontDigitsBeyondMemoryAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		f dataset.FontDigits
+		n int
+	}{{dataset.FontDigits{}, math.MaxInt}, {dataset.FontDigits{Side: math.MaxInt}, 1}, {dataset.FontDigits{Side: 1 << 15}, 1 << 20}} {
+		_, err := c.f.Make(c.n)
+		require.ErrorContains(t, err, "want at most")
+	}
+	require.ErrorContains(t, dataset.Aligned(nil, &dataset.Set{}), "found none")
+	require.ErrorContains(t, dataset.Aligned(&dataset.Set{}, nil), "found none")
 }
