@@ -62,10 +62,9 @@ func TestStepsFollowTheirFormulas(t *testing.T) {
 	}
 }
 
-// A matrix moves by trust ‖w‖/‖g‖ lr g, a vector by lr g.
 // Two steps of LARS on a vector, from the formulas by an independent program.
 func TestLARSScalesVectorsWhenAsked(t *testing.T) {
-	w, g := vector(3, 4), vector(0.6, 0.8)
+	w, g := tensor.FromFloat64([]float64{3, 4}, 2), tensor.FromFloat64([]float64{0.6, 0.8}, 2)
 	o := &LARS{WeightDecay: 1e-6, Vectors: true}
 	for _, want := range [][]float64{{2.985, 3.980}, {2.956575, 3.942100}} {
 		o.Step(5, []*tensor.Tensor{w}, []*tensor.Tensor{g})
@@ -73,6 +72,7 @@ func TestLARSScalesVectorsWhenAsked(t *testing.T) {
 	}
 }
 
+// A matrix moves by trust ‖w‖/‖g‖ lr g, a vector by lr g.
 func TestLARSScalesMatricesOnly(t *testing.T) {
 	w := []*tensor.Tensor{tensor.Full(tensor.Float64, 3, 2, 2), tensor.Full(tensor.Float64, 3, 2)}
 	g := []*tensor.Tensor{tensor.Full(tensor.Float64, 0.5, 2, 2), tensor.Full(tensor.Float64, 0.5, 2)}
