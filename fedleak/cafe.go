@@ -83,6 +83,7 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 			return w.out, err
 		}
 	}
+	w.settleLabels()
 	progress := w.progress()
 	for p, l := range w.layers {
 		if c.SkipImages {
@@ -118,8 +119,11 @@ type work struct {
 	m       *Model
 	o       Observations
 	batches [][]int
-	system  *system
-	known   []bool // samples whose gradients the rounds determine
+	plain   *system    // of Step I, without a ridge
+	system  *system    // with it
+	logits  *mat.Dense // Step I of the logit bias, [N, classes]
+	blur    []float64  // what entries of each row of logits may be off by
+	known   []bool     // samples whose gradients the rounds determine
 	layers  []layer
 	biases  []*mat.Dense // of each party, [T, d2]
 	out     *Recovery
@@ -170,35 +174,22 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 	if w.biases, err = stack(ctx, m, o, refs); err != nil {
 		return nil, err
 	}
-	n, k := set.Samples, len(w.batches[0])
+	n := set.Samples
 	for _, id := range c.Samples {
 		if id < 0 || id >= n {
 			return nil, fmt.Errorf("fedleak: CAFE: sample %d is wanted, want 0 to %d", id, n-1)
 		}
 	}
-	ridge := 0.0
-	if n > 1 {
-		ridge = c.Ridge * float64(len(w.batches)) * float64(k*(n-k)) / float64(n*(n-1))
-	}
-	w.system = newSystem(w.batches, n, max(1, set.Clients), weights, ridge)
+	w.plain = newSystem(w.batches, n, max(1, set.Clients), weights)
+	w.system = w.plain.withRidge(c.Ridge)
 	w.known = slices.Clone(w.system.report.Determined)
 	w.out = newRecovery(c.Name(), m, n)
 	w.out.Identifiability = w.system.report
 	w.out.Rounds = len(w.batches)
 	if !c.SkipLabels {
-		w.labels()
+		w.readLabels(w.biases[len(w.biases)-1])
 	}
 	return w, nil
-}
-
-// labels reads the labels from the gradients of the logit bias.
-func (w *work) labels() {
-	v := w.system.solve(w.biases[len(w.biases)-1])
-	if c := w.o.Setting().Clients; c > 1 {
-		w.out.Labels = labelsPerClient(v, w.known, w.system.report, w.batches, c)
-		return
-	}
-	w.out.Labels = labelsFrom(v, w.known)
 }
 
 // party runs Steps I and II for one party.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -393,6 +394,15 @@ func TestBadSettingsOfCAFEAreNamed(t *testing.T) {
 	for _, ids := range [][]int{nil, {1, 1}, {6}, {-1}} {
 		_, err := f.Upload(ctx, 0, ids, Ref{0, 0})
 		require.Error(t, err)
+	}
+}
+
+func TestDataOutsideTheBoxAreNamed(t *testing.T) {
+	for _, v := range []float64{-0.01, 1.01} {
+		f := dense(t, 6, Uniform{K: 2})
+		f.X[2] = f.X[2].Clone()
+		f.X[2].Set(v, 3, 1, 1, 0)
+		require.ErrorContains(t, f.Check(), "data of party 2 hold "+strconv.FormatFloat(v, 'g', -1, 64))
 	}
 }
 

@@ -49,6 +49,9 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 	if err != nil {
 		return nil, err
 	}
+	if seen, err = remember(ctx, m, seen); err != nil {
+		return nil, err
+	}
 	s, err := c.CAFE.Run(ctx, m, seen)
 	if err != nil && !errors.As(err, &openShadow) {
 		return nil, fmt.Errorf("fedleak: Calibrated: shadow: %w", err)
@@ -74,6 +77,27 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		return r, open
 	}
 	return r, nil
+}
+
+// remembered is the largest number of gradient entries that are kept in memory to save
+// computing them for each party anew.
+const remembered = 1 << 26
+
+// remember records what CAFE looks at, if it is not too much.
+func remember(ctx context.Context, m *Model, o Observations) (Observations, error) {
+	refs, err := AttackRefs(m)
+	if err != nil {
+		return o, nil // the attack says what is missing, if it needs it
+	}
+	size := 0
+	for _, r := range refs {
+		w, _ := m.param(r)
+		size += w.Len()
+	}
+	if size*o.Rounds() > remembered {
+		return o, nil
+	}
+	return Record(ctx, m, o, refs)
 }
 
 // regression is a linear map from features to pixels in the space of the training

@@ -29,8 +29,8 @@
 // equations: CAFE solves them by least squares. Step I has a unique solution if and
 // only if the matrix of batches has rank N, which Identify tells without a gradient;
 // Step II, for K < N, if and only if v_n is not 0. No relation between N and the width
-// of the layer is needed. Labels follow from the gradient of the logit bias, by Step
-// I alone.
+// of the layer is needed. Labels follow from the gradient of the logit bias, by Step I
+// and, where signs do not tell, the features of Step II.
 //
 //	m := fedleak.NewQuadrants(rng, 28, 1, 10, fedleak.Shape{})
 //	f := &fedleak.Federation{Model: m, X: fedleak.Quadrants(x), Labels: y, Schedule: fedleak.Uniform{K: 40}}
@@ -47,7 +47,9 @@
 //
 // The schedule of batches is a defence: with the same batches in every epoch the
 // matrix of batches has rank N/K for ever, and Step I is impossible, at no cost.
-// Shuffled epochs need about K epochs.
+// Shuffled epochs need about K epochs. Identify and IdentifyClients say before a protocol
+// runs what its batches give away, and Recovery.Invisible afterwards which slices an
+// attack did not get, and why.
 //
 // FakeGradients upload the order of entries with other values, ClippedNoise is the step
 // of differentially private training, with an Accountant, and Sparse leaves entries

@@ -54,6 +54,11 @@ func (f *Federation) Check() error {
 		if !tensor.AllFinite(x) {
 			return fmt.Errorf("fedleak: data of party %d hold a NaN or infinite value", p)
 		}
+		for _, v := range x.Values() {
+			if v < 0 || v > 1 {
+				return fmt.Errorf("fedleak: data of party %d hold %v, want values in [0, 1]", p, v)
+			}
+		}
 	}
 	for i, y := range f.Labels {
 		if y < 0 || y >= f.Model.Classes {

@@ -3,8 +3,6 @@ package fedleak
 import (
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 // When the server sees no more than the mean over the clients, of whom each takes part
@@ -107,37 +105,4 @@ func mode(values []float64, width float64) (value float64, count int) {
 		}
 	}
 	return value, count
-}
-
-// labelsPerClient reads classes from gradients of the logit bias that are determined
-// up to a constant for each client: entries of a column that belong to the label lie
-// 1/K below the others of that client. Where a client has no other, the label stays
-// unknown.
-func labelsPerClient(v *mat.Dense, known []bool, d Identifiability, batches [][]int, clients int) []int {
-	if d.Rank == d.Samples || !balanced(batches, d.Samples, clients) {
-		return labelsFrom(v, known)
-	}
-	n, classes := v.Dims()
-	own := n / clients
-	out := make([]int, n)
-	for i := range out {
-		out[i] = -1
-	}
-	if d.Rank != n-clients+1 {
-		return out
-	}
-	for c := range clients {
-		for j := range classes {
-			top := math.Inf(-1)
-			for i := c * own; i < (c+1)*own; i++ {
-				top = math.Max(top, v.At(i, j))
-			}
-			for i := c * own; i < (c+1)*own; i++ {
-				if top-v.At(i, j) > 0.5/float64(len(batches[0])) {
-					out[i] = j
-				}
-			}
-		}
-	}
-	return out
 }

@@ -62,13 +62,32 @@ func (e *NotIdentifiableError) Error() string {
 }
 
 // Identify reports on batches of ids out of n samples, without any gradient: what an
-// attack could find out, and so what a schedule protects. Errors are those of
-// CheckBatches.
+// attack could find out, and so what a schedule protects. It is for a vertical federation,
+// in which all parties have part in each sample; see IdentifyClients for a horizontal one.
+// Errors are those of CheckBatches.
 func Identify(batches [][]int, n int) (Identifiability, error) {
 	if err := CheckBatches(batches, n); err != nil {
 		return Identifiability{}, err
 	}
-	return newSystem(batches, n, 1, nil, 0).report, nil
+	return newSystem(batches, n, 1, nil).report, nil
+}
+
+// IdentifyClients is Identify for a horizontal federation with n samples in equal blocks of
+// ids, one for each client, of whose gradients only the mean is seen. Batches that take
+// the same share of every client leave a constant for each but one of them open; CAFE
+// finds these, behind ReLU, all the same. clients below 1, or that n is no multiple of,
+// are an error.
+func IdentifyClients(batches [][]int, n, clients int) (Identifiability, error) {
+	if err := CheckBatches(batches, n); err != nil {
+		return Identifiability{}, err
+	}
+	if clients < 1 || n%clients != 0 {
+		return Identifiability{}, fmt.Errorf("fedleak: %d samples for %d clients, want equal shares", n, clients)
+	}
+	if !balanced(batches, n, clients) {
+		clients = 1
+	}
+	return newSystem(batches, n, clients, nil).report, nil
 }
 
 // EpochsNeeded returns the least number of epochs of n/k freshly shuffled batches
@@ -98,27 +117,15 @@ type system struct {
 	report  Identifiability
 }
 
-// newSystem prepares S^T W S + ridge for solving. blocks is the number of equal
-// blocks of ids from which every batch takes the same share, 1 for a vertical
-// federation.
-func newSystem(batches [][]int, n, blocks int, weights []float64, ridge float64) *system {
+// newSystem prepares S^T W S for solving. blocks is the number of equal blocks of ids
+// from which every batch takes the same share, 1 for a vertical federation.
+func newSystem(batches [][]int, n, blocks int, weights []float64) *system {
 	s := &system{batches: batches, n: n, weights: weights}
-	a := mat.NewSymDense(n, nil)
-	for t, b := range batches {
-		w := s.weight(t)
-		for i, x := range b {
-			for _, y := range b[i:] {
-				a.SetSym(x, y, a.At(x, y)+w)
-			}
-		}
-	}
+	a := s.products()
 	d := Identifiability{Samples: n, Batch: len(batches[0]), Rounds: len(batches)}
 	for i := range n {
 		if a.At(i, i) == 0 {
 			d.Missing = append(d.Missing, i)
-		}
-		if ridge > 0 {
-			a.SetSym(i, i, a.At(i, i)+ridge)
 		}
 	}
 	s.normal = factor(a)
@@ -126,6 +133,38 @@ func newSystem(batches [][]int, n, blocks int, weights []float64, ridge float64)
 	d.kind(batches, blocks)
 	s.report = d
 	return s
+}
+
+// products returns S^T W S.
+func (s *system) products() *mat.SymDense {
+	a := mat.NewSymDense(s.n, nil)
+	for t, b := range s.batches {
+		w := s.weight(t)
+		for i, x := range b {
+			for _, y := range b[i:] {
+				a.SetSym(x, y, a.At(x, y)+w)
+			}
+		}
+	}
+	return a
+}
+
+// withRidge returns the system with a ridge, in the units of CAFE.Ridge, added to
+// S^T W S. What is determined stays what it is without one: a ridge gives an answer for
+// everything.
+func (s *system) withRidge(ridge float64) *system {
+	k := len(s.batches[0])
+	if ridge == 0 || s.n < 2 {
+		return s
+	}
+	ridge *= float64(len(s.batches)) * leastEigenvalue(s.n, k)
+	a := s.products()
+	for i := range s.n {
+		a.SetSym(i, i, a.At(i, i)+ridge)
+	}
+	out := *s
+	out.normal = factor(a)
+	return &out
 }
 
 // weight is that of a round.

@@ -47,7 +47,7 @@ func TestFixedBatchesStayAtTheirNumber(t *testing.T) {
 }
 
 func TestHorizontalBatchesLackOneRankPerClientButOne(t *testing.T) {
-	s := newSystem(batchesOf(PerClient{Clients: 4, K: 2, Seed: 3}, 80, 40), 40, 4, nil, 0)
+	s := newSystem(batchesOf(PerClient{Clients: 4, K: 2, Seed: 3}, 80, 40), 40, 4, nil)
 	require.Equal(t, 37, s.report.Rank)
 	require.Equal(t, 37, s.report.Reachable)
 	// Without being told of the clients it still does not ask for rounds that are there.
@@ -55,6 +55,17 @@ func TestHorizontalBatchesLackOneRankPerClientButOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 37, d.Rank)
 	require.Contains(t, d.Hint, "equal shares")
+	d, err = IdentifyClients(batchesOf(PerClient{Clients: 4, K: 2, Seed: 3}, 80, 40), 40, 4)
+	require.NoError(t, err)
+	require.Equal(t, 37, d.Reachable)
+	require.Contains(t, d.Hint, "from one client to another")
+	d, err = IdentifyClients(batchesOf(Uniform{K: 8, Seed: 3}, 80, 40), 40, 4)
+	require.NoError(t, err)
+	require.Equal(t, 40, d.Reachable, "unequal shares leave no constants")
+	for _, clients := range []int{0, -1, 3} {
+		_, err = IdentifyClients(batchesOf(Uniform{K: 8}, 4, 40), 40, clients)
+		require.ErrorContains(t, err, "equal shares")
+	}
 }
 
 func TestConditionFallsToItsLimit(t *testing.T) {
@@ -86,7 +97,7 @@ func TestMomentsOfUniformBatches(t *testing.T) {
 
 func TestClosedFormOfThreeBatches(t *testing.T) {
 	want := mat.NewDense(3, 2, []float64{1, 2, 3, -1, 0, 4})
-	s := newSystem([][]int{{0, 1}, {0, 2}, {1, 2}}, 3, 1, nil, 0)
+	s := newSystem([][]int{{0, 1}, {0, 2}, {1, 2}}, 3, 1, nil)
 	got := s.solve(mat.NewDense(3, 2, []float64{4, 1, 1, 6, 3, 3}))
 	require.True(t, mat.EqualApprox(want, got, 1e-12))
 }
@@ -98,7 +109,7 @@ func TestMissingSamplesAreListedAndTheOthersFound(t *testing.T) {
 	require.Equal(t, []int{3, 4}, d.Missing)
 	require.Equal(t, []bool{true, true, true, false, false}, d.Determined)
 	require.Equal(t, 3, d.Rank)
-	got := newSystem(b, 5, 1, nil, 0).solve(mat.NewDense(3, 1, []float64{3, 5, 4}))
+	got := newSystem(b, 5, 1, nil).solve(mat.NewDense(3, 1, []float64{3, 5, 4}))
 	require.InDeltaSlice(t, []float64{1, 2, 3}, got.RawMatrix().Data[:3], 1e-12)
 }
 

@@ -32,19 +32,20 @@ func (w *work) maskedStepOne(b *mat.Dense) *gradients {
 	par.For(d2, 1, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
 			var part [][]int
-			var values []float64
+			var values, weights []float64
 			for t := range rounds {
 				if v := b.At(t, j); v != 0 {
 					part = append(part, w.batches[t])
 					values = append(values, v)
+					weights = append(weights, w.system.weight(t))
 				}
 			}
 			if len(part) < n {
 				continue
 			}
-			s := newSystem(part, n, 1, nil, 0)
+			s := newSystem(part, n, 1, weights)
 			if whole[j] = s.report.Rank == n; whole[j] {
-				g.v.SetCol(j, s.solve(mat.NewDense(len(values), 1, values)).RawMatrix().Data)
+				g.v.SetCol(j, s.withRidge(w.Ridge).solve(mat.NewDense(len(values), 1, values)).RawMatrix().Data)
 			}
 		}
 	})
@@ -83,14 +84,14 @@ func (w *work) fillFeatures(v *mat.Dense, f *features, rounds []int, seen []*mat
 			clear(upper)
 			clear(right)
 			for q, t := range rounds {
-				ids := w.batches[t]
+				ids, weight := w.batches[t], w.system.weight(t)
 				g := seen[q].RawRowView(i)
 				for p, x := range ids {
 					for j, u := range v.RawRowView(x) {
 						rows[p][j] = 0
 						if g[j] != 0 {
 							rows[p][j] = u
-							right[x] += u * g[j]
+							right[x] += weight * u * g[j]
 						}
 					}
 				}
@@ -100,7 +101,7 @@ func (w *work) fillFeatures(v *mat.Dense, f *features, rounds []int, seen []*mat
 						for j, u := range rows[p] {
 							s += u * rows[p+o][j]
 						}
-						upper[min(x, y)*n+max(x, y)] += s
+						upper[min(x, y)*n+max(x, y)] += weight * s
 					}
 				}
 			}

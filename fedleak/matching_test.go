@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -146,6 +147,83 @@ func TestBadMatchingIsNamed(t *testing.T) {
 	r, err := a.Run(stop, f.Model, o)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 2, r.Parties[0].Count(Recovered))
+}
+
+// A transcript in one precision is attacked by a model in the other.
+func TestMatchingConvertsGradients(t *testing.T) {
+	for _, c := range [][2]tensor.DType{{tensor.Float32, tensor.Float64}, {tensor.Float64, tensor.Float32}} {
+		f := sigmoid(t, 3, 1)
+		convert(f, tensor.Float32) // so that both precisions hold the same parameters
+		convert(f, c[0])
+		tr, err := Record(ctx, f.Model, observe(t, f, 2), nil)
+		require.NoError(t, err)
+		convert(f, c[1])
+		for i := range tr.Seen {
+			tr.Seen[i].Model = f.Model.Fingerprint()
+		}
+		for _, a := range []Attack{Matching{Steps: 3}, Matching{Steps: 3, Method: LBFGS}, Published{Iterations: 2}} {
+			_, err := a.Run(ctx, f.Model, tr)
+			var missing *NotIdentifiableError
+			if !errors.As(err, &missing) {
+				require.NoError(t, err, "%s from %v to %v", a.Name(), c[0], c[1])
+			}
+		}
+	}
+}
+
+// lastly is a distance that turns into another value after a number of calls.
+type lastly struct {
+	calls *int
+	after int
+	value float64
+}
+
+func (lastly) Name() string { return "lastly" }
+
+func (d lastly) Between(got, want []*tensor.Tensor) *tensor.Tensor {
+	e := L2{}.Between(got, want)
+	if *d.calls++; *d.calls > d.after {
+		return tensor.MulScalar(e, d.value)
+	}
+	return e
+}
+
+func TestObjectiveThatIsNotFiniteEndsTheSearch(t *testing.T) {
+	f := sigmoid(t, 2, 1)
+	o := observe(t, f, 1)
+	for _, method := range []Method{Adam, SignAdam, LBFGS} {
+		for _, value := range []float64{math.NaN(), math.Inf(1)} {
+			calls := 0
+			a := Matching{Method: method, Steps: 40, Distance: lastly{&calls, 6, value}, Init: UniformInit}
+			r, err := a.Run(ctx, f.Model, o)
+			require.ErrorContains(t, err, "not finite at step 6")
+			require.Less(t, calls, 10)
+			require.True(t, tensor.AllFinite(r.Parties[0].X))
+			require.Equal(t, 1, r.Parties[0].Count(Recovered))
+		}
+	}
+	// The best state is kept, not the last: a rate far too large leaves it.
+	best, last := math.Inf(1), 0.0
+	stop, cancel := context.WithCancel(ctx)
+	a := Matching{LR: 50, Steps: 9, Init: UniformInit, Progress: func(step int, v float64) {
+		best, last = math.Min(best, v), v
+		if step == 7 {
+			cancel()
+		}
+	}}
+	s, err := a.start(ctx, f.Model, o)
+	require.NoError(t, err)
+	require.NoError(t, s.adam(stop))
+	require.Less(t, best, last)
+	at, _ := s.value(0, 0, 0)
+	require.InDelta(t, best, at, 1e-12)
+}
+
+func TestLabelsAreNotCountedBehindTwoSoftmaxes(t *testing.T) {
+	f := sigmoid(t, 2, 1)
+	f.Model.DoubleSoftmax = true
+	_, err := IDLG().Run(ctx, f.Model, observe(t, f, 1))
+	require.ErrorContains(t, err, "softmax taken twice")
 }
 
 func TestBatchStatisticsTieSamples(t *testing.T) {

@@ -156,6 +156,7 @@ func (m *Model) Losses(logits, targets *tensor.Tensor) *tensor.Tensor {
 // layer is a dense layer of a network with the numbers of its two parameters.
 type layer struct {
 	before       *nn.Sequential // what its input comes from
+	after        *nn.Sequential // the layer itself and all that follow
 	dense        *nn.Linear
 	weight, bias Ref
 }
@@ -173,7 +174,7 @@ func (m *Model) firstDense(party int) (layer, error) {
 		}
 		before := nn.NewSequential(layers[:i]...)
 		k := len(nn.Params(before))
-		return layer{before, d, Ref{party, k}, Ref{party, k + 1}}, nil
+		return layer{before, nn.NewSequential(layers[i:]...), d, Ref{party, k}, Ref{party, k + 1}}, nil
 	}
 	return layer{}, fmt.Errorf("fedleak: party %d has no dense layer", party)
 }

@@ -78,6 +78,16 @@ func fetch(ctx context.Context, m *Model, o Observations, t int, refs ...Ref) ([
 	return gs, nil
 }
 
+// inType returns the gradients in the element type of a model, which those of a
+// transcript need not have.
+func inType(gs []*tensor.Tensor, dtype tensor.DType) []*tensor.Tensor {
+	out := make([]*tensor.Tensor, len(gs))
+	for i, g := range gs {
+		out[i] = g.To(dtype)
+	}
+	return out
+}
+
 // fits says whether a gradient of round t has the shape of its parameter and is finite.
 func (m *Model) fits(t int, r Ref, g *tensor.Tensor) error {
 	w, ok := m.param(r)

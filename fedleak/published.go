@@ -55,7 +55,9 @@ func (a Published) withDefaults() Published {
 	if a.Alpha == 0 && a.Beta == 0 && a.Gamma == 0 {
 		a.Alpha, a.Beta, a.Gamma = 1e-2, 1e-4, 1e-3
 	}
-	a.Xi = math.Max(0, defaultFloat(a.Xi, 25))
+	if a.Xi = defaultFloat(a.Xi, 25); a.Xi == -1 {
+		a.Xi = 0
+	}
 	return a
 }
 
@@ -70,6 +72,8 @@ func (a Published) check(k int) error {
 		return fmt.Errorf("fedleak: Published: Step I diverges with LR1 = %v for batches of %d, want below %v", a.LR1, k, 1/float64(k))
 	case !(a.Alpha >= 0 && a.Beta >= 0 && a.Gamma >= 0):
 		return fmt.Errorf("fedleak: Published: weights %v, %v and %v, want at least 0", a.Alpha, a.Beta, a.Gamma)
+	case !(a.Xi >= 0):
+		return fmt.Errorf("fedleak: Published: Xi is %v, want at least 0, or -1 for none", a.Xi)
 	}
 	return nil
 }
@@ -91,7 +95,8 @@ func leastEigenvalue(n, k int) float64 {
 }
 
 // Run implements Attack. Rounds that leave samples unidentified give the identifiable
-// part and a *NotIdentifiableError.
+// part and a *NotIdentifiableError. A slice whose gradient has not grown out of the error
+// that Step I still has counts as dead, and one that Step III did not come to as unseen.
 func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -108,13 +113,19 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 		return nil, err
 	}
 	list = list[:min(len(list), t.a.Iterations)]
-	report := newSystem(list, t.n, max(1, o.Setting().Clients), nil, 0).report
-	answer := func(err error) (*Recovery, error) {
+	answer := func(used int, err error) (*Recovery, error) {
 		r := newRecovery(t.a.Name(), m, t.n)
-		r.Identifiability, r.Rounds = report, len(list)
-		t.fill(r, report.Determined)
+		if used > 0 {
+			r.Identifiability = newSystem(list[:used], t.n, max(1, o.Setting().Clients), nil).report
+			t.fill(r, r.Identifiability.Determined, len(list[0]))
+		}
+		r.Rounds = used
+		if err == nil && !all(r.Identifiability.Determined) {
+			err = &NotIdentifiableError{r.Identifiability}
+		}
 		return r, err
 	}
+	used := 0
 	phases := []step{all3}
 	if a.Nested {
 		phases = []step{one, two, three}
@@ -125,18 +136,16 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 			round := i % len(list)
 			gs, err := fetch(ctx, m, o, round, t.needs(phase, refs)...)
 			if err != nil {
-				return answer(err)
+				return answer(used, err)
 			}
 			t.update(phase, list[round], gs)
+			used = max(used, round+1)
 			if a.Progress != nil {
 				a.Progress(i, t)
 			}
 		}
 	}
-	if !all(report.Determined) {
-		return answer(&NotIdentifiableError{report})
-	}
-	return answer(nil)
+	return answer(used, nil)
 }
 
 // Released returns the setting of the code released for CAFE: the single loop with

@@ -1,6 +1,7 @@
 package fedleak
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -236,7 +237,10 @@ func TestPublishedRunsNestedAndSingle(t *testing.T) {
 		tb, err := a.Start(f.Model, f.Setting(), 3)
 		require.NoError(t, err)
 		start := newRecovery("", f.Model, 12)
-		tb.fill(start, r.Complete())
+		for i := range tb.visited {
+			tb.visited[i] = true
+		}
+		tb.fill(start, r.Complete(), 3)
 		got := NewScore(f.X, r.Images(nil), nil).OfMean
 		require.Greater(t, got, NewScore(f.X, start.Images(nil), nil).OfMean+2, "nested %v", nested)
 		require.Greater(t, got, NewScore(f.X, MeanImage(f.X, 12), nil).OfMean)
@@ -290,6 +294,41 @@ func TestObjectiveVanishesAtTheTruth(t *testing.T) {
 	require.Positive(t, tensor.MaxAbs(tb.objective(d, []int{0, 1, 2, 3, 4, 5}, nil)[0]))
 }
 
+// A slice without gradient is dead, and one that Step III did not come to is unseen,
+// whatever the tables hold.
+func TestPublishedSaysWhatItDidNotReach(t *testing.T) {
+	f := dense(t, 12, Uniform{K: 3, Seed: 2})
+	f.X[1] = f.X[1].Clone()
+	black := f.X[1].Float64s()
+	clear(black[5*49 : 6*49]) // under biases of 0 nothing is on
+	a := Published{Iterations: 300, LR1: 1.0 / 6, Alpha: 0, Gamma: 1}
+	o := observe(t, f, 300)
+	r, err := a.Run(ctx, f.Model, o)
+	require.NoError(t, err)
+	require.Equal(t, Dead, r.Parties[1].Status[5])
+	require.Greater(t, r.Parties[1].Count(Recovered), 8)
+
+	for _, nested := range []bool{false, true} {
+		stop, cancel := context.WithCancel(ctx)
+		a.Nested = nested
+		a.Progress = func(i int, _ *Tables) {
+			if i == 1 {
+				cancel()
+			}
+		}
+		r, err = a.Run(stop, f.Model, o)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, 2, r.Rounds)
+		for p := range r.Parties {
+			require.Zero(t, r.Parties[p].Count(Recovered), "two rounds determine nothing")
+			require.Positive(t, r.Parties[p].Count(Unseen))
+			if nested {
+				require.Equal(t, 12, r.Parties[p].Count(Unseen), "Step III had not begun")
+			}
+		}
+	}
+}
+
 func TestBadSettingsOfPublishedAreNamed(t *testing.T) {
 	f := dense(t, 12, Uniform{K: 3, Seed: 2})
 	o := observe(t, f, 4)
@@ -298,6 +337,8 @@ func TestBadSettingsOfPublishedAreNamed(t *testing.T) {
 		"-1 updates":      {Repeat: -1, Iterations: 5},
 		"learning rates":  {LR2: -1},
 		"want at least 0": {Alpha: -1},
+		"Xi is NaN":       {Xi: math.NaN()},
+		"Xi is -2":        {Xi: -2},
 	} {
 		_, err := a.Run(ctx, f.Model, o)
 		require.ErrorContains(t, err, want)

@@ -2,6 +2,7 @@ package fedleak
 
 import (
 	"context"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -92,6 +93,41 @@ func (p *PartyRecovery) Count(s Status) int {
 		}
 	}
 	return k
+}
+
+// Invisible is a slice that an attack did not recover.
+type Invisible struct {
+	Party, Sample int
+	Status        Status
+	Why           string
+}
+
+// Invisible lists the slices that were not recovered, by party and sample, with the reason
+// in words.
+func (r *Recovery) Invisible() []Invisible {
+	d := r.Identifiability
+	var out []Invisible
+	for p := range r.Parties {
+		for i, s := range r.Parties[p].Status {
+			why := ""
+			switch {
+			case s == Recovered:
+				continue
+			case s == Dead:
+				why = "no gradient comes to its first dense layer: the units behind are all off, as they are for a black slice under biases of 0"
+			case slices.Contains(d.Missing, i):
+				why = "the sample is in no batch"
+			case s == Undetermined && i < len(d.Determined) && d.Determined[i]:
+				why = "the rounds do not tell its features from those of the samples beside it"
+			case s == Undetermined:
+				why = "the batches do not single it out: " + d.Hint
+			default:
+				why = "the attack did not come to it, was not asked to, or saw no round with it"
+			}
+			out = append(out, Invisible{p, i, s, why})
+		}
+	}
+	return out
 }
 
 // Complete says for each sample whether all of its slices were recovered.

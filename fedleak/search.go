@@ -25,18 +25,23 @@ type search struct {
 }
 
 // Run implements Attack. The recovery holds the samples of the rounds that were
-// matched. When ctx is cancelled it is the state reached, beside the error.
+// matched. When ctx is cancelled, or the objective or its gradient is no longer finite,
+// it holds the best state so far, beside the error: the one with the least objective if
+// one round is matched from one seed by terms that stay the same, and else the last one.
 func (a Matching) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
 	s, err := a.start(ctx, m, o)
 	if err != nil {
 		return nil, err
 	}
 	if s.Method == LBFGS {
-		s.lbfgs(ctx)
+		err = s.lbfgs(ctx)
 	} else {
-		s.adam(ctx)
+		err = s.adam(ctx)
 	}
 	r := s.recovery(o)
+	if err != nil {
+		return r, err
+	}
 	if err := ctx.Err(); err != nil {
 		return r, fmt.Errorf("fedleak: stopped: %w", err)
 	}
@@ -73,7 +78,7 @@ func (a Matching) start(ctx context.Context, m *Model, o Observations) (*search,
 		if err != nil {
 			return nil, err
 		}
-		s.want = append(s.want, gs)
+		s.want = append(s.want, inType(gs, m.dtype()))
 		rows := make([]int, len(list[t]))
 		for i, id := range list[t] {
 			r, ok := row[id]
@@ -131,6 +136,9 @@ func (s *search) label() error {
 	}
 	if s.Rule != CountedLabels {
 		return nil
+	}
+	if s.m.DoubleSoftmax {
+		return fmt.Errorf("fedleak: %s: labels cannot be counted for a model with softmax taken twice", s.Name())
 	}
 	r, err := s.m.logitBias()
 	if err != nil {

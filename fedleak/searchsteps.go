@@ -2,11 +2,66 @@ package fedleak
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
+
+	"github.com/redoubt-ml/redoubt/tensor"
 )
 
+// broken says that an objective is of no more use.
+func (s *search) broken(step int, f float64) error {
+	return fmt.Errorf("fedleak: %s: the objective, %v, or its gradient is not finite at step %d", s.Name(), f, step)
+}
+
+// finite says whether an objective and its gradients are.
+func finite(f float64, gs []*tensor.Tensor) bool {
+	for _, g := range gs {
+		if !tensor.AllFinite(g) {
+			return false
+		}
+	}
+	return !math.IsNaN(f) && !math.IsInf(f, 0)
+}
+
+// keeper holds the tables of the least objective.
+type keeper struct {
+	best   float64
+	tables [][]float64
+}
+
+// keep stores tables if their objective is the least so far.
+func (k *keeper) keep(f float64, tables [][]float64) {
+	if k.tables == nil {
+		k.best = math.Inf(1)
+		for _, t := range tables {
+			k.tables = append(k.tables, make([]float64, len(t)))
+		}
+	}
+	if f >= k.best {
+		return
+	}
+	k.best = f
+	for i, t := range tables {
+		copy(k.tables[i], t)
+	}
+}
+
+// restore puts the stored tables back.
+func (k *keeper) restore(tables [][]float64) {
+	if math.IsInf(k.best, 1) {
+		return
+	}
+	for i, t := range k.tables {
+		copy(tables[i], t)
+	}
+}
+
 // adam goes through the rounds in turn.
-func (s *search) adam(ctx context.Context) {
+func (s *search) adam(ctx context.Context) error {
+	tables := append(slices.Clone(s.x), s.y)
+	kept := keeper{best: math.Inf(1)}
+	steady := s.Rounds == 1 && s.Seeds == 1 && !s.Fade
 	adams := make([]*RowAdam, len(s.x))
 	for i := range adams {
 		adams[i] = &RowAdam{}
@@ -14,7 +69,8 @@ func (s *search) adam(ctx context.Context) {
 	labels := &RowAdam{}
 	for t := range s.Steps {
 		if ctx.Err() != nil {
-			return
+			kept.restore(tables)
+			return nil
 		}
 		lr := s.LR
 		if s.Decay {
@@ -32,7 +88,14 @@ func (s *search) adam(ctx context.Context) {
 		total := 0.0
 		for seed := range s.Seeds {
 			f, gs := s.value(seed, round, tv)
+			if !finite(f, gs) {
+				kept.restore(tables)
+				return s.broken(t, f)
+			}
 			total += f
+			if steady {
+				kept.keep(f, tables)
+			}
 			for i, g := range gs {
 				v := g.Values()
 				if s.Method == SignAdam {
@@ -56,6 +119,7 @@ func (s *search) adam(ctx context.Context) {
 			s.Progress(t, total/float64(s.Seeds))
 		}
 	}
+	return nil
 }
 
 func sign(v float64) float64 {
@@ -69,7 +133,7 @@ func sign(v float64) float64 {
 }
 
 // lbfgs minimises the sum over all rounds, from each seed by itself.
-func (s *search) lbfgs(ctx context.Context) {
+func (s *search) lbfgs(ctx context.Context) error {
 	for seed := range s.Seeds {
 		tables := append(slices.Clone(s.x[seed*s.parties:(seed+1)*s.parties]), s.y)
 		load := func(x []float64) {
@@ -77,12 +141,17 @@ func (s *search) lbfgs(ctx context.Context) {
 				x = x[copy(t, x):]
 			}
 		}
+		evaluated := -1
 		at := func(x, grad []float64) float64 {
+			evaluated++
 			load(x)
 			total := 0.0
 			clear(grad)
 			for round, rows := range s.rounds {
 				f, gs := s.value(seed, round, s.TV)
+				if !finite(f, gs) {
+					f = math.NaN()
+				}
 				total += f
 				from := 0
 				for i, t := range tables {
@@ -101,9 +170,13 @@ func (s *search) lbfgs(ctx context.Context) {
 			}
 			return total
 		}
-		x := slices.Concat(tables...)
-		load(minimize(ctx, x, s.Steps, -1, at))
+		x, last := minimize(ctx, slices.Concat(tables...), s.Steps, -1, at)
+		load(x)
+		if math.IsNaN(last) || math.IsInf(last, 0) {
+			return s.broken(evaluated, last)
+		}
 	}
+	return nil
 }
 
 // recovery returns the mean over the seeds.

@@ -3,7 +3,6 @@ package fedleak
 import (
 	"context"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -68,23 +67,6 @@ func (g *gradients) assess(s *system, known []bool) {
 		g.err[i] = sd / norms[i]
 		g.dead[i] = norms[i] <= math.Max(1e-6*middle, math.Min(1e-3*middle, 2*sd))
 	}
-}
-
-// labelsFrom reads classes from the gradients of the logit bias: row n of the
-// solution is (p_n - onehot(y_n))/K, whose only negative entry is at the label.
-func labelsFrom(v *mat.Dense, determined []bool) []int {
-	n, _ := v.Dims()
-	out := make([]int, n)
-	for i := range out {
-		out[i] = -1
-		if !determined[i] {
-			continue
-		}
-		if row := v.RawRowView(i); slices.Min(row) < 0 {
-			out[i] = slices.Index(row, slices.Min(row))
-		}
-	}
-	return out
 }
 
 // toDense converts a matrix gradient to float64.

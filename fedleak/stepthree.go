@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -128,9 +129,10 @@ func fromValues(dtype tensor.DType, v []float64, dims ...int) *tensor.Tensor {
 
 // lbfgs moves x to a minimum of the feature term.
 func (s *slice) lbfgs(ctx context.Context, x []float64, evaluations int, tolerance float64) {
-	copy(x, minimize(ctx, x, evaluations, tolerance*tolerance, func(x, grad []float64) float64 {
+	best, _ := minimize(ctx, x, evaluations, tolerance*tolerance, func(x, grad []float64) float64 {
 		return s.at(x, 0, grad)
-	}))
+	})
+	copy(x, best)
 }
 
 func same(a, b []float64) bool {
@@ -284,14 +286,47 @@ func passesThrough(net *nn.Sequential, dtype tensor.DType, in [3]int) bool {
 	return y.Len() == x.Len() && same(y.Values(), x.Values())
 }
 
-// notNegative says whether the features of images are never below 0, as after ReLU,
-// judged by random ones.
+// notNegative says whether the features of images can never be below 0: those of a
+// network whose last activation is ReLU or a sigmoid, or that has neither activation nor
+// tensors, with nothing behind it that makes negative values of others.
 func notNegative(net *nn.Sequential, dtype tensor.DType, in [3]int) bool {
-	x := tensor.Uniform(stream(2), dtype, 0, 1, 16, in[0], in[1], in[2])
-	for _, v := range net.Forward(&nn.Pass{}, x).Values() {
-		if v < 0 {
-			return false
+	layers := flat(net)
+	last := -1
+	for i, l := range layers {
+		if l == nn.ReLU || l == nn.Sigmoid {
+			last = i
 		}
 	}
-	return true
+	tail := nn.NewSequential(layers[last+1:]...)
+	if len(nn.Params(tail)) > 0 || slices.Contains(layers[last+1:], nn.Layer(nn.Tanh)) {
+		return false
+	}
+	// What is left are functions without tensors, such as pooling. Large and small
+	// values show what they do.
+	x := tensor.Zeros(dtype, 16, in[0], in[1], in[2])
+	x = nn.NewSequential(layers[:last+1]...).Forward(&nn.Pass{}, x)
+	rng := stream(2)
+	v := make([]float64, x.Len())
+	for i := range v {
+		if rng.IntN(2) > 0 {
+			v[i] = math.Exp(4 * rng.NormFloat64())
+		}
+	}
+	if last < 0 {
+		clip(v)
+	}
+	return slices.Min(tail.Forward(&nn.Pass{}, fromValues(dtype, v, x.Shape()...)).Values()) >= 0
+}
+
+// flat lists the layers of a network, those of networks inside it in their place.
+func flat(net *nn.Sequential) []nn.Layer {
+	var out []nn.Layer
+	for _, l := range net.Layers() {
+		if inner, ok := l.(*nn.Sequential); ok {
+			out = append(out, flat(inner)...)
+		} else {
+			out = append(out, l)
+		}
+	}
+	return out
 }

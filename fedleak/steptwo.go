@@ -1,8 +1,10 @@
 package fedleak
 
 import (
+	"container/heap"
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -16,40 +18,64 @@ type features struct {
 }
 
 // coverage returns rounds that together hold every wanted sample at least times
-// times, if o has them, and in which every sample is known: the greedy choice.
+// times, if o has them, and in which every sample is known: the greedy choice, of the
+// first round of those that gain most.
 func coverage(batches [][]int, want, known []bool, times int) []int {
 	count := make([]int, len(want))
-	used := make([]bool, len(batches))
+	holding := make([][]int, len(want)) // rounds, by sample
+	gain := make([]int, len(batches))
+	var queue byGain
+	for t, b := range batches {
+		if slices.ContainsFunc(b, func(id int) bool { return !known[id] }) {
+			continue
+		}
+		for _, id := range b {
+			if want[id] && times > 0 {
+				gain[t]++
+				holding[id] = append(holding[id], t)
+			}
+		}
+		queue = append(queue, candidate{t, gain[t]})
+	}
+	heap.Init(&queue)
 	var out []int
-	for {
-		best, most := -1, 0
-		for t, b := range batches {
-			if used[t] {
-				continue
-			}
-			gain := 0
-			for _, id := range b {
-				if !known[id] {
-					gain = 0
-					break
-				}
-				if want[id] && count[id] < times {
-					gain++
-				}
-			}
-			if gain > most {
-				best, most = t, gain
-			}
+	for len(queue) > 0 && queue[0].gain > 0 {
+		// Gains only fall: a round whose gain is still that of the queue is the best.
+		if t := queue[0].round; queue[0].gain > gain[t] {
+			queue[0].gain = gain[t]
+			heap.Fix(&queue, 0)
+			continue
 		}
-		if best < 0 {
-			return out
-		}
-		used[best] = true
+		best := heap.Pop(&queue).(candidate).round
 		out = append(out, best)
 		for _, id := range batches[best] {
-			count[id]++
+			if count[id]++; count[id] == times {
+				for _, t := range holding[id] {
+					gain[t]--
+				}
+			}
 		}
 	}
+	return out
+}
+
+// candidate is a round with what it gained when last looked at.
+type candidate struct{ round, gain int }
+
+// byGain is a heap of candidates.
+type byGain []candidate
+
+func (q byGain) Len() int { return len(q) }
+func (q byGain) Less(i, j int) bool {
+	return q[i].gain > q[j].gain || q[i].gain == q[j].gain && q[i].round < q[j].round
+}
+func (q byGain) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *byGain) Push(x any)   { *q = append(*q, x.(candidate)) }
+func (q *byGain) Pop() any {
+	last := len(*q) - 1
+	c := (*q)[last]
+	*q = (*q)[:last]
+	return c
 }
 
 // stepTwo solves Step II of Jin et al., NeurIPS 2021, in closed form: with

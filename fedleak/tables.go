@@ -3,6 +3,7 @@ package fedleak
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -31,7 +32,9 @@ type Tables struct {
 	adamX      []*RowAdam
 	adamY      *RowAdam
 	tape       *tensor.Tape
-	rounds     int // that Observe took in
+	rounds     int    // that Observe took in
+	ones       int    // updates of Step I
+	visited    []bool // samples that Step III came to
 }
 
 // Start returns the tables at the beginning of an attack on batches of k, for callers
@@ -51,7 +54,7 @@ func (a Published) Start(m *Model, s Setting, k int) (*Tables, error) {
 	if s.BatchStatistics {
 		return nil, errors.New("fedleak: Published: normalisation with batch statistics ties the samples of a batch together")
 	}
-	t := &Tables{a: a, m: m, n: n, classes: m.Classes, tape: tensor.NewTape()}
+	t := &Tables{a: a, m: m, n: n, classes: m.Classes, tape: tensor.NewTape(), visited: make([]bool, n)}
 	adam := func(lr float64) *RowAdam { return &RowAdam{LR: lr, Released: a.Released} }
 	for p := range m.Bottoms {
 		l, err := m.firstDense(p)
@@ -62,7 +65,7 @@ func (a Published) Start(m *Model, s Setting, k int) (*Tables, error) {
 		d1, d2 := l.dense.Weight.Dim(0), l.dense.Weight.Dim(1)
 		in := m.Inputs[p]
 		rng := stream(a.Seed, uint64(p)+1)
-		t.V = append(t.V, uniform(rng.Float64, n*d2, -8e-4, 8e-4))
+		t.V = append(t.V, uniform(rng.Float64, n*d2, -spread, spread))
 		t.H = append(t.H, uniform(rng.Float64, n*d1, 0, 8e-2))
 		t.X = append(t.X, uniform(rng.Float64, n*in[0]*in[1]*in[2], 0, 1))
 		t.adamH, t.adamX = append(t.adamH, adam(a.LR2)), append(t.adamX, adam(a.LR3))
@@ -71,6 +74,9 @@ func (a Published) Start(m *Model, s Setting, k int) (*Tables, error) {
 	t.adamY = adam(a.LR3)
 	return t, nil
 }
+
+// spread bounds the entries of V at the start.
+const spread = 8e-4
 
 func uniform(draw func() float64, n int, lo, hi float64) []float64 {
 	out := make([]float64, n)
@@ -129,6 +135,9 @@ func (t *Tables) Observe(ids []int, gradients []*tensor.Tensor) error {
 // update makes the updates of one round. gs are the gradients of needs.
 func (t *Tables) update(s step, ids []int, gs []*tensor.Tensor) {
 	for range t.a.Repeat {
+		if s&one != 0 {
+			t.ones++
+		}
 		for p := range t.layers {
 			if s&one != 0 {
 				t.stepOne(p, ids, gs[2*p].Values())
@@ -184,6 +193,10 @@ func rowsOf(table []float64, ids []int, width int) *mat.Dense {
 func (t *Tables) stepThree(ids []int, want []*tensor.Tensor) {
 	defer t.tape.Reset()
 	m, dtype := t.m, t.m.dtype()
+	for _, id := range ids {
+		t.visited[id] = true
+	}
+	want = inType(want, dtype)
 	xs := make([]*tensor.Tensor, len(t.X))
 	for p, in := range m.Inputs {
 		size := in[0] * in[1] * in[2]
@@ -243,16 +256,50 @@ func (t *Tables) objective(d *dummy, ids []int, want []*tensor.Tensor) []*tensor
 	return tensor.Grad(sum, wrt...)
 }
 
-// fill copies the tables of samples that are determined.
-func (t *Tables) fill(r *Recovery, determined []bool) {
+// fainter is the share of the median norm of rows of V below which a row that does not
+// exceed its own error may count as dead.
+const fainter = 0.05
+
+// dead says of which samples party p shows no gradient: the norm of their row is below a
+// millionth of the median, or small and within twice the error that the law of Step I
+// expects after as many updates with batches of k.
+func (t *Tables) dead(p, k int) []bool {
+	width := len(t.V[p]) / t.n
+	norms := make([]float64, t.n)
+	for i := range norms {
+		for _, v := range t.V[p][i*width : (i+1)*width] {
+			norms[i] += v * v
+		}
+		norms[i] = math.Sqrt(norms[i])
+	}
+	middle := median(norms)
+	start := math.Hypot(middle, spread*math.Sqrt(float64(width)/3))
+	off := start * math.Sqrt(StepOneDecay(t.n, k, t.a.LR1, t.ones))
+	out := make([]bool, t.n)
+	for i, v := range norms {
+		out[i] = v <= math.Max(1e-6*middle, math.Min(fainter*middle, 2*off))
+	}
+	return out
+}
+
+// fill copies the tables of samples that are determined and that Step III came to, after
+// rounds with batches of k.
+func (t *Tables) fill(r *Recovery, determined []bool, k int) {
 	for p := range r.Parties {
+		dead := t.dead(p, k)
 		out := &r.Parties[p]
 		width := len(t.X[p]) / t.n
 		out.V = mat.NewDense(t.n, len(t.V[p])/t.n, t.V[p])
 		out.H = mat.NewDense(t.n, len(t.H[p])/t.n, t.H[p])
 		for i, ok := range determined {
-			if !ok {
+			switch {
+			case !t.visited[i]:
+				continue
+			case !ok:
 				out.Status[i] = Undetermined
+				continue
+			case dead[i]:
+				out.Status[i] = Dead
 				continue
 			}
 			out.Status[i] = Recovered
@@ -264,7 +311,7 @@ func (t *Tables) fill(r *Recovery, determined []bool) {
 	r.Labels = make([]int, t.n)
 	for i := range r.Labels {
 		r.Labels[i] = -1
-		if determined[i] && t.a.Alpha > 0 {
+		if determined[i] && t.visited[i] && t.a.Alpha > 0 {
 			row := t.Y[i*t.classes : (i+1)*t.classes]
 			for c, v := range row {
 				if r.Labels[i] < 0 || v > row[r.Labels[i]] {

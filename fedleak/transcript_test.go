@@ -77,7 +77,7 @@ func TestBadTranscriptsAreNamed(t *testing.T) {
 		"1 ids, round 0 has 2": func(r *Transcript) { r.Seen[2].IDs = []int{1} },
 		"2 ids for 1 samples":  func(r *Transcript) { r.Protocol.Samples = 1 },
 		"4 clients":            func(r *Transcript) { r.Protocol.Clients = 4 },
-		"samples for":          func(r *Transcript) { r.Protocol.Samples = 1 << 20 },
+		"1025 samples for 6 ids, want at most 1024": func(r *Transcript) { r.Protocol.Samples = 1025 },
 	} {
 		bad := &Transcript{Protocol: good.Protocol}
 		for _, r := range good.Seen {

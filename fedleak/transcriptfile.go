@@ -17,7 +17,8 @@ import (
 // fingerprint of each round's model.
 const transcriptFormat = "redoubt fedleak transcript 1"
 
-// Save writes the transcript to a file, whole or not at all.
+// Save writes the transcript to a file, whole or not at all. A transcript of more than 1024
+// samples must hold at least as many ids in its rounds, as it does from one epoch on.
 func (t *Transcript) Save(path string) error {
 	if err := t.save(path); err != nil {
 		return fmt.Errorf("fedleak: Transcript.Save: %w", err)
@@ -172,9 +173,13 @@ func (t *Transcript) check() error {
 		}
 	}
 	// The matrix of Step I has Samples² entries; a file must not ask for more
-	// than its batches can account for.
-	if n, seen := t.Protocol.Samples, len(ids)*len(ids[0]); n > maxSamples || n > 1000*seen {
-		return fmt.Errorf("%d samples for %d ids, want at most %d", n, seen, min(maxSamples, 1000*seen))
+	// than its batches account for.
+	seen := 0
+	for _, b := range ids {
+		seen += len(b)
+	}
+	if n, most := t.Protocol.Samples, max(fewSamples, seen); n > most {
+		return fmt.Errorf("%d samples for %d ids, want at most %d", n, seen, most)
 	}
 	if c := t.Protocol.Clients; c < 0 || c > 0 && t.Protocol.Samples%c != 0 {
 		return fmt.Errorf("%d samples for %d clients, want equal shares", t.Protocol.Samples, c)
@@ -182,5 +187,5 @@ func (t *Transcript) check() error {
 	return CheckBatches(ids, t.Protocol.Samples)
 }
 
-// maxSamples bounds the number of samples of a transcript file.
-const maxSamples = 1 << 16
+// fewSamples is the number of samples that a transcript may have whatever it holds.
+const fewSamples = 1 << 10

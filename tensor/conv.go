@@ -86,11 +86,15 @@ func conv2D(t *Tape, x, filter, bias *Tensor, c convolution) *Tensor {
 }
 
 func convOn[T kernel.Float](y, x, filter, bias *Tensor, c convolution) {
-	var bv []T
-	if bias != nil {
-		bv = data[T](bias)
+	conv.Forward(data[T](y), data[T](x), data[T](filter), c.Geometry, biasOf[T](bias), c.act == Rectify)
+}
+
+// biasOf is the values of a bias, nil for none.
+func biasOf[T kernel.Float](bias *Tensor) []T {
+	if bias == nil {
+		return nil
 	}
-	conv.Forward(data[T](y), data[T](x), data[T](filter), c.Geometry, bv, c.act == Rectify)
+	return data[T](bias)
 }
 
 // Convolution is bilinear in images and filters. Its two adjoints, convImages

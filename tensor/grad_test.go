@@ -101,6 +101,15 @@ var primitives = []struct {
 	}},
 	{"MaxPool", func(x xs) *Tensor { return Square(MaxPool(x[0], 2, 2, Same(2, 0))) }, func(r *rand.Rand) xs { return xs{distinct(r, 2, 4, 4, 2)} }},
 	{"MaxPool overlapping, padded", func(x xs) *Tensor { return Square(MaxPool(x[0], 3, 3, Same(2, 1))) }, func(r *rand.Rand) xs { return xs{distinct(r, 1, 5, 4, 2)} }},
+	{"Conv2DMaxPool", func(x xs) *Tensor {
+		return Square(Conv2DMaxPool(x[0], x[1], x[2], Same(1, 1), Rectify, 2, 2, Same(2, 0)))
+	}, func(r *rand.Rand) xs { return xs{normal(r, 8, 4, 4, 1), normal(r, 3, 3, 1, 2), normal(r, 2)} }},
+	{"Conv2DMaxPool overlapping, padded", func(x xs) *Tensor {
+		return Square(Conv2DMaxPool(x[0], x[1], nil, Window{}, Identity, 3, 2, Same(1, 1)))
+	}, func(r *rand.Rand) xs { return xs{normal(r, 8, 4, 3, 1), normal(r, 2, 2, 1, 2)} }},
+	{"Conv2DMaxPool of few images", func(x xs) *Tensor {
+		return Square(Conv2DMaxPool(x[0], x[1], x[2], Same(2, 1), Rectify, 2, 2, Same(2, 0)))
+	}, func(r *rand.Rand) xs { return xs{normal(r, 1, 8, 7, 1), normal(r, 3, 3, 1, 2), normal(r, 2)} }},
 	{"AvgPool", func(x xs) *Tensor { return Square(AvgPool(x[0], 2, 2, Same(2, 0), false)) }, func(r *rand.Rand) xs { return xs{normal(r, 2, 4, 4, 2)} }},
 	{"AvgPool overlapping, padded", func(x xs) *Tensor { return Square(AvgPool(x[0], 3, 2, Same(1, 1), false)) }, func(r *rand.Rand) xs { return xs{normal(r, 1, 4, 3, 2)} }},
 	{"AvgPool counting padding", func(x xs) *Tensor { return Square(AvgPool(x[0], 3, 3, Same(2, 1), true)) }, func(r *rand.Rand) xs { return xs{normal(r, 1, 4, 3, 2)} }},

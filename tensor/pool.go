@@ -52,7 +52,42 @@ func MaxPool(x *Tensor, kh, kw int, win Window) *Tensor {
 	} else {
 		maxPoolOn(y.f64, idx, x.f64, n, w)
 	}
-	return t.record(node{op: opTake, aux: idx, alpha: float64(n)}, y, x)
+	return t.record(node{op: opMaxPool, aux: winners{w, idx}}, y, x)
+}
+
+// winners are the pixels that a max-pooling chose: with them frozen it is linear, and
+// its adjoint is maxUnpool.
+type winners struct {
+	kernel.Window
+	idx []int32 // for each output the offset in its image
+}
+
+func (w winners) images(n int) shape { return shapeOf(n, w.H, w.W, w.C) }
+
+func backMaxPool(b *back) { b.grads[0] = maxUnpool(b.g, b.aux.(winners)) }
+
+// maxUnpool gives each value of y [N, OH, OW, C] to the pixel that won its window.
+func maxUnpool(y *Tensor, w winners) *Tensor {
+	t := operandsOf("MaxPool backward", y)
+	x := newOn(t, y.dtype, w.images(y.shape.dim(0)))
+	if y.dtype == Float32 {
+		maxUnpoolOn(x.f32, y.f32, w)
+	} else {
+		maxUnpoolOn(x.f64, y.f64, w)
+	}
+	return t.record(node{op: opMaxUnpool, aux: w}, x, y)
+}
+
+func maxUnpoolOn[T kernel.Float](x, y []T, w winners) {
+	in, out := w.H*w.W*w.C, w.OH*w.OW*w.C
+	eachImage(len(x)/in, in, func(i int) {
+		kernel.MaxUnpool(x[i*in:(i+1)*in], y[i*out:(i+1)*out], w.idx[i*out:(i+1)*out], w.Window)
+	})
+}
+
+func backMaxUnpool(b *back) {
+	w, n := b.aux.(winners), b.out.shape.dim(0)
+	b.grads[0] = take(b.g, w.idx, n, b.in[0].shape)
 }
 
 func maxPoolOn[T kernel.Float](y []T, idx []int32, x []T, n int, w kernel.Window) {

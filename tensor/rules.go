@@ -39,6 +39,9 @@ const (
 	opConv
 	opConvImages
 	opConvFilters
+	opConvMaxPool
+	opMaxPool
+	opMaxUnpool
 	opAvgPool
 	opAvgUnpool
 	opTake
@@ -70,6 +73,7 @@ var names = [numOps]string{
 	opMaximum: "Maximum", opMinimum: "Minimum", opWhere: "Where",
 	opBroadcastTo: "BroadcastTo", opSumTo: "SumTo", opDot: "Dot", opMatMul: "MatMul",
 	opConv: "Conv2D", opConvImages: "Conv2D backward to images", opConvFilters: "Conv2D backward to filters",
+	opConvMaxPool: "Conv2DMaxPool", opMaxPool: "MaxPool", opMaxUnpool: "MaxPool backward",
 	opAvgPool: "AvgPool", opAvgUnpool: "AvgPool backward", opTake: "Take", opPut: "Put",
 	opGather: "Gather", opScatterAdd: "ScatterAdd",
 	opReshape: "Reshape", opTranspose: "Transpose", opSlice: "Slice", opPad: "Pad", opConcat: "Concat", opFlip: "Flip",
@@ -90,6 +94,7 @@ var rules = [numOps]func(*back){
 	opMaximum: backMaximum, opMinimum: backMinimum, opWhere: backWhere,
 	opBroadcastTo: backBroadcastTo, opSumTo: backSumTo, opDot: backDot, opMatMul: backMatMul,
 	opConv: backConv, opConvImages: backConvImages, opConvFilters: backConvFilters,
+	opConvMaxPool: backConvMaxPool, opMaxPool: backMaxPool, opMaxUnpool: backMaxUnpool,
 	opAvgPool: backAvgPool, opAvgUnpool: backAvgUnpool, opTake: backTake, opPut: backPut,
 	opGather: backGather, opScatterAdd: backScatterAdd,
 	opReshape: backReshape, opTranspose: backTranspose, opSlice: backSlice, opPad: backPad, opConcat: backConcat, opFlip: backFlip,

@@ -66,6 +66,8 @@ func (r *reader) read(l nn.Layer, name string) error {
 		return fmt.Errorf("layer %s is %v, which no bound here covers, want Linear, Conv2D, ReLU, Sigmoid, Tanh or Flatten", name, l)
 	case *nn.BatchNorm:
 		return fmt.Errorf("layer %s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network; fold it into the layer before", name)
+	case nn.Pool2D:
+		return fmt.Errorf("layer %s is %v: a window joins units whose weights move together, and the bounds here take the units behind a layer one by one, so a certificate through it could be false", name, l)
 	case nn.Function:
 		return fmt.Errorf("layer %s is a function of %s: %s, so a certificate through it could be false", name, functionName(l), functionReason(l))
 	case nil:
@@ -151,7 +153,7 @@ func (r *reader) conv(l *nn.Conv2D, name string) error {
 	return nil
 }
 
-// functionName returns the name of the function that made a layer: nn.MaxPool2D for
+// functionName returns the name of the function that made a layer: nn.Dropout for
 // instance.
 func functionName(f nn.Function) string {
 	if f == nil {
@@ -169,10 +171,7 @@ func functionName(f nn.Function) string {
 
 // functionReason says why no bound goes through a layer that is a function.
 func functionReason(f nn.Function) string {
-	switch name := functionName(f); {
-	case strings.HasSuffix(name, "Pool2D"):
-		return "a window joins units whose weights move together, and the bounds here take the units behind a layer one by one"
-	case strings.HasSuffix(name, "Dropout"):
+	if strings.HasSuffix(functionName(f), "Dropout") {
 		return "in training it draws which units count, and bounds are of one fixed function; leave it out of the network that is certified"
 	}
 	return "nothing is known of how it amplifies changes"

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +27,8 @@ func tiny(t *testing.T, list ...string) *experiment {
 	p.small = p.net
 	p.samples, p.rounds, p.law = 6, 40, 12
 	p.batch, p.sizes, p.steps, p.adam = 2, []int{2}, 3, 20
-	p.private, p.defended, p.watched, p.scored = 16, 4, 24, 1
+	p.private, p.defended, p.watched, p.scored, p.polish = 12, 4, 18, 1, 10
+	p.published, p.paper, p.paperBatch = 20, 6, 2
 	p.training, p.trainSteps, p.test = 100, 6, 40
 	return &experiment{env: &example.Env{Seed: 3, Scale: example.Small}, plan: p, parts: list, train: train, test: test}
 }
@@ -39,11 +42,18 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	require.Len(t, e.out.Batches, 1)
 	require.Len(t, e.out.Published, 3)
 	require.Len(t, e.out.Defense, 14)
-	for _, r := range e.out.Defense {
+	outside := 0
+	for i, r := range e.out.Defense {
 		require.Positive(t, r.PSNR, r.Name)
+		require.InDelta(t, 100*(r.Test-e.out.Defense[7*(i/7)].Test), r.Points, 1e-9, r.Name)
+		require.Equal(t, r.Points >= -1.5-1e-6, r.Within, r.Name)
+		if !r.Within {
+			outside++
+		}
 		require.Positive(t, r.Adaptive, r.Name)
 		require.Positive(t, r.Calibrated, r.Name)
 	}
+	require.Equal(t, outside, strings.Count(e.defenseTable().Text(), "outside 1.5"))
 	require.Greater(t, e.out.Defense[0].PSNR, 60.0, "without a defence everything leaks")
 	require.Less(t, e.out.Defense[1].PSNR, 40.0)
 	require.Len(t, e.tables(), 4)
@@ -53,6 +63,32 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, bytes.Count(html, []byte("image/png")))
 	require.Equal(t, 1, bytes.Count(html, []byte("image/svg")))
+}
+
+// Test images must not choose: here they say the opposite of the samples held out.
+func TestChoicesAreMadeOnSamplesHeldOut(t *testing.T) {
+	pick, acc, err := best([]float64{1, 2, 3}, func(lr float64) (accuracy, error) {
+		return accuracy{held: 1 - math.Abs(lr-2), test: lr}, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2.0, pick)
+	require.Equal(t, accuracy{1, 2}, acc)
+	for last := range 8 {
+		level, acc, err := strongest(8, 0.9, func(i int) (accuracy, error) {
+			held := 0.9 - tolerated
+			if i > last {
+				held -= 0.001
+			}
+			return accuracy{held: held, test: float64(i)}, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, last, level)
+		require.Equal(t, float64(last), acc.test)
+	}
+	level, acc, err := strongest(8, 0.9, func(i int) (accuracy, error) { return accuracy{test: float64(10 + i)}, nil })
+	require.NoError(t, err)
+	require.Zero(t, level, "the weakest, if all cost more")
+	require.Equal(t, 10.0, acc.test)
 }
 
 func TestFiguresHaveTheirKeys(t *testing.T) {

@@ -23,12 +23,14 @@ type plan struct {
 	steps int           // of each attack that matches gradients
 	adam  int           // steps of CAFE's second try at an image; 0 for the usual number
 
-	published int // iterations of CAFE as published
+	published         int // iterations of CAFE as published
+	paper, paperBatch int // its samples and batch
 
 	cifar, cifarBatch int
 
 	private, defended, watched int // samples, batch and rounds of attacks on defences
 	scored                     int // samples of which the images are recovered
+	polish                     int // steps of Adam for each of their slices
 	training, trainSteps, test int // samples, steps and test samples of defended training
 }
 
@@ -36,28 +38,32 @@ var (
 	smallPlan = plan{
 		samples: 800, batch: 40, rounds: 1000, law: 1000,
 		sizes: []int{8, 40, 100}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 64, Hidden: 32}, steps: 300,
-		published: 600, cifar: 40, cifarBatch: 10,
-		private: 200, defended: 20, watched: 400, scored: 40, training: 8000, trainSteps: 1000, test: 2000,
+		published: 600, paper: 40, paperBatch: 10, cifar: 40, cifarBatch: 10,
+		private: 200, defended: 20, watched: 400, scored: 40, polish: 200, training: 8000, trainSteps: 1000, test: 2000,
 	}
 	fullPlan = plan{
 		samples: 800, batch: 40, rounds: 1600, law: 1600,
 		sizes: []int{8, 40, 100}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 64, Hidden: 32}, steps: 1200,
-		published: 3000, cifar: 40, cifarBatch: 10,
-		private: 200, defended: 20, watched: 800, scored: 200, training: 20000, trainSteps: 3000, test: 5000,
+		published: 3000, paper: 40, paperBatch: 10, cifar: 40, cifarBatch: 10,
+		private: 200, defended: 20, watched: 800, scored: 200, polish: 200, training: 20000, trainSteps: 3000, test: 5000,
 	}
 	miniPlan = plan{
 		samples: 16, batch: 4, rounds: 24, net: fedleak.Shape{Conv1: 32, Conv2: 64, Dense: 32, Hidden: 16}, law: 24,
 		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20, adam: 200,
-		published: 60, cifar: 0,
-		private: 24, defended: 6, watched: 48, scored: 4, training: 600, trainSteps: 60, test: 200,
+		published: 60, paper: 40, paperBatch: 10, cifar: 0,
+		private: 24, defended: 6, watched: 48, scored: 4, polish: 200, training: 600, trainSteps: 60, test: 200,
 	}
 )
 
 // leak is the released setting.
 type leak struct {
-	V      float64 `json:"v_rel_err"`        // median over samples and parties
-	VMax   float64 `json:"v_rel_err_max"`    // largest
-	H      float64 `json:"h_rel_err_median"` // median
+	// V is the relative error |V - V*|/|V*| of the matrix of all recovered samples, in
+	// Frobenius norms, at the worst party; VMax the largest of a row at any party, and
+	// VMid the median of rows.
+	V      float64 `json:"v_rel_err"`
+	VMax   float64 `json:"v_rel_err_max"`
+	VMid   float64 `json:"v_rel_err_median"`
+	H      float64 `json:"h_rel_err_median"` // median of rows
 	PSNR   float64 `json:"psnr_median"`
 	Mean   float64 `json:"psnr_mean"`
 	Paper  float64 `json:"psnr_slices"` // mean over slices, as the released code prints it

@@ -45,14 +45,21 @@ func (e *experiment) released(ctx context.Context) error {
 		if terr != nil {
 			return terr
 		}
+		var off, size float64
 		for i, s := range part.Status {
 			switch s {
 			case fedleak.Recovered:
+				var d mat.VecDense
+				d.SubVec(v.RowView(i), part.V.RowView(i))
+				off, size = math.Hypot(off, mat.Norm(&d, 2)), math.Hypot(size, mat.Norm(v.RowView(i), 2))
 				vs, hs = append(vs, distance(v, part.V, i)), append(hs, distance(h, part.H, i))
 			case fedleak.Dead:
 				dead[i] = true
 				out.Slices++
 			}
+		}
+		if size > 0 {
+			out.V = max(out.V, off/size)
 		}
 		if p == 0 {
 			firstV = v
@@ -64,7 +71,7 @@ func (e *experiment) released(ctx context.Context) error {
 		}
 	}
 	if len(vs) > 0 {
-		out.V, out.H, out.VMax = middle(vs), middle(hs), slices.Max(vs)
+		out.VMid, out.H, out.VMax = middle(vs), middle(hs), slices.Max(vs)
 	}
 	whole := r.Complete()
 	if s := fedleak.NewScore(f.X, r.Images(nil), whole); s.Samples > 0 {

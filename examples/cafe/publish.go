@@ -12,15 +12,15 @@ import (
 // publish runs CAFE with its paper's iterations on a small federation: the nested
 // loops, the single loop, and the single loop with the quirks of the released code.
 func (e *experiment) publish(ctx context.Context) error {
-	const samples, batch = 40, 10
+	samples, batch := e.paper, e.paperBatch
 	x, y := e.draw("published", e.train, samples)
 	for _, c := range []struct {
 		name string
 		a    fedleak.Published
 		twin bool // double softmax
 	}{
-		{"nested loops", fedleak.Published{Nested: true, LR1: 1. / (2 * batch)}, false},
-		{"single loop", fedleak.Published{LR1: 1. / (2 * batch)}, false},
+		{"nested loops", fedleak.Published{Nested: true, LR1: 1 / (2 * float64(batch))}, false},
+		{"single loop", fedleak.Published{LR1: 1 / (2 * float64(batch))}, false},
 		{"released setting", fedleak.Released(), true},
 	} {
 		start := time.Now()

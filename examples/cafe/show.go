@@ -19,12 +19,12 @@ func (e *experiment) result() example.Result {
 		notes = append(notes, fmt.Sprintf("The mean of other images, a guess without any attack, has %.1f dB on the samples behind defences.", e.out.MeanImage))
 	}
 	if e.out.CAFE.Rounds > 0 {
-		notes = append(notes, "V are the gradients at the first dense layer and H its inputs; errors are relative, medians over samples. Invisible samples have a slice without any gradient.")
+		notes = append(notes, "V are the gradients at the first dense layer and H its inputs. The error of V is that of the matrix of all samples, |V - V*|/|V*|, at the worst party; its worst row and the median of rows of H are relative too. Invisible samples have a slice without any gradient.")
 	}
 	if len(e.out.Defense) > 0 {
 		notes = append(notes,
 			"Behind defences, CAFE knows nothing of the defence; adaptive rescales, averages or solves for what was left out, and matches gradients where batches are fixed; calibrated has tried the defence on other images. What none of them recovers counts as the mean image.",
-			"Attacks see the untrained network. Rates and the strength of noise are chosen by the test images: the strongest noise of a series that costs at most 1.5 points, or the weakest if all cost more. ε counts every round in full, for the parties' uploads alone.")
+			"Attacks see the untrained network. Points are the test accuracy less that of true gradients. Rates and the strength of noise are chosen by training images held out: the strongest noise of a series that costs at most 1.5 points there, or the weakest if all cost more. ε counts every round in full, for the parties' uploads alone.")
 	}
 	return example.Result{Figures: e.out, Tables: e.tables(), Notes: notes}
 }
@@ -43,14 +43,14 @@ func db(v float64) string { return fmt.Sprintf("%.1f", v) }
 
 func (e *experiment) leakTable() *report.Table {
 	t := report.NewTable("What a server recovers from averaged gradients alone",
-		report.Left("data"), report.Right("samples"), report.Right("batch"), report.Right("rounds"), report.Right("error of V"), report.Right("error of H"),
+		report.Left("data"), report.Right("samples"), report.Right("batch"), report.Right("rounds"), report.Right("error of V"), report.Right("worst row"), report.Right("error of H"),
 		report.Right("PSNR, median"), report.Right("above 40 dB"), report.Right("labels"), report.Right("invisible"), report.Right("time"))
 	if c := e.out.CAFE; c.Rounds > 0 {
-		t.AddRow("MNIST", strconv.Itoa(e.samples), strconv.Itoa(e.batch), strconv.Itoa(c.Rounds), fmt.Sprintf("%.1e", c.V), fmt.Sprintf("%.1e", c.H),
+		t.AddRow("MNIST", strconv.Itoa(e.samples), strconv.Itoa(e.batch), strconv.Itoa(c.Rounds), fmt.Sprintf("%.1e", c.V), fmt.Sprintf("%.1e", c.VMax), fmt.Sprintf("%.1e", c.H),
 			db(c.PSNR)+" dB", report.Percent(c.Above), report.Percent(c.Labels), strconv.Itoa(c.Dead), report.Seconds(c.Seconds))
 	}
 	if c := e.out.CIFAR; c != nil {
-		t.AddRow("CIFAR-10", strconv.Itoa(e.plan.cifar), strconv.Itoa(e.cifarBatch), strconv.Itoa(3*e.plan.cifar/2), "–", "–",
+		t.AddRow("CIFAR-10", strconv.Itoa(e.plan.cifar), strconv.Itoa(e.cifarBatch), strconv.Itoa(3*e.plan.cifar/2), "–", "–", "–",
 			db(c.PSNR)+" dB", "–", report.Percent(c.Labels), "–", report.Seconds(c.Seconds))
 	}
 	return t
@@ -66,7 +66,7 @@ func (e *experiment) sizeTable() *report.Table {
 }
 
 func (e *experiment) publishedTable() *report.Table {
-	t := report.NewTable("CAFE with the iterations of its paper, 40 samples in batches of 10",
+	t := report.NewTable(fmt.Sprintf("CAFE with the iterations of its paper, %d samples in batches of %d", e.paper, e.paperBatch),
 		report.Left("setting"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
 	if c := e.out.CAFE; c.LawRounds > 0 {
 		t.AddRow(fmt.Sprintf("Step I, %d samples; %.3f of what its law says", e.samples, c.LawRatio), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
@@ -79,16 +79,20 @@ func (e *experiment) publishedTable() *report.Table {
 
 func (e *experiment) defenseTable() *report.Table {
 	t := report.NewTable("Defences: accuracy and leakage, PSNR in dB",
-		report.Left("uploads"), report.Right("rate"), report.Right("test %"), report.Right("CAFE"), report.Right("adaptive"), report.Right("calibrated"), report.Right("ε at 1e-5"))
+		report.Left("uploads"), report.Right("rate"), report.Right("test %"), report.Right("points"), report.Right("CAFE"), report.Right("adaptive"), report.Right("calibrated"), report.Right("ε at 1e-5"))
 	for _, r := range e.out.Defense {
 		eps := "–"
 		if r.Epsilon > 0 {
 			eps = fmt.Sprintf("%.3g", r.Epsilon)
 		}
-		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), fmt.Sprintf("%.1f", 100*r.Test), db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
+		points := fmt.Sprintf("%+.1f", r.Points)
+		if !r.Within {
+			points += ", outside 1.5"
+		}
+		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), fmt.Sprintf("%.1f", 100*r.Test), points, db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
 	}
 	if t.Len() > 0 {
-		t.AddRow("mean image, no attack", "–", "–", db(e.out.MeanImage), db(e.out.MeanImage), db(e.out.MeanImage), "–")
+		t.AddRow("mean image, no attack", "–", "–", "–", db(e.out.MeanImage), db(e.out.MeanImage), db(e.out.MeanImage), "–")
 	}
 	return t
 }

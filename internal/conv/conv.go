@@ -29,8 +29,16 @@ func Forward[T kernel.Float](y, x, w []T, g Geometry, bias []T, relu bool) {
 			return
 		}
 	}
+	v := forward(x, w, g, bias, relu)
+	v.dst = y
+	v.run()
+	v.free()
+}
+
+// forward returns the correlation that is a convolution, without a place to go.
+func forward[T kernel.Float](x, w []T, g Geometry, bias []T, relu bool) *correlation[T] {
 	v := newCorrelation[T]()
-	v.src, v.dst, v.w = x, y, w
+	v.src, v.w = x, w
 	v.n, v.srcH, v.srcW, v.srcC, v.dstC = g.N, g.H, g.W, g.C, g.K
 	v.dstSize = g.OH * g.OW * g.K
 	v.strideH, v.strideW = g.StrideH, g.StrideW
@@ -44,8 +52,7 @@ func Forward[T kernel.Float](y, x, w []T, g Geometry, bias []T, relu bool) {
 		tapR: 0, tapS: 0, stepR: 1, stepS: 1,
 	})
 	v.filterS = g.S
-	v.run()
-	v.free()
+	return v
 }
 
 // BackwardData sets dx to the gradient with respect to Forward's x, given dy,

@@ -50,7 +50,23 @@ type correlation[T kernel.Float] struct {
 	group                   int // images of a chunk
 	bands                   int // chunks that share the rows of an image
 	across                  bool
+	pooled                  bool
+	pool                    pooling[T]
 	packBody, correlateBody func(lo, hi int)
+}
+
+// pooling is where the largest values in windows of each image of a correlation go,
+// if only these are wanted.
+type pooling[T kernel.Float] struct {
+	window kernel.Window
+	y      []T
+	idx    []int32
+}
+
+// take pools image n, given its correlation.
+func (p *pooling[T]) take(n int, image []T) {
+	size := p.window.OH * p.window.OW * p.window.C
+	kernel.MaxPool(p.y[n*size:(n+1)*size], p.idx[n*size:(n+1)*size], image, p.window)
 }
 
 var (
@@ -121,7 +137,7 @@ func (v *correlation[T]) run() {
 		}
 	}
 	parts := (narrowest + v.mr - 1) / v.mr
-	v.across = 2*narrowest < v.mr*parts && v.n >= v.mr/2
+	v.across = 2*narrowest < v.mr*parts && v.n >= v.mr/2 && !v.pooled
 	v.group, v.bands = 1, 1
 	if v.across {
 		groups := (v.n + v.mr - 1) / v.mr
@@ -130,8 +146,8 @@ func (v *correlation[T]) run() {
 		rows := v.phases[0].oh
 		want := max((minChunks+v.n-1)/v.n, v.padH*v.padW*v.srcC/bandSize)
 		v.bands = max(1, min(want, rows, work/bandWork))
-		if v.clear {
-			// Only one chunk may clear an image.
+		if v.clear || v.pooled {
+			// Only one chunk may clear or pool an image.
 			v.bands = 1
 		}
 		// Small images: several to a chunk.
@@ -191,6 +207,11 @@ func (v *correlation[T]) correlate(lo, hi int) {
 		block = scratch[T]().Borrow(imageStep * images)
 		defer scratch[T]().Return(block)
 	}
+	var maps *mem.Block[T]
+	if v.pooled {
+		maps = scratch[T]().Borrow(v.dstSize)
+		defer scratch[T]().Return(maps)
+	}
 	srcSize := v.srcH * v.srcW * v.srcC
 	for chunk := lo; chunk < hi; chunk++ {
 		first := chunk / v.bands * v.group
@@ -215,7 +236,12 @@ func (v *correlation[T]) correlate(lo, hi int) {
 				v.pad(block.Data, image, top, bottom)
 				image = block.Data
 			}
-			v.tilesAlong(image, top, n, band)
+			if v.pooled {
+				v.tilesAlong(image, top, maps.Data, band)
+				v.pool.take(n, maps.Data)
+				continue
+			}
+			v.tilesAlong(image, top, v.dst[n*v.dstSize:], band)
 		}
 	}
 }
@@ -276,8 +302,8 @@ func (v *correlation[T]) panelTile(t *kernel.Tile[T], p *phase, panel int) {
 
 // tilesAlong computes a band of one image with output pixels of a row as rows
 // of tiles, and the rows of the band as a run of them. image begins at padded row
-// top.
-func (v *correlation[T]) tilesAlong(image []T, top, n, band int) {
+// top, and dst is the image's output.
+func (v *correlation[T]) tilesAlong(image []T, top int, dst []T, band int) {
 	var t kernel.Tile[T]
 	row := v.padW * v.srcC
 	t.RS = v.strideW * v.srcC
@@ -292,7 +318,7 @@ func (v *correlation[T]) tilesAlong(image []T, top, n, band int) {
 		t.Count, t.ANext, t.CNext = hi-lo, v.strideH*row, p.rowStep
 		for panel := range v.panels {
 			v.panelTile(&t, p, panel)
-			out := v.dst[n*v.dstSize+p.dst+panel*v.nr+lo*p.rowStep:]
+			out := dst[p.dst+panel*v.nr+lo*p.rowStep:]
 			window := image[(p.row0+lo*v.strideH-top)*row+p.col0*v.srcC:]
 			for part := range parts {
 				q0, q1 := part*p.ow/parts, (part+1)*p.ow/parts

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,4 +41,14 @@ func TestForceRestores(t *testing.T) {
 func TestLevelNames(t *testing.T) {
 	assert.Equal(t, "avx512", AVX512.String())
 	assert.Equal(t, "Level(9)", Level(9).String())
+}
+
+// TestDetectedLevel is for a processor that is known, such as an emulated one: the
+// environment variable names the level that must be found on it.
+func TestDetectedLevel(t *testing.T) {
+	want := os.Getenv("REDOUBT_TEST_DETECTS")
+	if want == "" {
+		t.Skip("REDOUBT_TEST_DETECTS names no level")
+	}
+	assert.Equal(t, want, detect().String())
 }

@@ -640,6 +640,42 @@ func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, cha
 	return false
 }
 
+func unpoolWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		unpoolWindowAVX512(y, idx, x, rows, cols, channels, rowStep, first)
+		return true
+	case cpu.AVX2:
+		unpoolWindowAVX2(y, idx, x, rows, cols, channels, rowStep, first)
+		return true
+	}
+	return false
+}
+
+func meanWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		meanWindowAVX512(y, x, rows, cols, channels, rowStep, count)
+		return true
+	case cpu.AVX2:
+		meanWindowAVX2(y, x, rows, cols, channels, rowStep, count)
+		return true
+	}
+	return false
+}
+
+func spreadWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		spreadWindowAVX512(y, x, rows, cols, channels, rowStep, count)
+		return true
+	case cpu.AVX2:
+		spreadWindowAVX2(y, x, rows, cols, channels, rowStep, count)
+		return true
+	}
+	return false
+}
+
 func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:

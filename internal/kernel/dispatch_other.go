@@ -82,6 +82,18 @@ func maxWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, cha
 	return false
 }
 
+func unpoolWindowVector(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int) bool {
+	return false
+}
+
+func meanWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
+	return false
+}
+
+func spreadWindowVector(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int) bool {
+	return false
+}
+
 func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	return false
 }

@@ -111,7 +111,11 @@ func TestKernelsTouchNothingPastTheirOperands(t *testing.T) {
 					PackGrid(g.floats(rows*n), x, n, 1, n, rows, n)
 					PackGrid(g.floats(PackSize(rows, n)), x, n, rows, 0, 1, n)
 					idx := make([]int32, n)
-					MaxPool(u, idx, x, Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: 1, SW: 1, OH: 1, OW: 1})
+					w := Window{H: rows, W: 1, C: n, KH: rows, KW: 1, SH: rows, SW: 1, OH: 1, OW: 1}
+					MaxPool(u, idx, x, w)
+					MaxUnpool(x, u, idx, w)
+					AvgPool(u, x, w, false)
+					AvgPoolBackward(x, u, w, false)
 				}
 			}
 			if n <= 256 {

@@ -153,6 +153,11 @@ func testPools[T Float](t *testing.T) {
 			size += math.Abs(float64(g))
 		}
 		within(t, "ScatterAddIdx", total, size, Sum(dx))
+		spread := frame[T](len(x), 5)
+		Fill(spread.data, 1)
+		MaxUnpool(spread.data, v, idx, w)
+		spread.intact(t, "MaxUnpool")
+		same(t, "MaxUnpool", dx, spread.data)
 	}
 }
 

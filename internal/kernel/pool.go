@@ -52,6 +52,50 @@ func MaxPool[T Float](y []T, idx []int32, x []T, w Window) {
 	}
 }
 
+// disjoint says whether no two windows share a pixel.
+func (w *Window) disjoint() bool { return w.SH >= w.KH && w.SW >= w.KW }
+
+// covers says whether every pixel of the image lies in a window, if windows are
+// disjoint.
+func (w *Window) covers() bool {
+	return w.SH == w.KH && w.SW == w.KW && w.OH*w.SH-w.PT >= w.H && w.OW*w.SW-w.PL >= w.W
+}
+
+// MaxUnpool is the adjoint of MaxPool: it sets dx to zero but for the pixels that won
+// windows of theirs, whose values are the sums of these windows' dy. idx is from
+// MaxPool.
+func MaxUnpool[T Float](dx, dy []T, idx []int32, w Window) {
+	c := w.C
+	if c == 0 || !w.disjoint() {
+		clear(dx)
+		ScatterAddIdx(dx, dy, idx)
+		return
+	}
+	if !w.covers() {
+		clear(dx)
+	}
+	for oh := range w.OH {
+		for ow := range w.OW {
+			lo := (oh*w.OW + ow) * c
+			h0, h1, w0, w1 := w.span(oh, ow)
+			first := (h0*w.W + w0) * c
+			from, at := dy[lo:lo+c], idx[lo:lo+c]
+			if single[T]() && unpoolWindowVector(ptr(from), &at[0], ptr(dx[first:]), h1-h0, w1-w0, c, w.W*c, first) {
+				continue
+			}
+			for h := h0; h < h1; h++ {
+				for q := w0; q < w1; q++ {
+					off := (h*w.W + q) * c
+					clear(dx[off : off+c])
+				}
+			}
+			for j, i := range at {
+				dx[i] = from[j]
+			}
+		}
+	}
+}
+
 // share is what one pixel of a window weighs in its mean.
 func (w *Window) share(h0, h1, w0, w1 int, countPad bool) int {
 	if countPad {
@@ -68,13 +112,17 @@ func AvgPool[T Float](y, x []T, w Window, countPad bool) {
 		for ow := range w.OW {
 			out := y[(oh*w.OW+ow)*c:][:c]
 			h0, h1, w0, w1 := w.span(oh, ow)
+			count := w.share(h0, h1, w0, w1, countPad)
+			if single[T]() && c > 0 && meanWindowVector(ptr(out), ptr(x[(h0*w.W+w0)*c:]), h1-h0, w1-w0, c, w.W*c, count) {
+				continue
+			}
 			Fill(out, 0)
 			for h := h0; h < h1; h++ {
 				for q := w0; q < w1; q++ {
 					Binary(Add, out, out, x[(h*w.W+q)*c:][:c])
 				}
 			}
-			BinaryScalar(Div, out, out, T(w.share(h0, h1, w0, w1, countPad)))
+			BinaryScalar(Div, out, out, T(count))
 		}
 	}
 }
@@ -86,10 +134,13 @@ func AvgPoolBackward[T Float](dx, dy []T, w Window, countPad bool) {
 		for ow := range w.OW {
 			g := dy[(oh*w.OW+ow)*c:][:c]
 			h0, h1, w0, w1 := w.span(oh, ow)
-			alpha := 1 / T(w.share(h0, h1, w0, w1, countPad))
+			count := w.share(h0, h1, w0, w1, countPad)
+			if single[T]() && c > 0 && spreadWindowVector(ptr(g), ptr(dx[(h0*w.W+w0)*c:]), h1-h0, w1-w0, c, w.W*c, count) {
+				continue
+			}
 			for h := h0; h < h1; h++ {
 				for q := w0; q < w1; q++ {
-					Axpy(dx[(h*w.W+q)*c:][:c], alpha, g)
+					Axpy(dx[(h*w.W+q)*c:][:c], 1/T(count), g)
 				}
 			}
 		}

@@ -443,6 +443,15 @@ func rowSecondReLUGradAVX512(dst *float32, a *float32, row *float32, rows int, c
 func maxWindowAVX512(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
 
 //go:noescape
+func unpoolWindowAVX512(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
+
+//go:noescape
+func meanWindowAVX512(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int)
+
+//go:noescape
+func spreadWindowAVX512(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int)
+
+//go:noescape
 func winogradImageAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
@@ -795,6 +804,15 @@ func rowSecondReLUGradAVX2(dst *float32, a *float32, row *float32, rows int, col
 
 //go:noescape
 func maxWindowAVX2(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
+
+//go:noescape
+func unpoolWindowAVX2(y *float32, idx *int32, x *float32, rows int, cols int, channels int, rowStep int, first int)
+
+//go:noescape
+func meanWindowAVX2(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int)
+
+//go:noescape
+func spreadWindowAVX2(y *float32, x *float32, rows int, cols int, channels int, rowStep int, count int)
 
 //go:noescape
 func winogradImageAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)

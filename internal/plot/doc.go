@@ -1,3 +1,3 @@
-// Package plot draws the pictures of the examples: line charts, on gonum/plot,
-// and grids of images with their perturbations.
+// Package plot draws the pictures of the examples: line, box, scatter and contour
+// charts, on gonum/plot, and grids of images with their perturbations.
 package plot

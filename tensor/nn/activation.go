@@ -56,16 +56,39 @@ func (l Plain) String() string {
 	return plains[l].name
 }
 
-// MaxPool2D takes the maximum over size by size windows.
-func MaxPool2D(size int, win tensor.Window) Layer {
-	return Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.MaxPool(x, size, size, win) })
+// Pool2D takes the maximum, or the mean, over Size by Size windows; padding never wins
+// and does not count.
+type Pool2D struct {
+	Size    int
+	Window  tensor.Window
+	Average bool
 }
+
+// MaxPool2D takes the maximum over size by size windows.
+func MaxPool2D(size int, win tensor.Window) Layer { return Pool2D{Size: size, Window: win} }
 
 // AvgPool2D takes the mean over size by size windows; padding does not count.
 func AvgPool2D(size int, win tensor.Window) Layer {
-	return Function(func(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
-		return tensor.AvgPool(x, size, size, win, false)
-	})
+	return Pool2D{Size: size, Window: win, Average: true}
+}
+
+// Forward pools images x [N, H, W, C].
+func (l Pool2D) Forward(_ *Pass, x *tensor.Tensor) *tensor.Tensor {
+	if l.Average {
+		return tensor.AvgPool(x, l.Size, l.Size, l.Window, false)
+	}
+	return tensor.MaxPool(x, l.Size, l.Size, l.Window)
+}
+
+// Visit visits nothing.
+func (Pool2D) Visit(string, func(Slot)) {}
+
+// String returns the name of the function that makes the layer.
+func (l Pool2D) String() string {
+	if l.Average {
+		return "AvgPool2D"
+	}
+	return "MaxPool2D"
 }
 
 // Dropout sets each value to 0 with probability rate in training, and scales the

@@ -88,6 +88,10 @@ func (l *Conv2D) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activati
 	return tensor.Conv2D(x, p.Value(l.Filter), p.optional(l.Bias), l.Window, act)
 }
 
+func (l *Conv2D) forwardPooled(p *Pass, x *tensor.Tensor, act tensor.Activation, pool Pool2D) *tensor.Tensor {
+	return tensor.Conv2DMaxPool(x, p.Value(l.Filter), p.optional(l.Bias), l.Window, act, pool.Size, pool.Size, pool.Window)
+}
+
 // Visit visits weight and bias.
 func (l *Conv2D) Visit(prefix string, visit func(Slot)) {
 	visit(Slot{Name: prefix + "weight", Tensor: l.Filter, Trainable: true, Layout: Filter})

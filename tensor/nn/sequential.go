@@ -57,14 +57,31 @@ func (s *Sequential) Layers() []Layer {
 func (s *Sequential) Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	for i := 0; i < len(s.children); i++ {
 		l := s.children[i].layer
-		if a, ok := l.(activated); ok && i+1 < len(s.children) && s.children[i+1].layer == ReLU {
-			x = a.forwardActivated(p, x, tensor.Rectify)
-			i++
+		next, act := i+1, tensor.Identity
+		if s.at(next) == ReLU {
+			next, act = next+1, tensor.Rectify
+		}
+		if c, ok := l.(*Conv2D); ok {
+			if pool, ok := s.at(next).(Pool2D); ok && !pool.Average {
+				x, i = c.forwardPooled(p, x, act, pool), next
+				continue
+			}
+		}
+		if a, ok := l.(activated); ok && act == tensor.Rectify {
+			x, i = a.forwardActivated(p, x, act), next-1
 			continue
 		}
 		x = l.Forward(p, x)
 	}
 	return x
+}
+
+// at is layer i, nil behind the last.
+func (s *Sequential) at(i int) Layer {
+	if i >= len(s.children) {
+		return nil
+	}
+	return s.children[i].layer
 }
 
 // Visit visits the layers in order, each under its name.

@@ -1,0 +1,65 @@
+package smoothing
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// LowerBound returns the one-sided lower confidence bound of Clopper and Pearson
+// (Biometrika 1934) for a probability, from k successes in n draws: with a
+// probability of at least 1-alpha over the draws it is not above the truth. It is 0
+// for no success. It panics unless 0 <= k <= n, n >= 1 and 0 < alpha < 1.
+func LowerBound(k, n int, alpha float64) float64 {
+	mustCount("LowerBound", k, n)
+	if !(alpha > 0 && alpha < 1) {
+		panic(fmt.Sprintf("smoothing: LowerBound: alpha is %v, want between 0 and 1", alpha))
+	}
+	switch k {
+	case 0:
+		return 0
+	case n:
+		// P(K = n | p) = pⁿ; rounded down.
+		return math.Nextafter(math.Exp(math.Log(alpha)/float64(n)), 0)
+	}
+	// The p at which P(K >= k | p) is alpha.
+	a, b := float64(k), float64(n-k+1)
+	p := mathext.InvRegIncBeta(a, b, alpha)
+	// The inverse is good to some digits; the bound may not lie above.
+	for step := 1e-15; mathext.RegIncBeta(a, b, p) > alpha && p > 0; step *= 2 {
+		p = max(0, p-step)
+	}
+	return p
+}
+
+// BinomialTest returns the p-value of the two-sided exact test that a success has
+// probability 1/2, for k successes in n draws: the probability, if it has, of a count
+// at least as far from n/2. It panics unless 0 <= k <= n and n >= 1.
+func BinomialTest(k, n int) float64 {
+	mustCount("BinomialTest", k, n)
+	k = max(k, n-k)
+	if 2*k == n {
+		return 1
+	}
+	// P(K >= k) at 1/2, and as much on the other side.
+	return min(1, 2*mathext.RegIncBeta(float64(k), float64(n-k+1), 0.5))
+}
+
+func mustCount(op string, k, n int) {
+	if n < 1 || k < 0 || k > n {
+		panic(fmt.Sprintf("smoothing: %s: %d successes in %d draws, want 0 to at least 1", op, k, n))
+	}
+}
+
+// Radius returns σ Φ⁻¹(p), the L2 radius around an input within which an answer that
+// has a probability of at least p under noise of deviation sigma stays the most
+// frequent one; 0 if p is 1/2 or less, and +Inf for p = 1.
+//
+// Cohen, Rosenfeld and Kolter, ICML 2019, Theorem 1 with pB = 1-pA.
+func Radius(sigma, p float64) float64 {
+	if !(p > 0.5) {
+		return 0
+	}
+	return sigma * mathext.NormalQuantile(p)
+}
