@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/defense/advcl"
+	"github.com/redoubt-ml/redoubt/defense/advcl/cluster"
+	"github.com/redoubt-ml/redoubt/defense/advcl/finetune"
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
+)
+
+// experiment pretrains by every method for every seed and measures the outcome.
+type experiment struct {
+	env         *example.Env
+	plan        plan
+	quick       bool
+	state       string // folder; "" for none
+	source      string // of the images
+	speed       float64
+	train, test *dataset.Set
+	x           *tensor.Tensor // test images
+	y           []int
+	out         outcome
+	trained     map[string]*trained // by name and seed
+	labels      map[uint64]*advcl.PseudoLabels
+	diagnosed   diagnosis
+}
+
+// trained is a pretrained encoder with its linear layer.
+type trained struct {
+	encoder    *advcl.Encoder
+	classifier *finetune.Classifier
+}
+
+func newExperiment(env *example.Env, o options) (*experiment, error) {
+	p, err := choose(env, o)
+	if err != nil {
+		return nil, err
+	}
+	e := &experiment{env: env, plan: p, quick: o.quick, state: o.state, trained: map[string]*trained{}, labels: map[uint64]*advcl.PseudoLabels{}}
+	if e.state == "" && env.Out != "" {
+		e.state = filepath.Join(env.Out, "state")
+	}
+	if e.train, e.test, e.source, err = p.data(env, o.quick); err != nil {
+		return nil, err
+	}
+	e.x, e.y = e.test.All()
+	e.speed = p.speed()
+	if e.plan.total() == 0 {
+		e.plan.steps = stepsFor(e.speed)
+	}
+	e.out = newOutcome(e)
+	return e, nil
+}
+
+// seeds are the seeds of the experiment.
+func (e *experiment) seeds() []uint64 {
+	out := make([]uint64, e.plan.seeds)
+	for i := range out {
+		out[i] = e.env.Seed + uint64(i)
+	}
+	return out
+}
+
+// run makes all runs, seed by seed.
+func (e *experiment) run(ctx context.Context) error {
+	start := time.Now()
+	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
+	cost, err := e.cost(ctx)
+	if err != nil {
+		return err
+	}
+	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
+		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
+	for _, seed := range e.seeds() {
+		for _, name := range e.plan.methods {
+			r, err := e.one(ctx, name, seed)
+			if err != nil {
+				return fmt.Errorf("%s, seed %d: %w", name, seed, err)
+			}
+			e.out.add(*r)
+		}
+	}
+	e.out.summarise()
+	if e.env.Out != "" || e.quick {
+		return e.diagnose(ctx)
+	}
+	return nil
+}
+
+// cost is the work of all training, in GFLOP.
+func (e *experiment) cost(ctx context.Context) (total float64, err error) {
+	for _, name := range e.plan.methods {
+		s := setup{}
+		// What these are made of is not there yet, and does not matter here.
+		switch name {
+		case advCLPseudo:
+			s.method = e.sized(advcl.NewAdvCL(0)).WithPseudoLabels(nil)
+		case deACL:
+			d := advcl.NewDeACL(nil, 0)
+			if e.plan.epochs == 0 {
+				d.Attack.Steps = e.plan.attackSteps
+			}
+			s.method = d
+		default:
+			s, err = e.setUp(ctx, name, e.env.Seed)
+		}
+		if err != nil {
+			return 0, err
+		}
+		total += e.plan.gflop(s.passes()) * float64(e.plan.total()*e.plan.seeds)
+	}
+	return total, nil
+}
+
+func key(name string, seed uint64) string { return fmt.Sprintf("%s-%d", name, seed) }
+
+// one makes one run, or takes what an earlier program finished.
+func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record, error) {
+	if r, err := e.finished(name, seed); r != nil || err != nil {
+		return r, err
+	}
+	s, err := e.setUp(ctx, name, seed)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{Method: name, Seed: seed, Steps: e.plan.total(), GFLOP: e.plan.gflop(s.passes()) * float64(e.plan.total())}
+	if err := e.pretrain(ctx, s, r); err != nil {
+		return nil, err
+	}
+	t, err := e.probe(ctx, s, seed, key(name, seed))
+	if err != nil {
+		return nil, err
+	}
+	e.trained[key(name, seed)] = t
+	stage := e.env.Stage(name+", attacks", -1)
+	p := finetune.Protocol{Eps: []float64{eps, halfEps}, Seed: seed, OnProgress: func(what string) { stage.Note("%s", what) }}
+	if strongly[name] {
+		p.APGD = min(e.plan.apgd, e.plan.test)
+	}
+	scores, err := p.Measure(ctx, t.classifier, e.x, e.y)
+	if err != nil {
+		return nil, err
+	}
+	r.SA, r.RA8, r.RA4 = scores.Clean.Value, scores.Robust[0].Value, scores.Robust[1].Value
+	if scores.APGD != nil {
+		r.APGD = &scores.APGD.Value
+	}
+	r.clean, r.robust = scores.CleanRight, scores.RobustRight[0]
+	return r, e.finish(r)
+}
+
+// strongly are the methods whose outcome is attacked by APGD as well.
+var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true}
+
+// pretrain trains the network of a setup, or calibrates a random one.
+func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
+	if s.method == nil {
+		r.Steps = 0
+		return s.net.Encoder.Calibrate(ctx, s.stats, e.train, 20)
+	}
+	data := unlabelled(e.train)
+	if _, ok := s.method.(*advcl.Supervised); ok {
+		data = e.train
+	}
+	run := advcl.Pretraining{
+		Net: s.net, Method: s.method, Data: data, BatchSize: e.plan.batch, Seed: r.Seed,
+		Checkpoint: e.file(r.Method, r.Seed, "training.safetensors"), SaveEvery: e.plan.curve,
+	}
+	if err := e.schedule(&run, r.Method); err != nil {
+		return err
+	}
+	stage := e.env.Stage(fmt.Sprintf("%s, seed %d", r.Method, r.Seed), e.plan.total())
+	if err := e.resume(r); err != nil {
+		return err
+	}
+	start, before := time.Now(), r.Seconds
+	var failed error
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	run.OnStep = func(p nn.Progress) {
+		r.Seconds = before + time.Since(start).Seconds()
+		stage.Done(p.Step + 1)
+		stage.Note("loss %.3g", p.Loss)
+		if n := p.Step + 1; e.plan.curve > 0 && n%e.plan.curve == 0 {
+			evaluation := time.Now()
+			if failed = e.point(ctx, s, r, n); failed != nil {
+				cancel()
+			}
+			start = start.Add(time.Since(evaluation))
+		}
+	}
+	if err := run.Run(inner); err != nil {
+		if failed != nil {
+			return failed
+		}
+		return err
+	}
+	return nil
+}
+
+// schedule sets optimiser, learning rate and length.
+func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
+	p := e.plan
+	if p.epochs == 0 {
+		run.Steps = p.steps
+		run.Schedule, err = advcl.StepCosine{LR: p.lr, Steps: p.steps, WarmUp: p.steps / 20, Floor: p.lr / 1000}.Schedule()
+		return err
+	}
+	run.Epochs = p.epochs
+	per := (p.train + p.batch - 1) / p.batch
+	switch name {
+	case acl, dynACL:
+		run.Optimizer = &optim.LARS{WeightDecay: 1e-6, Vectors: true}
+		run.Schedule, err = advcl.StepCosine{LR: 5, Steps: p.epochs * per, WarmUp: 10 * per, Floor: 1e-6}.Schedule()
+	case roCL:
+		run.Optimizer = &optim.LARS{WeightDecay: 1e-6, Vectors: true}
+		run.Schedule, err = advcl.StepCosine{LR: 1.5, Steps: p.epochs * per, WarmUp: 10 * per}.Schedule()
+	case supervised, trades:
+		run.Epochs, run.BatchSize = 100, 128
+		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 2e-4}
+		per = (p.train + 127) / 128
+		run.Schedule = optim.StepDecay(0.1, 0.1, 40*per, 60*per)
+	default:
+		run.Schedule, err = advcl.EpochCosine{LR: p.lr, Epochs: p.epochs, PerEpoch: per}.Schedule()
+	}
+	return err
+}
+
+// probe trains the linear layer on the features of a pretrained encoder.
+func (e *experiment) probe(ctx context.Context, s setup, seed uint64, what string) (*trained, error) {
+	encoder, err := s.net.Encoder.Extract(s.stats)
+	if err != nil {
+		return nil, err
+	}
+	stage := e.env.Stage(what+", linear layer", -1)
+	tuning := finetune.Tuning{
+		Kind: finetune.SLF, Standardize: true, LR: 0.05, BatchSize: e.plan.probeBatch, Epochs: e.plan.probeEpochs, Drops: e.plan.probeDrops, Seed: seed,
+		OnStep: func(p nn.Progress) { stage.Note("loss %.3g", p.Loss) },
+	}
+	c, err := tuning.Run(ctx, encoder, e.train)
+	if err != nil {
+		return nil, err
+	}
+	return &trained{encoder, c}, nil
+}
+
+// point measures a network on the way.
+func (e *experiment) point(ctx context.Context, s setup, r *record, step int) error {
+	t, err := e.probe(ctx, s, r.Seed, fmt.Sprintf("%s at step %d", r.Method, step))
+	if err != nil {
+		return err
+	}
+	scores, err := finetune.Protocol{Eps: []float64{eps}, Seed: r.Seed}.Measure(ctx, t.classifier, e.x, e.y)
+	if err != nil {
+		return err
+	}
+	r.setPoint(point{Step: step, GFLOP: e.plan.gflop(s.passes()) * float64(step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
+	return e.keepProgress(r)
+}
+
+// model returns the encoder and classifier of a run, made again from its checkpoint if
+// an earlier program finished it.
+func (e *experiment) model(ctx context.Context, name string, seed uint64) (*trained, error) {
+	if t := e.trained[key(name, seed)]; t != nil {
+		return t, nil
+	}
+	s, err := e.setUp(ctx, name, seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.pretrain(ctx, s, &record{Method: name, Seed: seed}); err != nil {
+		return nil, err
+	}
+	t, err := e.probe(ctx, s, seed, key(name, seed))
+	e.trained[key(name, seed)] = t
+	return t, err
+}
+
+// pseudoLabels clusters the features of the seed's own SimCLR encoder.
+func (e *experiment) pseudoLabels(ctx context.Context, seed uint64) (*advcl.PseudoLabels, error) {
+	if l := e.labels[seed]; l != nil {
+		return l, nil
+	}
+	path := e.file("labels", seed, "json")
+	if l, err := e.loadLabels(path); l != nil || err != nil {
+		e.labels[seed] = l
+		return l, err
+	}
+	t, err := e.model(ctx, simCLR, seed)
+	if err != nil {
+		return nil, err
+	}
+	e.env.Stage(fmt.Sprintf("pseudo-labels, seed %d", seed), -1)
+	f, err := advcl.Encode(ctx, t.encoder, "", e.train)
+	if err != nil {
+		return nil, err
+	}
+	l, err := advcl.Cluster(ctx, e.train, f, cluster.KMeans{Seed: rand.New(rand.NewPCG(seed, e.env.Stream("clusters"))).Uint64()}, e.plan.clusters...)
+	if err != nil {
+		return nil, err
+	}
+	e.labels[seed] = l
+	if path != "" {
+		return l, l.Save(path)
+	}
+	return l, nil
+}
