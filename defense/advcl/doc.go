@@ -17,12 +17,25 @@
 // Clean, attacked and pseudo-labelled images have normalisation statistics of their
 // own; those of the attacked ones are kept.
 //
-//	net := advcl.NewNetwork(rng, advcl.Mini, advcl.Heads{Widths: []int{128, 64}}, advcl.Routes...)
-//	run := advcl.Pretraining{Net: net, Method: advcl.NewAdvCL(eps, 5, seed), Data: images, Steps: 1000}
+//	net := advcl.NewNetwork(rng, advcl.Mini, advcl.Projector{Widths: []int{128, 64}}, nil, advcl.Clean, advcl.Attacked)
+//	run := advcl.Pretraining{Net: net, Method: advcl.NewAdvCL(seed), Data: images, Steps: 1000, BatchSize: 128}
 //	err := run.Run(ctx)
-//	encoder, err := net.Extract(advcl.Attacked)
+//	encoder, err := net.Encoder.Extract(advcl.Attacked)
 //	classifier, err := finetune.Tuning{Kind: finetune.SLF}.Run(ctx, encoder, labelled)
 //
+// Pseudo-labels come from an encoder that was trained before, a SimCLR one say:
+//
+//	features, err := advcl.Encode(ctx, simclr, "", images)
+//	labels, err := advcl.Cluster(ctx, images, features, cluster.KMeans{}, 2, 10, 50)
+//	net := advcl.NewNetwork(rng, advcl.Mini, head, labels.Clusters(), advcl.Routes...)
+//	method := advcl.NewAdvCL(seed).WithPseudoLabels(labels)
+//
 // What it is compared with are settings of the same training: see NewSimCLR, NewRoCL,
-// NewACL, NewDynACL, DeACL, APDPE and Supervised.
+// NewACL, NewDynACL, DeACL, APDPE and Supervised. DeACL is the one to try first on a
+// small machine.
+//
+// Where paper and reference code differ or the paper is silent, the code is followed:
+// the mean in place of the sum times Temperature/0.07, λ = 0.2, three sets of
+// statistics, attacks in training mode. Clean views pass once in a step and not again
+// in each step of the attack, which changes only how often their statistics move.
 package advcl

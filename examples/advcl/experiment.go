@@ -31,7 +31,6 @@ type experiment struct {
 	out         outcome
 	trained     map[string]*trained // by name and seed
 	labels      map[uint64]*advcl.PseudoLabels
-	diagnosed   diagnosis
 }
 
 // trained is a pretrained encoder with its linear layer.
@@ -159,7 +158,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 }
 
 // strongly are the methods whose outcome is attacked by APGD as well.
-var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true}
+var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true, apDPE: true}
 
 // pretrain trains the network of a setup, or calibrates a random one.
 func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {

@@ -20,10 +20,11 @@ const (
 	random      = "random"
 	deACL       = "DeACL"
 	dynACL      = "DynACL"
+	apDPE       = "AP-DPE"
 	trades      = "TRADES"
 )
 
-var methodNames = []string{simCLR, roCL, acl, advCL, advCLPseudo, supervised, random, dynACL, deACL, trades}
+var methodNames = []string{simCLR, roCL, acl, advCL, advCLPseudo, supervised, random, dynACL, deACL, apDPE, trades}
 
 // setup is a method with the network that it trains.
 type setup struct {
@@ -96,6 +97,13 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 			d.Attack.StepSize, d.Attack.Steps = p.attackStep, p.attackSteps
 		}
 		return setup{d, network(advcl.Projector{}, nil), ""}, nil
+	case apDPE:
+		a := advcl.NewAPDPE(seed)
+		if small {
+			a.Attack.StepSize, a.Attack.Steps = p.attackStep, p.attackSteps
+		}
+		tasks := advcl.TaskClasses(advcl.Rotation, advcl.Jigsaw, advcl.Selfie)
+		return setup{a, network(advcl.Projector{}, tasks, "", advcl.Patches), ""}, nil
 	case random:
 		return setup{nil, network(advcl.Projector{}, nil), ""}, nil
 	}

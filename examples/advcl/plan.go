@@ -122,10 +122,10 @@ func stepsFor(gflops float64) int {
 	switch {
 	case gflops >= 200:
 		return 1000
-	case gflops >= 140:
+	case gflops >= 120:
 		return 600
 	}
-	return 400
+	return 300
 }
 
 // speed measures the machine, in GFLOP/s of attack steps on the plan's encoder.
