@@ -104,6 +104,20 @@ func TestExperimentGoesOnWhereItWas(t *testing.T) {
 	require.Error(t, tiny(t, dir, methods...).run(context.Background()))
 }
 
+// The number of steps that was chosen for a machine's speed stays with the folder.
+func TestStepsAreChosenOnce(t *testing.T) {
+	require.Equal(t, []int{1000, 600, 300}, []int{stepsFor(200), stepsFor(199), stepsFor(50)})
+	e := &experiment{state: filepath.Join(t.TempDir(), "state")}
+	for _, choice := range []int{600, 1000, 300} {
+		got, err := e.stepsOnce(choice)
+		require.NoError(t, err)
+		require.Equal(t, 600, got)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(e.state, "steps"), []byte("many"), 0o600))
+	_, err := e.stepsOnce(1)
+	require.ErrorContains(t, err, `holds "many"`)
+}
+
 func TestBadFlagsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-steps -1":              {"-quick", "-steps", "-1"},

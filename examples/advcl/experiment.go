@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -54,7 +55,9 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	e.x, e.y = e.test.All()
 	e.speed = p.speed()
 	if e.plan.total() == 0 {
-		e.plan.steps = stepsFor(e.speed)
+		if e.plan.steps, err = e.stepsOnce(stepsFor(e.speed)); err != nil {
+			return nil, err
+		}
 	}
 	e.out = newOutcome(e)
 	return e, nil
@@ -198,10 +201,7 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 		}
 	}
 	if err := run.Run(inner); err != nil {
-		if failed != nil {
-			return failed
-		}
-		return err
+		return errors.Join(err, failed, e.keepProgress(r))
 	}
 	return nil
 }

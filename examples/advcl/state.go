@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -18,6 +19,30 @@ type kept struct {
 	Record   record `json:"record"`
 	Clean    []bool `json:"clean,omitempty"`
 	Robust   []bool `json:"robust,omitempty"`
+}
+
+// stepsOnce returns the number of steps that the folder's first program chose, or keeps
+// this one's choice: a machine that is busier later must not change the experiment.
+func (e *experiment) stepsOnce(choice int) (int, error) {
+	if e.state == "" {
+		return choice, nil
+	}
+	path := filepath.Join(e.state, "steps")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(e.state, 0o755); err != nil {
+			return 0, err
+		}
+		return choice, os.WriteFile(path, []byte(strconv.Itoa(choice)), 0o644)
+	}
+	if err != nil {
+		return 0, err
+	}
+	steps, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || steps < 1 {
+		return 0, fmt.Errorf("%s holds %q, want a number of steps", path, text)
+	}
+	return steps, nil
 }
 
 // settings are what a finished run depends on, beside its name and seed.
