@@ -148,14 +148,18 @@ func (v View) changes(epoch int) []dataset.Augment {
 
 // studio makes the views of batches, without those that attack.
 type studio struct {
-	views   Registry
-	seed    uint64
-	buffers map[string]*tensor.Tensor
-	filters map[[2]float64]*Radial // by size and radius
+	views      Registry
+	seed       uint64
+	augmenters map[string]*dataset.Augmenter
+	buffers    map[string]*tensor.Tensor
+	filters    map[[2]float64]*Radial // by size and radius
 }
 
 func newStudio(views Registry, seed uint64) *studio {
-	return &studio{views: views, seed: seed, buffers: map[string]*tensor.Tensor{}, filters: map[[2]float64]*Radial{}}
+	return &studio{
+		views: views, seed: seed, augmenters: map[string]*dataset.Augmenter{},
+		buffers: map[string]*tensor.Tensor{}, filters: map[[2]float64]*Radial{},
+	}
 }
 
 // make returns the named view of images x, which lie on a tape, and of all views that
@@ -176,9 +180,12 @@ func (s *studio) make(name string, x *tensor.Tensor, idx []int, epoch int, made 
 		}
 	}
 	if changes := v.changes(epoch); len(changes) > 0 {
-		a, err := dataset.NewAugmenter(s.seed^hash(name), changes...)
-		if err != nil {
-			return nil, fmt.Errorf("advcl: view %q: %w", name, err)
+		a := s.augmenters[name]
+		if a == nil || v.Anneal != nil {
+			if a, err = dataset.NewAugmenter(s.seed^hash(name), changes...); err != nil {
+				return nil, fmt.Errorf("advcl: view %q: %w", name, err)
+			}
+			s.augmenters[name] = a
 		}
 		b := s.buffer(name, out)
 		b.CopyFrom(out)

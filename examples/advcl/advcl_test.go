@@ -23,7 +23,7 @@ func tiny(t *testing.T, state string, methods ...string) *experiment {
 	if len(methods) > 0 {
 		p.methods = methods
 	}
-	e.train, e.test = e.train.Take(p.train), e.test.Take(p.test)
+	e.images, e.test = e.images.Take(p.train), e.test.Take(p.test)
 	e.x, e.y = e.test.All()
 	return e
 }
@@ -75,6 +75,7 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 func TestExperimentGoesOnWhereItWas(t *testing.T) {
 	methods := []string{simCLR, advCLPseudo}
 	whole := tiny(t, "", methods...)
+	whole.workers = 1
 	require.NoError(t, whole.run(context.Background()))
 
 	dir := t.TempDir()
@@ -85,6 +86,7 @@ func TestExperimentGoesOnWhereItWas(t *testing.T) {
 	stopped := tiny(t, dir, methods...)
 	require.ErrorIs(t, stopped.run(ctx), context.Canceled)
 	second := tiny(t, dir, methods...)
+	second.workers = 3
 	require.NoError(t, second.run(context.Background()))
 	for i, r := range second.out.Runs {
 		want := whole.out.Runs[i]
@@ -146,8 +148,9 @@ func TestClaimsAreJudged(t *testing.T) {
 	o := outcome{Scale: "small"}
 	yes, no := []bool{true, false}, []bool{false, false}
 	for _, r := range []record{{Method: simCLR, SA: 0.5, clean: yes, robust: no}, {Method: acl, SA: 0.5, RA8: 0.1, clean: yes, robust: yes}, {Method: advCL, SA: 0.4, RA8: 0.2, clean: yes, robust: yes}} {
-		o.add(r)
+		o.Runs = append(o.Runs, r)
 	}
+	o.summarise()
 	require.Len(t, o.Claims, 3)
 	require.True(t, o.Claims[0].Holds)
 	require.False(t, o.Claims[1].Holds)

@@ -62,11 +62,11 @@ func (e *experiment) diagnose(ctx context.Context) error {
 		if !slices.Contains(e.plan.methods, name) {
 			continue
 		}
-		t, err := e.model(ctx, name, e.env.Seed)
+		t, err := e.train(ctx, name, e.env.Seed)
 		if err != nil {
 			return err
 		}
-		if err := e.diagnoseOne(ctx, d, name, t); err != nil {
+		if err := e.diagnoseOne(ctx, d, name, t.trained); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -78,7 +78,7 @@ func (e *experiment) diagnoseOne(ctx context.Context, d *diagnosis, name string,
 	stage := e.env.Stage(name+", diagnosis", -1)
 	check := encoderCheck{Method: name}
 	enc := represent.Network(t.encoder, "")
-	bank, test := e.train.Take(5*p.probe), e.test.Take(p.probe)
+	bank, test := e.images.Take(5*p.probe), e.test.Take(p.probe)
 	xBank, yBank := bank.All()
 	xTest, yTest := test.All()
 	stage.Note("neighbours")

@@ -20,18 +20,20 @@ import (
 
 // experiment pretrains by every method for every seed and measures the outcome.
 type experiment struct {
-	env         *example.Env
-	plan        plan
-	quick       bool
-	state       string // folder; "" for none
-	source      string // of the images
-	speed       float64
-	train, test *dataset.Set
-	x           *tensor.Tensor // test images
-	y           []int
-	out         outcome
-	trained     map[string]*trained // by name and seed
-	labels      map[uint64]*advcl.PseudoLabels
+	env          *example.Env
+	plan         plan
+	quick        bool
+	state        string // folder; "" for none
+	source       string // of the images
+	speed        float64
+	images, test *dataset.Set
+	x            *tensor.Tensor // test images
+	y            []int
+	out          outcome
+	workers      int
+	progress     progress
+	trainings    single[*training]
+	clusterings  single[*advcl.PseudoLabels]
 }
 
 // trained is a pretrained encoder with its linear layer.
@@ -40,20 +42,29 @@ type trained struct {
 	classifier *finetune.Classifier
 }
 
+// training is what a pretraining came to.
+type training struct {
+	*trained
+	record record
+}
+
 func newExperiment(env *example.Env, o options) (*experiment, error) {
 	p, err := choose(env, o)
 	if err != nil {
 		return nil, err
 	}
-	e := &experiment{env: env, plan: p, quick: o.quick, state: o.state, trained: map[string]*trained{}, labels: map[uint64]*advcl.PseudoLabels{}}
+	e := &experiment{env: env, plan: p, quick: o.quick, state: o.state, workers: tensor.Threads()}
+	if p.form.Name == advcl.ResNet18.Name {
+		e.workers = 1 // memory is for one
+	}
 	if e.state == "" && env.Out != "" {
 		e.state = filepath.Join(env.Out, "state")
 	}
-	if e.train, e.test, e.source, err = p.data(env, o.quick); err != nil {
+	if e.images, e.test, e.source, err = p.data(env, o.quick); err != nil {
 		return nil, err
 	}
 	e.x, e.y = e.test.All()
-	e.speed = p.speed()
+	e.speed = e.measureSpeed()
 	if e.plan.total() == 0 {
 		if e.plan.steps, err = e.stepsOnce(stepsFor(e.speed)); err != nil {
 			return nil, err
@@ -82,16 +93,27 @@ func (e *experiment) run(ctx context.Context) error {
 	}
 	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
 		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
-	for _, seed := range e.seeds() {
-		for _, name := range e.plan.methods {
-			r, err := e.one(ctx, name, seed)
-			if err != nil {
-				return fmt.Errorf("%s, seed %d: %w", name, seed, err)
-			}
-			e.out.add(*r)
+	e.progress = progress{stage: e.env.Stage("pretraining", e.plan.total()*e.plan.seeds*len(e.plan.methods)), steps: map[string]int{}}
+	seeds, names := e.seeds(), e.plan.methods
+	records := make([]*record, len(seeds)*len(names))
+	err = e.each(ctx, len(records), func(ctx context.Context, i int) error {
+		name, seed := names[i%len(names)], seeds[i/len(names)]
+		r, err := e.one(ctx, name, seed)
+		if err != nil {
+			return fmt.Errorf("%s, seed %d: %w", name, seed, err)
+		}
+		records[i] = r
+		return nil
+	})
+	for _, r := range records {
+		if r != nil {
+			e.out.Runs = append(e.out.Runs, *r)
 		}
 	}
 	e.out.summarise()
+	if err != nil {
+		return err
+	}
 	if e.env.Out != "" || e.quick {
 		return e.diagnose(ctx)
 	}
@@ -130,21 +152,12 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 	if r, err := e.finished(name, seed); r != nil || err != nil {
 		return r, err
 	}
-	s, err := e.setUp(ctx, name, seed)
+	t, err := e.train(ctx, name, seed)
 	if err != nil {
 		return nil, err
 	}
-	r := &record{Method: name, Seed: seed, Steps: e.plan.total(), GFLOP: e.plan.gflop(s.passes()) * float64(e.plan.total())}
-	if err := e.pretrain(ctx, s, r); err != nil {
-		return nil, err
-	}
-	t, err := e.probe(ctx, s, seed, key(name, seed))
-	if err != nil {
-		return nil, err
-	}
-	e.trained[key(name, seed)] = t
-	stage := e.env.Stage(name+", attacks", -1)
-	p := finetune.Protocol{Eps: []float64{eps, halfEps}, Seed: seed, OnProgress: func(what string) { stage.Note("%s", what) }}
+	r := t.record
+	p := finetune.Protocol{Eps: []float64{eps, halfEps}, Seed: seed, OnProgress: func(what string) { e.progress.say(key(name, seed), what) }}
 	if strongly[name] {
 		p.APGD = min(e.plan.apgd, e.plan.test)
 	}
@@ -157,7 +170,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 		r.APGD = &scores.APGD.Value
 	}
 	r.clean, r.robust = scores.CleanRight, scores.RobustRight[0]
-	return r, e.finish(r)
+	return &r, e.finish(&r)
 }
 
 // strongly are the methods whose outcome is attacked by APGD as well.
@@ -167,11 +180,11 @@ var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL
 func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 	if s.method == nil {
 		r.Steps = 0
-		return s.net.Encoder.Calibrate(ctx, s.stats, e.train, 20)
+		return s.net.Encoder.Calibrate(ctx, s.stats, e.images, 20)
 	}
-	data := unlabelled(e.train)
+	data := unlabelled(e.images)
 	if _, ok := s.method.(*advcl.Supervised); ok {
-		data = e.train
+		data = e.images
 	}
 	run := advcl.Pretraining{
 		Net: s.net, Method: s.method, Data: data, BatchSize: e.plan.batch, Seed: r.Seed,
@@ -180,7 +193,6 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 	if err := e.schedule(&run, r.Method); err != nil {
 		return err
 	}
-	stage := e.env.Stage(fmt.Sprintf("%s, seed %d", r.Method, r.Seed), e.plan.total())
 	if err := e.resume(r); err != nil {
 		return err
 	}
@@ -190,8 +202,7 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 	defer cancel()
 	run.OnStep = func(p nn.Progress) {
 		r.Seconds = before + time.Since(start).Seconds()
-		stage.Done(p.Step + 1)
-		stage.Note("loss %.3g", p.Loss)
+		e.progress.at(key(r.Method, r.Seed), p.Step+1, p.Loss)
 		if n := p.Step + 1; e.plan.curve > 0 && n%e.plan.curve == 0 {
 			evaluation := time.Now()
 			if failed = e.point(ctx, s, r, n); failed != nil {
@@ -240,12 +251,11 @@ func (e *experiment) probe(ctx context.Context, s setup, seed uint64, what strin
 	if err != nil {
 		return nil, err
 	}
-	stage := e.env.Stage(what+", linear layer", -1)
+	e.progress.say(what, "linear layer")
 	tuning := finetune.Tuning{
 		Kind: finetune.SLF, Standardize: true, LR: 0.05, BatchSize: e.plan.probeBatch, Epochs: e.plan.probeEpochs, Drops: e.plan.probeDrops, Seed: seed,
-		OnStep: func(p nn.Progress) { stage.Note("loss %.3g", p.Loss) },
 	}
-	c, err := tuning.Run(ctx, encoder, e.train)
+	c, err := tuning.Run(ctx, encoder, e.images)
 	if err != nil {
 		return nil, err
 	}
@@ -266,50 +276,46 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 	return e.keepProgress(r)
 }
 
-// model returns the encoder and classifier of a run, made again from its checkpoint if
-// an earlier program finished it.
-func (e *experiment) model(ctx context.Context, name string, seed uint64) (*trained, error) {
-	if t := e.trained[key(name, seed)]; t != nil {
-		return t, nil
-	}
-	s, err := e.setUp(ctx, name, seed)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.pretrain(ctx, s, &record{Method: name, Seed: seed}); err != nil {
-		return nil, err
-	}
-	t, err := e.probe(ctx, s, seed, key(name, seed))
-	e.trained[key(name, seed)] = t
-	return t, err
+// train pretrains by a method for a seed, once, or takes it from its checkpoint.
+func (e *experiment) train(ctx context.Context, name string, seed uint64) (*training, error) {
+	return e.trainings.do(key(name, seed), func() (*training, error) {
+		s, err := e.setUp(ctx, name, seed)
+		if err != nil {
+			return nil, err
+		}
+		r := record{Method: name, Seed: seed, Steps: e.plan.total(), GFLOP: e.plan.gflop(s.passes()) * float64(e.plan.total())}
+		if err := e.pretrain(ctx, s, &r); err != nil {
+			return nil, err
+		}
+		t, err := e.probe(ctx, s, seed, key(name, seed))
+		if err != nil {
+			return nil, err
+		}
+		return &training{t, r}, nil
+	})
 }
 
 // pseudoLabels clusters the features of the seed's own SimCLR encoder.
 func (e *experiment) pseudoLabels(ctx context.Context, seed uint64) (*advcl.PseudoLabels, error) {
-	if l := e.labels[seed]; l != nil {
-		return l, nil
-	}
-	path := e.file("labels", seed, "json")
-	if l, err := e.loadLabels(path); l != nil || err != nil {
-		e.labels[seed] = l
-		return l, err
-	}
-	t, err := e.model(ctx, simCLR, seed)
-	if err != nil {
-		return nil, err
-	}
-	e.env.Stage(fmt.Sprintf("pseudo-labels, seed %d", seed), -1)
-	f, err := advcl.Encode(ctx, t.encoder, "", e.train)
-	if err != nil {
-		return nil, err
-	}
-	l, err := advcl.Cluster(ctx, e.train, f, cluster.KMeans{Seed: rand.New(rand.NewPCG(seed, e.env.Stream("clusters"))).Uint64()}, e.plan.clusters...)
-	if err != nil {
-		return nil, err
-	}
-	e.labels[seed] = l
-	if path != "" {
+	return e.clusterings.do(key("labels", seed), func() (*advcl.PseudoLabels, error) {
+		path := e.file("labels", seed, "json")
+		if l, err := e.loadLabels(path); l != nil || err != nil {
+			return l, err
+		}
+		t, err := e.train(ctx, simCLR, seed)
+		if err != nil {
+			return nil, err
+		}
+		e.progress.say(key(advCLPseudo, seed), "clusters")
+		f, err := advcl.Encode(ctx, t.encoder, "", e.images)
+		if err != nil {
+			return nil, err
+		}
+		source := rand.New(rand.NewPCG(seed, e.env.Stream("clusters")))
+		l, err := advcl.Cluster(ctx, e.images, f, cluster.KMeans{Seed: source.Uint64()}, e.plan.clusters...)
+		if err != nil || path == "" {
+			return l, err
+		}
 		return l, l.Save(path)
-	}
-	return l, nil
+	})
 }

@@ -86,9 +86,9 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 		if small {
 			s.Attack.StepSize, s.Attack.Steps = p.attackStep, p.attackSteps
 		}
-		return setup{s, network(advcl.Projector{}, []int{e.train.Classes}), ""}, nil
+		return setup{s, network(advcl.Projector{}, []int{e.images.Classes}), ""}, nil
 	case deACL:
-		t, err := e.model(ctx, simCLR, seed)
+		t, err := e.train(ctx, simCLR, seed)
 		if err != nil {
 			return setup{}, err
 		}

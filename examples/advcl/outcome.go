@@ -109,11 +109,6 @@ func newOutcome(e *experiment) outcome {
 	}
 }
 
-func (o *outcome) add(r record) {
-	o.Runs = append(o.Runs, r)
-	o.summarise()
-}
-
 // of returns the runs of a method.
 func (o *outcome) of(name string) (out []record) {
 	for _, r := range o.Runs {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -128,19 +130,31 @@ func stepsFor(gflops float64) int {
 	return 300
 }
 
-// speed measures the machine, in GFLOP/s of attack steps on the plan's encoder.
-func (p plan) speed() float64 {
-	e := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), p.form)
-	x := tensor.Full(tensor.Float32, 0.5, p.batch, 32, 32, 3)
-	tape, best := tensor.NewTape(), math.Inf(1)
-	for range 12 {
-		start := time.Now()
-		tape.Reset()
-		w := tape.Watch(x)
-		tensor.Grad(tensor.Sum(e.Forward(&nn.Pass{Train: true}, w)), w)
-		best = min(best, time.Since(start).Seconds())
+// measureSpeed measures the machine, in GFLOP/s of attack steps on the plan's encoder
+// by all workers.
+func (e *experiment) measureSpeed() float64 {
+	var mu sync.Mutex
+	total := 0.0
+	err := e.each(context.Background(), e.workers, func(context.Context, int) error {
+		encoder := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), e.plan.form)
+		x := tensor.Full(tensor.Float32, 0.5, e.plan.batch, 32, 32, 3)
+		tape, best := tensor.NewTape(), math.Inf(1)
+		for range 12 {
+			start := time.Now()
+			tape.Reset()
+			w := tape.Watch(x)
+			tensor.Grad(tensor.Sum(encoder.Forward(&nn.Pass{Train: true}, w)), w)
+			best = min(best, time.Since(start).Seconds())
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		total += e.plan.gflop(2) / best
+		return nil
+	})
+	if err != nil {
+		panic(err) // the measurement itself returns none
 	}
-	return p.gflop(2) / best
+	return total
 }
 
 // gflop is the work of a number of forward passes of a batch.

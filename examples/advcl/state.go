@@ -49,7 +49,7 @@ func (e *experiment) stepsOnce(choice int) (int, error) {
 func (e *experiment) settings() string {
 	p := e.plan
 	p.page, p.seeds, p.methods = pagePlan{}, 0, nil
-	return fmt.Sprintf("%+v of %s %.16s", p, e.source, advcl.Checksum(e.train))
+	return fmt.Sprintf("%+v of %s %.16s", p, e.source, advcl.Checksum(e.images))
 }
 
 // file is the path of a file of a run; "" if no state is kept.
@@ -143,5 +143,5 @@ func (e *experiment) loadLabels(path string) (*advcl.PseudoLabels, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, l.Fits(e.train)
+	return l, l.Fits(e.images)
 }
