@@ -147,8 +147,10 @@ func TestDifferencesAreOfTheSameImages(t *testing.T) {
 func TestClaimsAreJudged(t *testing.T) {
 	o := outcome{Scale: "small"}
 	yes, no := []bool{true, false}, []bool{false, false}
-	for _, r := range []record{{Method: simCLR, SA: 0.5, clean: yes, robust: no}, {Method: acl, SA: 0.5, RA8: 0.1, clean: yes, robust: yes}, {Method: advCL, SA: 0.4, RA8: 0.2, clean: yes, robust: yes}} {
-		o.Runs = append(o.Runs, r)
+	o.Runs = []record{
+		{Method: simCLR, SA: 0.5, clean: yes, robust: no},
+		{Method: acl, SA: 0.5, RA8: 0.1, clean: yes, robust: yes},
+		{Method: advCL, SA: 0.4, RA8: 0.2, clean: yes, robust: yes},
 	}
 	o.summarise()
 	require.Len(t, o.Claims, 3)
