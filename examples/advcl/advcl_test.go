@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/defense/advcl"
 	"github.com/redoubt-ml/redoubt/internal/example"
 )
 
@@ -157,4 +158,23 @@ func TestClaimsAreJudged(t *testing.T) {
 	require.True(t, o.Claims[0].Holds)
 	require.False(t, o.Claims[1].Holds)
 	require.True(t, o.Claims[2].Holds)
+}
+
+// The full scale has the lengths and rates of the papers, and says what it costs.
+func TestFullScaleIsThePapers(t *testing.T) {
+	e := &experiment{plan: fullPlan}
+	steps, batch := e.length(advCL)
+	require.Equal(t, []int{98000, 512}, []int{steps, batch})
+	// 22 passes of an image without pseudo-labels, 1,000 epochs: the paper's page has
+	// 1.2e18 operations.
+	require.InEpsilon(t, 22*1.1108352*50176*1000, e.work(advCL, 22, steps), 1e-9)
+	for _, name := range methodNames {
+		var run advcl.Pretraining
+		require.NoError(t, e.schedule(&run, name))
+		require.Positive(t, run.Epochs)
+		require.Zero(t, run.Steps)
+	}
+	var run advcl.Pretraining
+	require.NoError(t, e.schedule(&run, acl))
+	require.InDelta(t, 5, run.Schedule(979), 1e-9)
 }

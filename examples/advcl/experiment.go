@@ -140,7 +140,8 @@ func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		total += e.plan.gflop(s.passes()) * float64(e.plan.total()*e.plan.seeds)
+		steps, _ := e.length(name)
+		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
 	}
 	return total, nil
 }
@@ -187,7 +188,7 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 		data = e.images
 	}
 	run := advcl.Pretraining{
-		Net: s.net, Method: s.method, Data: data, BatchSize: e.plan.batch, Seed: r.Seed,
+		Net: s.net, Method: s.method, Data: data, Seed: r.Seed,
 		Checkpoint: e.file(r.Method, r.Seed, "training.safetensors"), SaveEvery: e.plan.curve,
 	}
 	if err := e.schedule(&run, r.Method); err != nil {
@@ -217,30 +218,61 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 	return nil
 }
 
+// papers are the optimisers and lengths of the methods' own papers, or of the programs
+// that came with them, for -scale full; those of AdvCL stand for all others.
+var papers = map[string]struct{ epochs, batch int }{
+	supervised: {100, 128}, trades: {100, 128}, deACL: {100, 256}, apDPE: {150, 64},
+}
+
+// length is the number of steps of a method's training, and of images in a batch.
+func (e *experiment) length(name string) (steps, batch int) {
+	p := e.plan
+	if p.epochs == 0 {
+		return p.steps, p.batch
+	}
+	epochs, batch := p.epochs, p.batch
+	if own, ok := papers[name]; ok {
+		epochs, batch = own.epochs, own.batch
+	}
+	return epochs * ((p.train + batch - 1) / batch), batch
+}
+
+// work is that of a method's training up to a step, in GFLOP.
+func (e *experiment) work(name string, passes float64, step int) float64 {
+	_, batch := e.length(name)
+	return e.plan.gflop(passes) / float64(e.plan.batch) * float64(batch) * float64(step)
+}
+
 // schedule sets optimiser, learning rate and length.
 func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 	p := e.plan
+	steps, batch := e.length(name)
+	run.BatchSize = batch
 	if p.epochs == 0 {
-		run.Steps = p.steps
-		run.Schedule, err = advcl.StepCosine{LR: p.lr, Steps: p.steps, WarmUp: p.steps / 20, Floor: p.lr / 1000}.Schedule()
+		run.Steps = steps
+		run.Schedule, err = advcl.StepCosine{LR: p.lr, Steps: steps, WarmUp: steps / 20, Floor: p.lr / 1000}.Schedule()
 		return err
 	}
-	run.Epochs = p.epochs
-	per := (p.train + p.batch - 1) / p.batch
+	per := (p.train + batch - 1) / batch
+	run.Epochs = steps / per
 	switch name {
 	case acl, dynACL:
 		run.Optimizer = &optim.LARS{WeightDecay: 1e-6, Vectors: true}
-		run.Schedule, err = advcl.StepCosine{LR: 5, Steps: p.epochs * per, WarmUp: 10 * per, Floor: 1e-6}.Schedule()
+		run.Schedule, err = advcl.StepCosine{LR: 5, Steps: steps, WarmUp: 10 * per, Floor: 1e-6}.Schedule()
 	case roCL:
 		run.Optimizer = &optim.LARS{WeightDecay: 1e-6, Vectors: true}
-		run.Schedule, err = advcl.StepCosine{LR: 1.5, Steps: p.epochs * per, WarmUp: 10 * per}.Schedule()
+		run.Schedule, err = advcl.StepCosine{LR: 1.5, Steps: steps, WarmUp: 10 * per}.Schedule()
 	case supervised, trades:
-		run.Epochs, run.BatchSize = 100, 128
 		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 2e-4}
-		per = (p.train + 127) / 128
 		run.Schedule = optim.StepDecay(0.1, 0.1, 40*per, 60*per)
+	case deACL:
+		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
+		run.Schedule, err = advcl.EpochCosine{LR: 0.5, Epochs: run.Epochs, PerEpoch: per}.Schedule()
+	case apDPE:
+		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 1e-4, Nesterov: true}
+		run.Schedule = optim.Cosine(1e-3, steps)
 	default:
-		run.Schedule, err = advcl.EpochCosine{LR: p.lr, Epochs: p.epochs, PerEpoch: per}.Schedule()
+		run.Schedule, err = advcl.EpochCosine{LR: p.lr, Epochs: run.Epochs, PerEpoch: per}.Schedule()
 	}
 	return err
 }
@@ -272,7 +304,7 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 	if err != nil {
 		return err
 	}
-	r.setPoint(point{Step: step, GFLOP: e.plan.gflop(s.passes()) * float64(step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
+	r.setPoint(point{Step: step, GFLOP: e.work(r.Method, s.passes(), step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
 	return e.keepProgress(r)
 }
 
@@ -283,7 +315,8 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 		if err != nil {
 			return nil, err
 		}
-		r := record{Method: name, Seed: seed, Steps: e.plan.total(), GFLOP: e.plan.gflop(s.passes()) * float64(e.plan.total())}
+		steps, _ := e.length(name)
+		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps)}
 		if err := e.pretrain(ctx, s, &r); err != nil {
 			return nil, err
 		}

@@ -41,6 +41,9 @@ func optional(v *float64) string {
 }
 
 func duration(seconds float64) string {
+	if days := seconds / 86400; days > 2 {
+		return fmt.Sprintf("%.3g days", days)
+	}
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }
 
