@@ -40,4 +40,10 @@
 //	}
 //	trainer := nn.Trainer{Net: net, Data: train, Epochs: 9, Loss: at.Loss}
 //	err := trainer.Run(ctx)
+//
+// # Certificates and diagnostics
+//
+// Package smoothing makes a classifier whose answers are proved not to change within an
+// L2 ball, and trains for it; package represent looks into encoders and at how a
+// classifier on them stands up to common corruptions.
 package defense

@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -28,6 +29,9 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 	x, err := s.view(ctx, false)
 	if err != nil {
 		return nil, err
+	}
+	if s.Target == nil || s.Target.Len() == 0 {
+		return nil, errors.New("poison: filter: the target is empty")
 	}
 	ft, err := uda.FeaturesOf(ctx, s.Model, s.Target)
 	if err != nil {

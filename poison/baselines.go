@@ -24,7 +24,7 @@ func (RandomFlips) Name() string { return "random flips" }
 
 // Build chooses source images without replacement.
 func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
-	n, err := f.Budget.count(source, target)
+	n, err := f.Budget.count(source, target, f.ReplaceOriginals)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (Noise) Name() string { return "noise" }
 // Build draws the images. Their distances are 0, as they are made of no image; True
 // is their label.
 func (f Noise) Build(source, target *dataset.Set) (*Poison, error) {
-	n, err := f.Budget.count(source, target)
+	n, err := f.Budget.count(source, target, false)
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +74,10 @@ func (f Noise) Build(source, target *dataset.Set) (*Poison, error) {
 	return p, nil
 }
 
-// count is Count for sets that are fit to be poisoned.
-func (b Budget) count(source, target *dataset.Set) (int, error) {
+// count is countOf for sets that are fit to be poisoned.
+func (b Budget) count(source, target *dataset.Set, replace bool) (int, error) {
 	if err := check(source, target); err != nil {
 		return 0, err
 	}
-	return b.Count(source.Len(), target.Len())
+	return b.countOf(source.Len(), target.Len(), replace)
 }

@@ -39,7 +39,12 @@ type Budget struct {
 
 // Count returns the number of poisons for the given numbers of images, rounded
 // down. Errors: a fraction out of range, a budget of no poison.
-func (b Budget) Count(source, target int) (int, error) {
+func (b Budget) Count(source, target int) (int, error) { return b.countOf(source, target, false) }
+
+// countOf is Count, for poisons that are added or each take the place of an image. An
+// image may be replaced by several poisons; then they are fewer of the union than the
+// budget allows.
+func (b Budget) countOf(source, target int, replace bool) (int, error) {
 	if !(b.Fraction > 0 && b.Fraction <= 1) || b.Of == OfUnion && b.Fraction == 1 {
 		return 0, fmt.Errorf("poison: budget is %v of the %v, want it in (0, 1]", b.Fraction, b.Of)
 	}
@@ -50,7 +55,10 @@ func (b Budget) Count(source, target int) (int, error) {
 	case OfSource:
 		n = b.Fraction * float64(source)
 	case OfUnion:
-		n = b.Fraction / (1 - b.Fraction) * float64(source)
+		n = b.Fraction * float64(source)
+		if !replace {
+			n /= 1 - b.Fraction
+		}
 	default:
 		return 0, fmt.Errorf("poison: budget of %v, want OfTarget, OfSource or OfUnion", b.Of)
 	}

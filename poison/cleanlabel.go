@@ -66,8 +66,11 @@ type Collided struct {
 }
 
 // DistanceRatio is the feature distance of the base over that of the poison at the
-// end of the last epoch's steps.
+// end of the last epoch's steps; 1 before the first.
 func (c *Collided) DistanceRatio() float64 {
+	if len(c.Phases) == 0 {
+		return 1
+	}
 	last := c.Phases[len(c.Phases)-1]
 	return last.Base / last.After
 }
@@ -116,8 +119,8 @@ func (a CleanLabel) check() error {
 	switch {
 	case a.Models < 1 || a.Epochs < 1 || a.Steps < 0 || a.Poisons < 1:
 		return fmt.Errorf("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
-	case a.Fixed == nil && a.Period <= (a.Models-1)*a.Period/a.Models:
-		return fmt.Errorf("poison: clean label: period is %d with ages up to %d, want it above them", a.Period, (a.Models-1)*a.Period/a.Models)
+	case a.Fixed == nil && a.Period < a.Models:
+		return fmt.Errorf("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
 	case !(a.Eps >= 0 && a.Eps <= 1):
 		return fmt.Errorf("poison: clean label: eps is %v, want it in [0, 1]", a.Eps)
 	case !(a.Blend >= 0 && a.Blend < 1):
@@ -166,6 +169,11 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	}
 	if err := check(pool, x); err != nil {
 		return nil, err
+	}
+	if s := a.Training.Source; a.Fixed == nil && s != nil {
+		if err := s.Compatible(pool); err != nil {
+			return nil, fmt.Errorf("poison: clean label: pool: %w", err)
+		}
 	}
 	if wanted < 0 || wanted >= pool.Classes || x.Labels[0] == wanted {
 		return nil, fmt.Errorf("poison: clean label: wanted class is %d for an image of class %d, want another one in [0, %d)", wanted, x.Labels[0], pool.Classes)

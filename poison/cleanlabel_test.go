@@ -234,16 +234,17 @@ func TestGradientMatching(t *testing.T) {
 
 func TestBadCleanLabelIsAnError(t *testing.T) {
 	for want, change := range map[string]func(a *poison.CleanLabel, x *dataset.Set){
-		"eps is -0.1":           func(a *poison.CleanLabel, x *dataset.Set) { a.Eps = -.1 },
-		"eps is 1.1":            func(a *poison.CleanLabel, x *dataset.Set) { a.Eps = 1.1 },
-		"50 poisons, want at":   func(a *poison.CleanLabel, x *dataset.Set) { a.Poisons = 50 },
-		"blend is 1":            func(a *poison.CleanLabel, x *dataset.Set) { a.Blend = 1 },
-		"-1 steps":              func(a *poison.CleanLabel, x *dataset.Set) { a.Steps = -1 },
-		"for an image of class": func(a *poison.CleanLabel, x *dataset.Set) { x.Labels[0] = 1 },
-		"period is -1":          func(a *poison.CleanLabel, x *dataset.Set) { a.Period = -1 },
-		"step size is -1":       func(a *poison.CleanLabel, x *dataset.Set) { a.StepSize = -1 },
-		"penalty is -1":         func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty = -1 },
-		"the target is empty":   func(a *poison.CleanLabel, x *dataset.Set) { *x = dataset.Set{} },
+		"eps is -0.1":              func(a *poison.CleanLabel, x *dataset.Set) { a.Eps = -.1 },
+		"eps is 1.1":               func(a *poison.CleanLabel, x *dataset.Set) { a.Eps = 1.1 },
+		"50 poisons, want at":      func(a *poison.CleanLabel, x *dataset.Set) { a.Poisons = 50 },
+		"blend is 1":               func(a *poison.CleanLabel, x *dataset.Set) { a.Blend = 1 },
+		"-1 steps":                 func(a *poison.CleanLabel, x *dataset.Set) { a.Steps = -1 },
+		"for an image of class":    func(a *poison.CleanLabel, x *dataset.Set) { x.Labels[0] = 1 },
+		"period is -1":             func(a *poison.CleanLabel, x *dataset.Set) { a.Period = -1 },
+		"step size is -1":          func(a *poison.CleanLabel, x *dataset.Set) { a.StepSize = -1 },
+		"penalty is -1":            func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty = -1 },
+		"period is 1 for 2 models": func(a *poison.CleanLabel, x *dataset.Set) { a.Period = 1 },
+		"the target is empty":      func(a *poison.CleanLabel, x *dataset.Set) { *x = dataset.Set{} },
 	} {
 		a, x, pool := cleanLabel()
 		change(&a, x)

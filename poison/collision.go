@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/attack"
@@ -47,15 +48,23 @@ func (c Collision) Gradient(models []Embedding, u, base, x *tensor.Tensor) (floa
 	return v, g
 }
 
-// Run returns the images after all steps from u, with J before each of them. u lies
-// in the ball around base, and base in [0, 1]. Errors: settings out of their range,
-// no model, a value that is not finite, ctx's.
+// Run returns the images after all steps from u, with J before each of them. u is
+// brought into the ball around base first; the pixels of base lie in [0, 1]. Errors:
+// settings out of their range, no model, pixels of base out of range, a value that is
+// not finite, ctx's.
 func (c Collision) Run(ctx context.Context, models []Embedding, u, base, x *tensor.Tensor) (*tensor.Tensor, []float64, error) {
 	if err := c.check(len(models)); err != nil {
 		return nil, nil, err
 	}
+	if err := inRange(base); err != nil {
+		return nil, nil, fmt.Errorf("poison: collision: base: %w", err)
+	}
+	if !tensor.AllFinite(u) {
+		return nil, nil, errors.New("poison: collision: the images to move are not finite")
+	}
 	u = u.Clone()
 	threat := attack.Threat{Norm: attack.Linf, Eps: c.Eps}
+	threat.Project(u, base)
 	want := goals(models, x)
 	g := tensor.Zeros(u.DType(), u.Shape()...)
 	var trace []float64
@@ -128,6 +137,16 @@ func (c Collision) check(models int) error {
 		return fmt.Errorf("poison: collision: step size is %v, want above 0", c.StepSize)
 	case !(c.Penalty >= 0):
 		return fmt.Errorf("poison: collision: penalty is %v, want 0 or more", c.Penalty)
+	}
+	return nil
+}
+
+// inRange returns an error unless all pixels lie in [0, 1].
+func inRange(x *tensor.Tensor) error {
+	for i, v := range x.Values() {
+		if !(v >= 0 && v <= 1) {
+			return fmt.Errorf("pixel %d is %v, want it in [0, 1]", i, v)
+		}
 	}
 	return nil
 }

@@ -12,11 +12,12 @@
 //
 //	u = (1-alpha) s + alpha t,   label (c+1) mod K.
 //
-// With alpha = 1 these are mislabelled target images. A tenth as many of them as there
-// are target images takes the accuracy of every method from above 90 % to a few
-// percent: the victim learns the attacker's labels for the target, and keeps those of
-// the source. That is so for training on the source alone, too: what is particular to
-// adaptation is how small alpha can be.
+// With alpha = 1 these are mislabelled target images, of which the paper adds a tenth as
+// many as there are target images; it reports DANN from MNIST to USPS falling from
+// 92.17 % to 0.97 % of the target's test images. A victim that learns the attacker's
+// labels for the target may keep those of the source. Training on the source alone
+// falls for them, too: what is particular to adaptation is how small alpha can be.
+// examples/udapoison measures all of this.
 //
 //	p, err := poison.MislabelledTarget(poison.Budget{Fraction: 0.1}, 1).Build(mnist, usps)
 //	t.Source = p.Into(mnist)

@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -29,16 +30,39 @@ type Filter interface {
 // view returns what a filter compares: features of the model, or pixels.
 func (s Suspect) view(ctx context.Context, inPixels bool) (*tensor.Tensor, error) {
 	if s.Source == nil || s.Source.Len() == 0 {
-		return nil, fmt.Errorf("poison: filter: the source is empty")
+		return nil, errors.New("poison: filter: the source is empty")
+	}
+	if err := labelled(s.Source); err != nil {
+		return nil, fmt.Errorf("poison: filter: source %w", err)
 	}
 	if inPixels {
 		x, _ := s.Source.All()
+		if !tensor.AllFinite(x) {
+			return nil, fmt.Errorf("poison: filter: source %q has pixels that are not finite", s.Source.Name)
+		}
 		return tensor.Flatten(x), nil
 	}
 	if s.Model == nil {
 		return nil, fmt.Errorf("poison: filter: no model, want one for its features")
 	}
-	return uda.FeaturesOf(ctx, s.Model, s.Source)
+	f, err := uda.FeaturesOf(ctx, s.Model, s.Source)
+	if err == nil && !tensor.AllFinite(f) {
+		err = fmt.Errorf("poison: filter: source %q has features that are not finite", s.Source.Name)
+	}
+	return f, err
+}
+
+// labelled returns an error unless a set has a label in [0, Classes) for each image.
+func labelled(s *dataset.Set) error {
+	if len(s.Labels) != s.Len() {
+		return fmt.Errorf("%q has %d labels for %d images", s.Name, len(s.Labels), s.Len())
+	}
+	for i, y := range s.Labels {
+		if y < 0 || y >= s.Classes {
+			return fmt.Errorf("%q has label %d at image %d, want it in [0, %d)", s.Name, y, i, s.Classes)
+		}
+	}
+	return nil
 }
 
 // chosen returns the positions that are set.

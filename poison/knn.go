@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -51,39 +50,82 @@ func (f KNN) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		to := min(from+block, n)
 		dist := uda.SquaredDistances(tensor.Slice(x, 0, from, to), x).Float32s()
 		par.For(to-from, 8, func(lo, hi int) {
-			order := make([]int, n)
+			scratch := make([]float32, n)
 			for i := lo; i < hi; i++ {
-				row := dist[i*n : (i+1)*n]
-				for j := range order {
-					order[j] = j
-				}
-				slices.SortStableFunc(order, func(a, b int) int {
-					switch {
-					case row[a] < row[b]:
-						return -1
-					case row[a] > row[b]:
-						return 1
-					}
-					return 0
-				})
-				agrees[from+i] = f.vote(s.Source.Labels, order, from+i, k)
+				near := nearestOthers(dist[i*n:(i+1)*n], from+i, k, scratch)
+				agrees[from+i] = vote(s.Source.Labels, near, s.Source.Labels[from+i])
 			}
 		})
 	}
 	return chosen(agrees), nil
 }
 
-// vote says whether the label of image i is the most frequent of its neighbours.
-func (f KNN) vote(labels, order []int, i, k int) bool {
-	votes := map[int]int{}
-	for _, j := range order {
-		if j != i && k > 0 {
-			votes[labels[j]]++
-			k--
+// nearestOthers returns the k positions of the smallest distances, in rising order of
+// position, without that of the image itself; of equal distances the first ones.
+// scratch is as long as dist.
+func nearestOthers(dist []float32, self, k int, scratch []float32) []int {
+	rest := append(append(scratch[:0], dist[:self]...), dist[self+1:]...)
+	limit := smallest(rest, k)
+	equal := k
+	for _, d := range rest {
+		if d < limit {
+			equal--
 		}
 	}
+	out := make([]int, 0, k)
+	for j, d := range dist {
+		switch {
+		case j == self || d > limit:
+		case d < limit:
+			out = append(out, j)
+		case equal > 0:
+			out = append(out, j)
+			equal--
+		}
+	}
+	return out
+}
+
+// smallest returns the value at place k, counted from 1, of v in rising order, and
+// leaves v in another order. The values are finite.
+func smallest(v []float32, k int) float32 {
+	lo, hi := 0, len(v)-1
+	for lo < hi {
+		pivot := v[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k-1 <= j:
+			hi = j
+		case k-1 >= i:
+			lo = i
+		default:
+			return v[k-1]
+		}
+	}
+	return v[k-1]
+}
+
+// vote says whether no label is more frequent among the images at near than own is.
+func vote(labels, near []int, own int) bool {
+	votes := map[int]int{}
+	for _, j := range near {
+		votes[labels[j]]++
+	}
 	for _, v := range votes {
-		if v > votes[labels[i]] {
+		if v > votes[own] {
 			return false
 		}
 	}

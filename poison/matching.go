@@ -3,6 +3,7 @@ package poison
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -68,10 +69,23 @@ func (g GradientMatching) Value(models []*uda.Model, u *tensor.Tensor, y []int, 
 
 // Run returns the images after all steps from base [N, H, W, C], whose pixels are in
 // [0, 1], with the value before each step. Errors: settings out of their range, no
-// model, ctx's.
+// model, pixels or labels out of range, a value that is not finite, ctx's.
 func (g GradientMatching) Run(ctx context.Context, models []*uda.Model, base *tensor.Tensor, y []int, x *tensor.Tensor, wanted int) (*tensor.Tensor, []float64, error) {
 	if len(models) == 0 || !(g.Eps >= 0 && g.Eps <= 1) || g.Steps < 0 || !(g.StepSize >= 0) {
 		return nil, nil, fmt.Errorf("poison: gradient matching: %d models, eps %v, %d steps of %v, want a model, eps in [0, 1] and steps of 0 or more", len(models), g.Eps, g.Steps, g.StepSize)
+	}
+	if err := inRange(base); err != nil {
+		return nil, nil, fmt.Errorf("poison: gradient matching: base: %w", err)
+	}
+	for _, m := range models {
+		for _, c := range append([]int{wanted}, y...) {
+			if c < 0 || c >= m.Classes {
+				return nil, nil, fmt.Errorf("poison: gradient matching: class %d, want it in [0, %d)", c, m.Classes)
+			}
+		}
+	}
+	if len(y) != base.Dim(0) {
+		return nil, nil, fmt.Errorf("poison: gradient matching: %d labels for %d images", len(y), base.Dim(0))
 	}
 	step := g.StepSize
 	if step == 0 {
@@ -80,11 +94,14 @@ func (g GradientMatching) Run(ctx context.Context, models []*uda.Model, base *te
 	u := base.Clone()
 	threat := attack.Threat{Norm: attack.Linf, Eps: g.Eps}
 	var trace []float64
-	for range g.Steps {
+	for i := range g.Steps {
 		if err := ctx.Err(); err != nil {
 			return u, trace, err
 		}
 		v, d := g.Value(models, u, y, x, wanted)
+		if math.IsNaN(v) || !tensor.AllFinite(d) {
+			return nil, nil, fmt.Errorf("poison: gradient matching: step %d: the value is %v and its gradient may not be finite", i, v)
+		}
 		trace = append(trace, v)
 		u.CopyFrom(tensor.Sub(u, tensor.MulScalar(tensor.Sign(d), step)))
 		threat.Project(u, base)

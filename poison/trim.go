@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -67,6 +68,9 @@ func (v PartitionVote) Run(ctx context.Context, test *dataset.Set) (uda.Evaluati
 	if source == nil || parts < 1 || parts > source.Len() {
 		return uda.Evaluation{}, fmt.Errorf("poison: partition: %d parts of the source, want at least 1 and an image for each", parts)
 	}
+	if err := judged(test, source); err != nil {
+		return uda.Evaluation{}, fmt.Errorf("poison: partition: %w", err)
+	}
 	order := rand.New(rand.NewPCG(v.Training.Seed, 0x9a27)).Perm(source.Len())
 	k := source.Classes
 	votes := make([]float64, test.Len()*k)
@@ -102,4 +106,18 @@ func (v PartitionVote) Run(ctx context.Context, test *dataset.Set) (uda.Evaluati
 	}
 	out.Accuracy = float64(right) / float64(out.N)
 	return out, nil
+}
+
+// judged returns an error unless a set can judge models of that source.
+func judged(test, source *dataset.Set) error {
+	if test == nil || test.Len() == 0 {
+		return errors.New("no test images")
+	}
+	if err := source.Compatible(test); err != nil {
+		return err
+	}
+	if err := labelled(test); err != nil {
+		return fmt.Errorf("test set %w", err)
+	}
+	return nil
 }

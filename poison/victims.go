@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/attack"
@@ -54,6 +55,11 @@ func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("poison: %d victims, want 0 (5) or more", n)
 	}
+	if p != nil && v.Training.Source != nil {
+		if err := v.Training.Source.Compatible(p.Set); err != nil {
+			return nil, fmt.Errorf("poison: victims: %w", err)
+		}
+	}
 	var models []*uda.Model
 	for i := range n {
 		t := v.Training
@@ -75,8 +81,11 @@ func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 // class out of range, sets of another form.
 func Ask(ctx context.Context, models []*uda.Model, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
 	n := len(models)
-	if n == 0 || x.Len() == 0 || wanted < 0 || wanted >= test.Classes {
-		return Trial{}, fmt.Errorf("poison: %d victims with %d images for class %d, want at least one of each and a class in [0, %d)", n, x.Len(), wanted, test.Classes)
+	if x == nil || x.Len() == 0 || test == nil || test.Len() == 0 {
+		return Trial{}, errors.New("poison: no image to ask victims for, or no test images")
+	}
+	if n == 0 || wanted < 0 || wanted >= test.Classes {
+		return Trial{}, fmt.Errorf("poison: %d victims for class %d, want at least one and a class in [0, %d)", n, wanted, test.Classes)
 	}
 	var out Trial
 	for _, m := range models {

@@ -185,7 +185,7 @@ func (w Watermark) check(source, target *dataset.Set) (labels []int, n int, err 
 	if w.Candidates < 0 {
 		return nil, 0, fmt.Errorf("poison: %d candidates, want 0 (all) or more", w.Candidates)
 	}
-	if n, err = w.Budget.Count(source.Len(), target.Len()); err != nil {
+	if n, err = w.Budget.countOf(source.Len(), target.Len(), w.ReplaceOriginals); err != nil {
 		return nil, 0, err
 	}
 	if n > target.Len() {

@@ -298,7 +298,7 @@ func TestRealNetworkUnderCorruptions(t *testing.T) {
 	require.NoError(t, err)
 	s, err := dataset.Load(dir, "cifar10", dataset.Test)
 	require.NoError(t, err)
-	s = s.Take(200)
+	s = s.Take(150)
 	x, y := s.All()
 	m := nn.Classifier{Net: net}
 	answers, err := attack.Predict(ctx, m, x)

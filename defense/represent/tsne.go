@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -23,8 +25,9 @@ type TSNE struct {
 	// the first quarter attraction is Exaggeration times as strong; 0 means 12.
 	Iterations   int
 	Exaggeration float64
-	// LearningRate is the size of a step; 0 means N/(4 Exaggeration), and at least
-	// 50 (Belkina et al., Nature Communications 10, 2019).
+	// LearningRate is the size of a step; 0 means N/4, and while attraction is
+	// exaggerated so many times less, which keeps steps stable (Linderman and
+	// Steinerberger, SIAM J. Math. Data Sci. 1, 2019).
 	LearningRate float64
 	// PCA is the number of principal components that features are first reduced to,
 	// if they have more; 0 means 50.
@@ -69,11 +72,7 @@ func (t TSNE) Embed(ctx context.Context, x *tensor.Tensor) (Embedding, error) {
 		m.y[i] = 1e-4 * rng.NormFloat64()
 	}
 	err := t.descend(ctx, m)
-	e := Embedding{X: make([]float64, n), Y: make([]float64, n), Divergence: m.divergence()}
-	for i := range n {
-		e.X[i], e.Y[i] = m.y[2*i], m.y[2*i+1]
-	}
-	return e, err
+	return Embedding{X: m.y[:n], Y: m.y[n:], Divergence: m.divergence()}, err
 }
 
 // fill checks the settings for n inputs and fills in the defaults.
@@ -87,9 +86,6 @@ func (t *TSNE) fill(n int) error {
 	if t.Exaggeration == 0 {
 		t.Exaggeration = 12
 	}
-	if t.LearningRate == 0 {
-		t.LearningRate = max(50, float64(n)/(4*t.Exaggeration))
-	}
 	if t.PCA == 0 {
 		t.PCA = 50
 	}
@@ -100,7 +96,7 @@ func (t *TSNE) fill(n int) error {
 		return fmt.Errorf("represent: TSNE: %d iterations and %d principal components, want 0 (for the default) or more", t.Iterations, t.PCA)
 	case !(t.Exaggeration >= 1) || math.IsInf(t.Exaggeration, 0):
 		return fmt.Errorf("represent: TSNE: Exaggeration is %v, want 0 (for the default) or a number from 1 on", t.Exaggeration)
-	case !(t.LearningRate > 0) || math.IsInf(t.LearningRate, 0):
+	case !(t.LearningRate >= 0) || math.IsInf(t.LearningRate, 0):
 		return fmt.Errorf("represent: TSNE: LearningRate is %v, want 0 (for the default) or a number above 0", t.LearningRate)
 	}
 	return nil
@@ -122,6 +118,10 @@ func (t *TSNE) descend(ctx context.Context, m *layout) error {
 		if it < early {
 			momentum, pull = 0.5, t.Exaggeration
 		}
+		rate := t.LearningRate
+		if rate == 0 {
+			rate = float64(m.n) / (4 * pull)
+		}
 		m.gradient(pull)
 		for i, g := range m.grad {
 			if (g > 0) != (speed[i] > 0) {
@@ -129,7 +129,7 @@ func (t *TSNE) descend(ctx context.Context, m *layout) error {
 			} else {
 				gain[i] = max(0.01, 0.8*gain[i])
 			}
-			speed[i] = momentum*speed[i] - t.LearningRate*gain[i]*g
+			speed[i] = momentum*speed[i] - rate*gain[i]*g
 			m.y[i] += speed[i]
 		}
 		m.centre()
@@ -144,8 +144,8 @@ func (t *TSNE) descend(ctx context.Context, m *layout) error {
 type layout struct {
 	n    int
 	p    []float32 // symmetric similarities of the features, [n, n], with sum 1
-	y    []float64 // [n, 2]
-	grad []float64 // [n, 2]
+	y    []float64 // the map [2, n]
+	grad []float64 // [2, n]
 	z    []float64 // the map's similarities, before normalisation, summed by row
 }
 
@@ -156,12 +156,6 @@ func (m *layout) rows(f func(i int)) {
 			f(i)
 		}
 	})
-}
-
-// similarity of two points of the map, before normalisation, and their difference.
-func (m *layout) similarity(i, j int) (w, dx, dy float64) {
-	dx, dy = m.y[2*i]-m.y[2*j], m.y[2*i+1]-m.y[2*j+1]
-	return 1 / (1 + dx*dx + dy*dy), dx, dy
 }
 
 // total sums the map's similarities in an order that threads do not change.
@@ -181,15 +175,18 @@ func (m *layout) gradient(pull float64) {
 	m.rows(func(i int) {
 		var ax, ay, rx, ry, z float64
 		p := m.p[i*m.n : (i+1)*m.n]
-		for j := range m.n {
-			w, dx, dy := m.similarity(i, j)
-			a, r := float64(p[j])*w, w*w
+		xs, ys := m.y[:m.n][:len(p)], m.y[m.n:][:len(p)]
+		xi, yi := xs[i], ys[i]
+		for j, v := range p {
+			dx, dy := xi-xs[j], yi-ys[j]
+			w := 1 / (1 + dx*dx + dy*dy)
+			a, r := float64(v)*w, w*w
 			ax, ay = ax+a*dx, ay+a*dy
 			rx, ry = rx+r*dx, ry+r*dy
 			z += w
 		}
-		m.grad[2*i], m.grad[2*i+1] = ax, ay
-		repel[2*i], repel[2*i+1] = rx, ry
+		m.grad[i], m.grad[m.n+i] = ax, ay
+		repel[i], repel[m.n+i] = rx, ry
 		m.z[i] = z - 1 // without itself
 	})
 	z := m.total()
@@ -199,24 +196,24 @@ func (m *layout) gradient(pull float64) {
 }
 
 func (m *layout) centre() {
-	for c := range 2 {
-		sum := 0.0
-		for i := range m.n {
-			sum += m.y[2*i+c]
-		}
-		for i := range m.n {
-			m.y[2*i+c] -= sum / float64(m.n)
+	for _, v := range [][]float64{m.y[:m.n], m.y[m.n:]} {
+		mean := stat.Mean(v, nil)
+		for i := range v {
+			v[i] -= mean
 		}
 	}
 }
 
 // divergence of the map from the features, in nats.
 func (m *layout) divergence() float64 {
+	similarity := func(i, j int) float64 {
+		dx, dy := m.y[i]-m.y[j], m.y[m.n+i]-m.y[m.n+j]
+		return 1 / (1 + dx*dx + dy*dy)
+	}
 	m.rows(func(i int) {
 		z := 0.0
 		for j := range m.n {
-			w, _, _ := m.similarity(i, j)
-			z += w
+			z += similarity(i, j)
 		}
 		m.z[i] = z - 1
 	})
@@ -225,8 +222,7 @@ func (m *layout) divergence() float64 {
 		sum := 0.0
 		for j, p := range m.p[i*m.n : (i+1)*m.n] {
 			if j != i && p > 0 {
-				w, _, _ := m.similarity(i, j)
-				sum += float64(p) * (math.Log(float64(p)) - math.Log(w) + logZ)
+				sum += float64(p) * (math.Log(float64(p)) - math.Log(similarity(i, j)) + logZ)
 			}
 		}
 		m.z[i] = sum

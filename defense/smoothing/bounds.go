@@ -23,14 +23,21 @@ func LowerBound(k, n int, alpha float64) float64 {
 		// P(K = n | p) = pⁿ; rounded down.
 		return math.Nextafter(math.Exp(math.Log(alpha)/float64(n)), 0)
 	}
-	// The p at which P(K >= k | p) is alpha.
+	// The p at which P(K >= k | p) is alpha, from below, by bisection: what gonum has
+	// for the inverse (v0.17.0) is far off where k is near a large n and alpha is small.
 	a, b := float64(k), float64(n-k+1)
-	p := mathext.InvRegIncBeta(a, b, alpha)
-	// The inverse is good to some digits; the bound may not lie above.
-	for step := 1e-15; mathext.RegIncBeta(a, b, p) > alpha && p > 0; step *= 2 {
-		p = max(0, p-step)
+	lo, hi := 0.0, 1.0
+	for {
+		p := lo + (hi-lo)/2
+		if p <= lo || p >= hi {
+			return lo
+		}
+		if mathext.RegIncBeta(a, b, p) <= alpha {
+			lo = p
+		} else {
+			hi = p
+		}
 	}
-	return p
 }
 
 // BinomialTest returns the p-value of the two-sided exact test that a success has

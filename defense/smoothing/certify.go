@@ -42,7 +42,7 @@ func (c *Classifier) Certify(ctx context.Context, x *tensor.Tensor) ([]Certifica
 	out := make([]Certificate, 0, x.Dim(0))
 	for len(out) < x.Dim(0) {
 		from := len(out)
-		to := min(x.Dim(0), from+s.group(min(s.N0, s.N)))
+		to := min(x.Dim(0), from+s.group(s.N))
 		chosen, err := s.votes(ctx, from, to, s.N0, selecting)
 		if err != nil {
 			return out, err

@@ -59,6 +59,7 @@ func TestBoundsAreThoseOfExactArithmetic(t *testing.T) {
 	}{
 		{100, 100, 0.001, 0.933254300796991}, {99, 100, 0.001, 0.911373111296042}, {60, 100, 0.05, 0.512975820253894},
 		{1, 100, 0.001, 0.000010004953286}, {990, 1000, 0.001, 0.976036187155311}, {9990, 10000, 0.001, 0.997588308032568},
+		{99_990, 100_000, 0.001, 0.999758677343591}, {99_999, 100_000, 0.001, 0.999907669666265}, {125_683, 125_690, 2.3295794752735073e-07, 0.999753079040980},
 		{100_000, 100_000, 0.001, 0.999930924833009}, {0, 5, 0.1, 0},
 	} {
 		require.InDelta(t, c.want, LowerBound(c.k, c.n, c.alpha), 1e-12, "%+v", c)
@@ -79,6 +80,24 @@ func TestBoundsAreThoseOfExactArithmetic(t *testing.T) {
 	require.Panics(t, func() { LowerBound(3, 2, 0.1) })
 	require.Panics(t, func() { LowerBound(1, 2, 0) })
 	require.Panics(t, func() { BinomialTest(0, 0) })
+}
+
+// For any counts the bound is where the tail of the binomial has the probability alpha,
+// and not above.
+func TestLowerBoundSolvesItsEquation(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for range 3000 {
+		n := 2 + int(math.Pow(10, 7*r.Float64()))
+		k := 1 + r.IntN(n-1)
+		if r.IntN(2) == 0 {
+			k = n - 1 - r.IntN(min(n-1, 50)) // near n, as in certificates
+		}
+		alpha := math.Pow(10, -9*r.Float64()) * 0.5
+		p := LowerBound(k, n, alpha)
+		tail := mathext.RegIncBeta(float64(k), float64(n-k+1), p)
+		require.LessOrEqual(t, tail, alpha, "%d of %d, alpha %v", k, n, alpha)
+		require.InEpsilon(t, alpha, tail, 1e-4, "%d of %d, alpha %v", k, n, alpha)
+	}
 }
 
 // The bound is above the truth with a probability of at most alpha, worked out for

@@ -23,7 +23,7 @@ func trained(t *testing.T, loss nn.Loss) nn.Layer {
 	set, _, err := dataset.MNISTMini()
 	require.NoError(t, err)
 	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 64, 10)
-	tr := nn.Trainer{Net: net, Data: set.Take(1500), Epochs: 6, BatchSize: 50, Loss: loss, Schedule: optim.Triangle(4e-3, 60, 180)}
+	tr := nn.Trainer{Net: net, Data: set.Take(1000), Epochs: 6, BatchSize: 50, Loss: loss, Schedule: optim.Triangle(4e-3, 40, 120)}
 	require.NoError(t, tr.Run(ctx))
 	return net
 }
@@ -34,16 +34,16 @@ func TestTrainingForNoiseCertifiesMore(t *testing.T) {
 	const sigma = 0.5
 	_, test, err := dataset.MNISTMini()
 	require.NoError(t, err)
-	x, y := test.Take(120).All()
+	x, y := test.Take(100).All()
 	mean := func(loss nn.Loss) float64 {
-		c := &Classifier{Model: nn.Classifier{Net: trained(t, loss)}, Sigma: sigma, N: 300, N0: 30, Alpha: 0.01}
+		c := &Classifier{Model: nn.Classifier{Net: trained(t, loss)}, Sigma: sigma, N: 200, N0: 30, Alpha: 0.01}
 		certs, err := c.Certify(ctx, x)
 		require.NoError(t, err)
 		m, err := AverageRadius(certs, y)
 		require.NoError(t, err)
 		return m
 	}
-	adv := &SmoothAdv{Threat: attack.Threat{Norm: attack.L2, Eps: 1}, Sigma: sigma, Steps: 2, RampSteps: 60}
+	adv := &SmoothAdv{Threat: attack.Threat{Norm: attack.L2, Eps: 1}, Sigma: sigma, Steps: 2, RampSteps: 40}
 	plain, noise, attacked := mean(nil), mean((&Training{Sigma: sigma}).Loss), mean(adv.Loss)
 	t.Logf("average certified radius: %.3f without, %.3f with noise, %.3f attacked", plain, noise, attacked)
 	require.Greater(t, noise, plain+0.03)
@@ -178,8 +178,8 @@ func TestRealNetworkIsCertified(t *testing.T) {
 	require.NoError(t, err)
 	set, err := dataset.Load(dir, "mnist", dataset.Test)
 	require.NoError(t, err)
-	x, y := set.Take(40).All()
-	c := &Classifier{Model: nn.Classifier{Net: net}, Sigma: 0.25, N: 2000, Alpha: 0.001}
+	x, y := set.Take(24).All()
+	c := &Classifier{Model: nn.Classifier{Net: net}, Sigma: 0.25, N: 1000, Alpha: 0.001}
 	certs, err := c.Certify(ctx, x)
 	require.NoError(t, err)
 	curve, err := CertifiedAccuracy(certs, y, []float64{0, 0.25, 0.5})
@@ -205,7 +205,7 @@ func TestRealNetworkIsCertified(t *testing.T) {
 			at[k] += float32(0.99 * q.Radius * way[k] / math.Sqrt(sum))
 		}
 	}
-	answers, err := (&Classifier{Model: c.Model, Sigma: 0.25, N: 500, Seed: 1}).Predict(ctx, moved)
+	answers, err := (&Classifier{Model: c.Model, Sigma: 0.25, N: 200, Seed: 1}).Predict(ctx, moved)
 	require.NoError(t, err)
 	for i, q := range certs {
 		if q.Class != Abstain && answers[i].Class != Abstain {

@@ -163,17 +163,21 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	// The accuracy falls with the noise: the strongest one that is cheap enough.
-	// Clipped gradients are smaller and take a larger rate.
-	levels := []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28}
-	noisy := func(i int) upload {
-		return upload{name: fmt.Sprintf("clip 1, noise %v", levels[i]), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: levels[i]}, lr: 3 * lr}
+	// Clipped gradients are smaller and take a larger rate. The accuracy falls with the
+	// noise: the strongest one that is cheap enough.
+	levels := []float64{0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28}
+	rates := make([]float64, len(levels)) // the best at each level that was tried
+	noisy := func(level int, rate float64) upload {
+		return upload{name: fmt.Sprintf("clip 1, noise %v", levels[level]), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: levels[level]}, lr: rate}
 	}
-	level, acc, err := strongest(len(levels), b.reference.held, func(i int) (accuracy, error) { return b.learn(ctx, noisy(i)) })
+	level, acc, err := strongest(len(levels), b.reference.held, func(level int) (acc accuracy, err error) {
+		rates[level], acc, err = best([]float64{3 * lr, 6 * lr}, func(rate float64) (accuracy, error) { return b.learn(ctx, noisy(level, rate)) })
+		return acc, err
+	})
 	if err != nil {
 		return err
 	}
-	u := noisy(level)
+	u := noisy(level, rates[level])
 	u.acc = acc
 	return b.measure(ctx, u)
 }

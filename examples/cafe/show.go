@@ -66,13 +66,13 @@ func (e *experiment) sizeTable() *report.Table {
 }
 
 func (e *experiment) publishedTable() *report.Table {
-	t := report.NewTable(fmt.Sprintf("CAFE with the iterations of its paper, %d samples in batches of %d", e.paper, e.paperBatch),
-		report.Left("setting"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
+	t := report.NewTable(fmt.Sprintf("CAFE with the iterations of its paper, by gradient descent and Adam; batches of %d, in Step I alone of %d", e.paperBatch, e.batch),
+		report.Left("setting"), report.Right("samples"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
 	if c := e.out.CAFE; c.LawRounds > 0 {
-		t.AddRow(fmt.Sprintf("Step I, %d samples; %.3f of what its law says", e.samples, c.LawRatio), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
+		t.AddRow(fmt.Sprintf("Step I alone, %.3f of what its law says", c.LawRatio), strconv.Itoa(e.samples), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
 	}
 	for _, r := range e.out.Published {
-		t.AddRow(r.Name, strconv.Itoa(r.Rounds), fmt.Sprintf("%.2g", r.V), fmt.Sprintf("%.2g", r.H), db(r.PSNR)+" dB", report.Seconds(r.Seconds))
+		t.AddRow(r.Name, strconv.Itoa(e.paper), strconv.Itoa(r.Rounds), fmt.Sprintf("%.2g", r.V), fmt.Sprintf("%.2g", r.H), db(r.PSNR)+" dB", report.Seconds(r.Seconds))
 	}
 	return t
 }

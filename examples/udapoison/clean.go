@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/poison"
@@ -18,10 +20,14 @@ type cleanFigures struct {
 	Learner string `json:"learner"`
 	// Success and Control are the shares of victims that give an image the wanted
 	// class, with and without poison.
-	Success         float64         `json:"success"`
-	Control         float64         `json:"control"`
-	SuccessInterval attack.Estimate `json:"success_interval"`
-	ControlInterval attack.Estimate `json:"control_interval"`
+	Success float64 `json:"success"`
+	Control float64 `json:"control"`
+	// FlippedImages and ControlFlippedImages are the shares of images to which most
+	// victims give the wanted class, with exact intervals: images are independent
+	// trials, the victims of one image are not, and the victims without poison are
+	// the same for all images.
+	FlippedImages        attack.Estimate `json:"flipped_images"`
+	ControlFlippedImages attack.Estimate `json:"control_flipped_images"`
 	// Wanted and ControlWanted are mean probabilities of the wanted class.
 	Wanted           float64 `json:"wanted"`
 	ControlWanted    float64 `json:"control_wanted"`
@@ -75,188 +81,241 @@ const cleanEps = 0.1
 // cleanJob is the attack on one image through one learner.
 type cleanJob struct {
 	learner int
-	image   int
+	image   int // among the target's test images of both digits
+	number  int // of the job
 	x       *dataset.Set
 	made    *poison.Collided
-	models  []*uda.Model // victims
+	trials  []poison.Trial // one for each victim
 }
 
-// cleanLabel attacks images, trains victims with and without poison, and asks them.
-func (e *experiment) cleanLabel(ctx context.Context) error {
-	c := e.plan.clean
-	p := e.pairs[c.pair]
-	binary := pair{p.Name, only(p.source, 3, 8), only(p.sourceTest, 3, 8), only(p.target, 3, 8), only(p.targetTest, 3, 8)}
-	binary = binary.draw(e.env.Seed, c.source, c.target)
-	trainings := make([]uda.Training, len(c.learners))
-	for l, name := range c.learners {
-		method, source := name, binary.source
+// cleanAttack is the targeted attack on all images.
+type cleanAttack struct {
+	cleanPlan
+	e         *experiment
+	binary    pair
+	trainings []uda.Training // by learner
+	jobs      []*cleanJob    // by learner and image
+	controls  [][]*uda.Model // by learner
+	mu        sync.Mutex
+	right     [][]int // answers of the models that choose the images, by learner
+	screened  int
+}
+
+// cleanWork adds the attack to a pool: first a model of each learner that chooses the
+// images, then the poisons, then their victims.
+func (e *experiment) cleanWork(p *pool) (finish func(context.Context) error, err error) {
+	from := e.pairs[e.plan.clean.pair]
+	a := &cleanAttack{cleanPlan: e.plan.clean, e: e}
+	a.binary = pair{Name: from.Name, source: only(from.source, 3, 8), sourceTest: only(from.sourceTest, 3, 8), target: only(from.target, 3, 8), targetTest: only(from.targetTest, 3, 8)}
+	a.binary = a.binary.draw(e.env.Seed, a.source, a.target)
+	a.right = make([][]int, len(a.learners))
+	flops := 0.0
+	for _, name := range a.learners {
+		method, source := name, a.binary.source
 		if name == singleDomain {
 			// The control of the paper: the target itself, with labels.
-			method, source = "source only", binary.target
+			method, source = "source only", a.binary.target
 		}
-		trainings[l] = cleanTraining(method, c, e.fast)
-		trainings[l].Source, trainings[l].Target = source, binary.target
+		t := a.training(name, method)
+		t.Source, t.Target = source, a.binary.target
+		a.trainings = append(a.trainings, t)
+		a.controls = append(a.controls, make([]*uda.Model, a.victims))
+		flops += a.screenCost(t) + float64(a.images)*(a.attackCost(t)+float64(a.victims)*a.victimCost(t)) + float64(a.victims)*a.victimCost(t)
 	}
-	threes, err := e.attackable(ctx, c, trainings, binary)
-	if err != nil {
-		return err
-	}
-	var jobs []*cleanJob
-	for l := range trainings {
-		for _, x := range threes {
-			jobs = append(jobs, &cleanJob{learner: l, image: x, x: binary.targetTest.Subset([]int{x}), models: make([]*uda.Model, c.victims)})
-		}
-	}
+	e.total += flops
 	if !e.fast {
 		e.env.Say("The targeted attack takes about %.0f TFLOP: %d models for %d epochs and %d victims for %d epochs, for each of %d images and %d learners.",
-			c.teraflops(binary), c.models, c.epochs, c.victims, c.victimEpochs, len(threes), len(c.learners))
+			flops*flopsOfPass/1e12, a.models, a.epochs, a.victims, a.victimEpochs, a.images, len(a.learners))
 	}
-	controls, err := e.cleanModels(ctx, c, jobs, trainings, binary)
+	for l, t := range a.trainings {
+		chain := a.attackCost(t) + float64(a.victims)*a.victimCost(t)
+		p.add(2*chain+a.screenCost(t), func(ctx context.Context) error { return a.screen(ctx, p, l) })
+		for v := range a.victims {
+			p.add(a.victimCost(t), func(ctx context.Context) error {
+				m, err := a.victim(ctx, l, nil, uint64(a.images*len(a.trainings)+l)*uint64(a.victims)+uint64(v))
+				a.controls[l][v] = m
+				return err
+			})
+		}
+	}
+	return a.figures, nil
+}
+
+// flopsOfPass are the operations of a forward pass of the network for coloured digits
+// on one image.
+const flopsOfPass = 2 * 2.9e6
+
+func (a *cleanAttack) screenCost(t uda.Training) float64 { return a.victimCost(t) }
+
+func (a *cleanAttack) victimCost(t uda.Training) float64 {
+	t.Epochs = a.victimEpochs
+	return cost(t)
+}
+
+func (a *cleanAttack) attackCost(t uda.Training) float64 {
+	t.Epochs = a.epochs
+	return float64(a.models) * (cost(t) + 3*float64(t.Epochs*a.stepsOf(t)*a.poisons))
+}
+
+// screen trains the model of a learner that tells which 3s are recognised without
+// poison, and is used for nothing else; the last one of them chooses the images.
+func (a *cleanAttack) screen(ctx context.Context, p *pool, l int) error {
+	t := a.trainings[l]
+	t.Epochs, t.BatchSize, t.Seed = a.victimEpochs, a.victimBatch, a.e.env.Seed<<40+1<<38+uint64(l)
+	m, err := t.Run(ctx)
 	if err != nil {
 		return err
 	}
-	e.out.CleanLabel = &cleanLabel{Pair: p.Name, Eps: cleanEps, Poisons: c.poisons, Source: binary.source.Len(), Victims: c.victims}
-	for l, name := range c.learners {
-		f, err := e.cleanFigures(ctx, name, jobs[l*len(threes):(l+1)*len(threes)], controls[l], binary)
-		if err != nil {
-			return err
-		}
-		e.out.CleanLabel.Learners = append(e.out.CleanLabel.Learners, f)
-		e.out.CleanLabel.cleanFigures = f
+	probabilities, err := uda.Probabilities(ctx, m, a.binary.targetTest)
+	if err != nil {
+		return err
 	}
-	first := jobs[len(jobs)-1]
-	e.clean.x, _ = first.x.All()
-	e.clean.base, _ = first.made.Base.All()
-	e.clean.poison, _ = first.made.Set.All()
-	e.clean.natural, _ = binary.target.Batch(first.made.Target)
+	a.e.progress(a.screenCost(a.trainings[l]))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.right[l] = tensor.ArgMax(probabilities)
+	if a.screened++; a.screened < len(a.trainings) {
+		return nil
+	}
+	images, err := a.attackable()
+	if err != nil {
+		return err
+	}
+	for l, t := range a.trainings {
+		for _, x := range images {
+			j := &cleanJob{learner: l, image: x, number: len(a.jobs), x: a.binary.targetTest.Subset([]int{x}), trials: make([]poison.Trial, a.victims)}
+			a.jobs = append(a.jobs, j)
+			p.add(a.attackCost(t)+float64(a.victims)*a.victimCost(t), func(ctx context.Context) error { return a.collide(ctx, p, j) })
+		}
+	}
 	return nil
 }
 
-// attackable chooses 3s of the target's test images at random among those that a model
-// of each learner, trained without poison and used for nothing else, takes for a 3: at
-// the others there is nothing to attack.
-func (e *experiment) attackable(ctx context.Context, c cleanPlan, trainings []uda.Training, binary pair) ([]int, error) {
-	e.env.Stage("images to attack", -1)
-	right := make([][]int, len(trainings))
-	err := e.each(ctx, len(trainings), func(l int) error {
-		t := trainings[l]
-		t.Epochs, t.BatchSize, t.Seed = c.victimEpochs, c.victimBatch, e.env.Seed<<40+1<<38+uint64(l)
-		m, err := t.Run(ctx)
-		if err != nil {
-			return err
-		}
-		p, err := uda.Probabilities(ctx, m, binary.targetTest)
-		if err == nil {
-			right[l] = tensor.ArgMax(p)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
+// attackable chooses 3s of the target's test images at random among those that every
+// screening model takes for a 3: at the others there is nothing to attack.
+func (a *cleanAttack) attackable() ([]int, error) {
 	var threes []int
-	for i, y := range binary.targetTest.Labels {
+	for i, y := range a.binary.targetTest.Labels {
 		known := y == 0
-		for l := range right {
-			known = known && right[l][i] == 0
+		for l := range a.right {
+			known = known && a.right[l][i] == 0
 		}
 		if known {
 			threes = append(threes, i)
 		}
 	}
-	rng := e.env.Rand("images to attack")
+	rng := a.e.env.Rand("images to attack")
 	rng.Shuffle(len(threes), func(i, j int) { threes[i], threes[j] = threes[j], threes[i] })
-	if len(threes) < c.images {
-		return nil, fmt.Errorf("clean-label attack: %d 3s of the target are recognised without poison, want at least %d", len(threes), c.images)
+	if len(threes) < a.images {
+		return nil, fmt.Errorf("clean-label attack: %d 3s of the target are recognised without poison, want at least %d", len(threes), a.images)
 	}
-	return threes[:c.images], nil
+	return threes[:a.images], nil
 }
 
-// cleanTraining is a learner's training in this attack.
-func cleanTraining(name string, c cleanPlan, fast bool) uda.Training {
-	t := settings(name, c.pair, fast).training
+// collide makes the poison of one image, and adds its victims to the pool.
+func (a *cleanAttack) collide(ctx context.Context, p *pool, j *cleanJob) (err error) {
+	t := a.trainings[j.learner]
+	penalty := 1.0
+	if a.learners[j.learner] == singleDomain {
+		penalty = 0.01
+	}
+	share := a.attackCost(t) / float64(a.epochs)
+	victims := a.victimCost(t)
+	steps := a.stepsOf(t)
+	t.Seed = a.e.env.Seed<<20 + uint64(j.number)<<8
+	attack := poison.CleanLabel{
+		Training: t, Models: a.models, Period: a.period, Epochs: a.epochs, Steps: steps, Poisons: a.poisons,
+		Eps: cleanEps, Penalty: penalty, OnEpoch: func(poison.Phase) { a.e.progress(share) },
+	}
+	if j.made, err = attack.Run(ctx, j.x, a.binary.target, 1); err != nil {
+		return fmt.Errorf("clean-label attack through %s: %w", a.learners[j.learner], err)
+	}
+	for v := range a.victims {
+		p.add(victims, func(ctx context.Context) error {
+			m, err := a.victim(ctx, j.learner, j.made.Poison, uint64(j.number*a.victims+v))
+			if err != nil {
+				return err
+			}
+			j.trials[v], err = poison.Ask(ctx, []*uda.Model{m}, j.made.Poison, j.x, a.binary.targetTest, 1)
+			return err
+		})
+	}
+	return nil
+}
+
+// victim trains a model on the source and a poison. Its seed is fresh: no victim shares
+// its weights with a model of the attacker.
+func (a *cleanAttack) victim(ctx context.Context, l int, with *poison.Poison, seed uint64) (*uda.Model, error) {
+	defer a.e.progress(a.victimCost(a.trainings[l]))
+	t := a.trainings[l]
+	t.Epochs, t.BatchSize, t.Seed = a.victimEpochs, a.victimBatch, a.e.env.Seed<<40+1<<39+seed
+	m, err := poison.Victims{Training: t, N: 1}.Train(ctx, with)
+	if err != nil {
+		return nil, err
+	}
+	return m[0], nil
+}
+
+// figures asks the victims.
+func (a *cleanAttack) figures(ctx context.Context) error {
+	out := &cleanLabel{Pair: a.binary.Name, Eps: cleanEps, Poisons: a.poisons, Source: a.binary.source.Len(), Victims: a.victims}
+	n := len(a.jobs) / len(a.learners)
+	for l, name := range a.learners {
+		f, err := a.figuresOf(ctx, name, a.jobs[l*n:(l+1)*n], a.controls[l])
+		if err != nil {
+			return err
+		}
+		out.Learners = append(out.Learners, f)
+		out.cleanFigures = f
+	}
+	a.e.out.CleanLabel = out
+	last := a.jobs[len(a.jobs)-1]
+	a.e.pictures.x, _ = last.x.All()
+	a.e.pictures.base, _ = last.made.Base.All()
+	a.e.pictures.poison, _ = last.made.Set.All()
+	a.e.pictures.natural, _ = a.binary.target.Batch(last.made.Target)
+	return nil
+}
+
+// training is a learner's training in this attack.
+func (a *cleanAttack) training(name, method string) uda.Training {
+	t := settings(method, a.pair, a.e.fast).training
+	t.LR = 1e-3
 	switch m := t.Method.(type) {
 	case uda.DANN:
-		m.Repeats, m.FeaturesFirst = 1, !fast
+		m.Repeats, m.FeaturesFirst = 1, !a.e.fast
 		t.Method = m
 	case uda.CDAN:
-		m.Repeats, m.FeaturesFirst = 1, !fast
+		m.Repeats, m.FeaturesFirst = 1, !a.e.fast
 		t.Method = m
 	case uda.MCD:
 		m.Repeats, m.SharedState = 1, true
 		t.Method = m
 	}
-	t.BatchSize, t.LR, t.Epochs, t.DropLast = c.batch, c.lr, c.epochs, false
+	if !a.e.fast && slices.Contains([]string{"source only", "DANN", "CDAN"}, name) {
+		t.LR = 1e-4
+	}
+	t.BatchSize, t.Epochs, t.DropLast = a.batch, a.epochs, false
 	return t
 }
 
-// cleanModels makes all poisons, and trains the victims with and without them; it
-// returns the latter, by learner.
-func (e *experiment) cleanModels(ctx context.Context, c cleanPlan, jobs []*cleanJob, trainings []uda.Training, binary pair) ([][]*uda.Model, error) {
-	stage := e.env.Stage("targeted attack", len(jobs)*(c.epochs+c.victims)+len(trainings)*c.victims)
-	done := 0
-	step := func() {
-		e.mu.Lock()
-		done++
-		stage.Done(done)
-		e.mu.Unlock()
+// stepsOf is the number of steps of a phase of the attack; the paper has twice as many
+// through MCD.
+func (a *cleanAttack) stepsOf(t uda.Training) int {
+	if _, two := t.Method.(uda.MCD); two && !a.e.fast {
+		return 2 * a.steps
 	}
-	err := e.each(ctx, len(jobs), func(i int) (err error) {
-		j := jobs[i]
-		t := trainings[j.learner]
-		t.Seed = e.env.Seed<<20 + uint64(i)<<8
-		a := poison.CleanLabel{
-			Training: t, Models: c.models, Period: c.period, Epochs: c.epochs, Steps: c.steps, Poisons: c.poisons,
-			Eps: cleanEps, Penalty: 1, OnEpoch: func(poison.Phase) { step() },
-		}
-		if j.made, err = a.Run(ctx, j.x, binary.target, 1); err != nil {
-			return fmt.Errorf("clean-label attack through %s: %w", trainings[j.learner].Method.Name(), err)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	controls := make([][]*uda.Model, len(trainings))
-	for l := range controls {
-		controls[l] = make([]*uda.Model, c.victims)
-	}
-	return controls, e.each(ctx, (len(jobs)+len(trainings))*c.victims, func(i int) error {
-		defer step()
-		k, v := i/c.victims, i%c.victims
-		l := k - len(jobs)
-		var with *poison.Poison
-		if k < len(jobs) {
-			l, with = jobs[k].learner, jobs[k].made.Poison
-		}
-		t := trainings[l]
-		t.Epochs, t.BatchSize = c.victimEpochs, c.victimBatch
-		// Fresh seeds: no victim shares its weights with a model of the attacker.
-		t.Seed = e.env.Seed<<40 + 1<<39 + uint64(i)
-		m, err := poison.Victims{Training: t, N: 1}.Train(ctx, with)
-		if err != nil {
-			return err
-		}
-		if with == nil {
-			controls[l][v] = m[0]
-		} else {
-			jobs[k].models[v] = m[0]
-		}
-		return nil
-	})
+	return a.steps
 }
 
-// cleanFigures asks the victims of one learner.
-func (e *experiment) cleanFigures(ctx context.Context, name string, jobs []*cleanJob, controls []*uda.Model, binary pair) (cleanFigures, error) {
+// figuresOf sums up what the victims of one learner answer.
+func (a *cleanAttack) figuresOf(ctx context.Context, name string, jobs []*cleanJob, controls []*uda.Model) (cleanFigures, error) {
 	f := cleanFigures{Learner: name}
-	flips, controlFlips := 0, 0
+	flips, controlFlips, images, controlImages := 0, 0, 0, 0
 	n := float64(len(jobs))
 	for _, j := range jobs {
-		with, err := poison.Ask(ctx, j.models, j.made.Poison, j.x, binary.targetTest, 1)
-		if err != nil {
-			return f, err
-		}
-		without, err := poison.Ask(ctx, controls, nil, j.x, binary.targetTest, 1)
+		with := together(j.trials)
+		without, err := poison.Ask(ctx, controls, nil, j.x, a.binary.targetTest, 1)
 		if err != nil {
 			return f, err
 		}
@@ -275,6 +334,12 @@ func (e *experiment) cleanFigures(ctx context.Context, name string, jobs []*clea
 		f.Images = append(f.Images, one)
 		flips += with.Flips
 		controlFlips += without.Flips
+		if 2*with.Flips > len(with.Victims) {
+			images++
+		}
+		if one.Nothing {
+			controlImages++
+		}
 		f.Wanted += with.Wanted / n
 		f.ControlWanted += without.Wanted / n
 		f.TargetAcc += with.TargetAccuracy / n
@@ -284,18 +349,20 @@ func (e *experiment) cleanFigures(ctx context.Context, name string, jobs []*clea
 			f.Within++
 		}
 	}
-	total := len(jobs) * len(controls)
-	f.SuccessInterval, f.ControlInterval = attack.NewEstimate(flips, total), attack.NewEstimate(controlFlips, total)
-	f.Success, f.Control = f.SuccessInterval.Value, f.ControlInterval.Value
+	total := n * float64(len(controls))
+	f.Success, f.Control = float64(flips)/total, float64(controlFlips)/total
+	f.FlippedImages, f.ControlFlippedImages = attack.NewEstimate(images, len(jobs)), attack.NewEstimate(controlImages, len(jobs))
 	return f, nil
 }
 
-// teraflops estimates the work of the attack with DANN: 11 passes of G over a batch
-// for each source image of an epoch, and three for each step of a poison.
-func (c cleanPlan) teraflops(p pair) float64 {
-	g := 2 * 2.9e6
-	train := 11 * g * float64(p.source.Len())
-	steps := 3 * g * float64(c.epochs*c.steps*c.models*c.poisons)
-	images := float64(c.images * len(c.learners))
-	return images * (train*float64(c.epochs*c.models+c.victimEpochs*c.victims) + steps) / 1e12
+// together is the trial of all victims of trials with one victim each.
+func together(trials []poison.Trial) (all poison.Trial) {
+	n := float64(len(trials))
+	for _, t := range trials {
+		all.Victims = append(all.Victims, t.Victims...)
+		all.Flips += t.Flips
+		all.Wanted += t.Wanted / n
+		all.TargetAccuracy += t.TargetAccuracy / n
+	}
+	return all
 }

@@ -17,6 +17,9 @@ import (
 type pair struct {
 	Name                                   string
 	source, sourceTest, target, targetTest *dataset.Set
+	// framed is set for the pair whose target stands as the source's digits do: the
+	// pair of the headline with less of a gap.
+	framed bool
 }
 
 // domain is the two parts of one data set.
@@ -26,7 +29,8 @@ type domain struct {
 }
 
 // load returns the pairs of the table, the one of the headline first, and says what
-// they are made of. SVHN to MNIST is the last one at full scale, if SVHN is there.
+// they are made of. After the three that are always there come SVHN to MNIST, at full
+// scale if SVHN is there, and MNIST to framed USPS.
 func load(env *example.Env) (pairs []pair, about string, err error) {
 	mnist := domain{name: "MNIST"}
 	about = "MNIST in " + filepath.Join(env.Data, "mnist")
@@ -38,11 +42,17 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		return nil, "", err
 	}
 	post := domain{name: "USPS"}
+	var extra []pair
 	if env.Data != "" && has(env.Data, "usps") {
 		if post.train, post.test, err = both(env.Data, "usps"); err != nil {
 			return nil, "", err
 		}
-		about += fmt.Sprintf("; USPS of %d + %d images, 16x16 enlarged to 28x28, pixels in [0, 1]", post.train.Len(), post.test.Len())
+		frame := domain{"framed USPS", framed(post.train), framed(post.test)}
+		closer := between(mnist, frame)
+		closer.framed = true
+		extra = append(extra, closer)
+		post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
+		about += fmt.Sprintf("; USPS of %d + %d images in the classic parts, 16x16 enlarged to 28x28, pixels in [0, 1]; framed USPS: enlarged to 20x20 in the middle of 28x28", post.train.Len(), post.test.Len())
 	} else {
 		post.name = "font digits"
 		if post.train, err = (dataset.FontDigits{Seed: env.Stream("font digits"), Noise: 0.05}).Make(4000); err != nil {
@@ -53,7 +63,6 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		}
 		about += "; digits drawn in fonts stand in for USPS, which needs usps/zip.train and usps/zip.test in the folder of -data"
 	}
-	post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
 	vivid, note, err := colours(env, mnist)
 	if err != nil {
 		return nil, "", err
@@ -68,7 +77,21 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		large := domain{"MNIST", mnist.train.Resize(32, 32).RGB(), mnist.test.Resize(32, 32).RGB()}
 		pairs = append(pairs, between(street, large))
 	}
-	return pairs, about + "; " + note, nil
+	return append(pairs, extra...), about + "; " + note, nil
+}
+
+// framed returns digits that fill their images as those of MNIST stand in theirs: of
+// 20x20 pixels in the middle of 28x28.
+func framed(s *dataset.Set) *dataset.Set {
+	const side, inner, margin = 28, 20, 4
+	x, _ := s.Resize(inner, inner).All()
+	out := &dataset.Set{Name: s.Name, H: side, W: side, C: 1, Classes: s.Classes, ClassNames: s.ClassNames, Labels: s.Labels, Floats: make([]float32, s.Len()*side*side)}
+	for i := range s.Len() {
+		for y := range inner {
+			copy(out.Floats[(i*side+y+margin)*side+margin:], x.Float32s()[(i*inner+y)*inner:(i*inner+y+1)*inner])
+		}
+	}
+	return out
 }
 
 // coloured is the number of images that are put on generated textures.
@@ -140,7 +163,7 @@ func both(dir, name string) (train, test *dataset.Set, err error) {
 }
 
 func between(s, t domain) pair {
-	return pair{s.name + " to " + t.name, s.train, s.test, t.train, t.test}
+	return pair{Name: s.name + " to " + t.name, source: s.train, sourceTest: s.test, target: t.train, targetTest: t.test}
 }
 
 // draw returns the pair with random parts of its training images.

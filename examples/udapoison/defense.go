@@ -28,103 +28,127 @@ type defended struct {
 // know the poison.
 const scoutEpochs, scoutBatch = 2, 64
 
-// attempt trains with one defence.
-type attempt func() (defended, uda.Evaluation, error)
+// trimFraction is what loss trimming leaves out of each epoch. The defender chooses it
+// without knowing the budget of the attacker.
+const trimFraction = 0.25
 
-// defend trains with each defence.
-func (e *experiment) defend(ctx context.Context) error {
-	p := e.pairs[0].draw(e.env.Seed, e.source, e.target)
-	made, err := poison.MislabelledTarget(poison.Budget{Fraction: fraction}, e.env.Seed).Build(p.source, p.target)
+// spectralFraction is the part of poison that spectral signatures expect.
+const spectralFraction = 0.1
+
+// neighbours is the number of neighbours of the filters: the mean size of a class of
+// the source as the defender finds it.
+func neighbours(s *dataset.Set) int { return max(1, s.Len()/s.Classes) }
+
+// defenseWork adds a training with each defence to a pool. What they are compared with
+// are the cells of the table.
+func (e *experiment) defenseWork(p *pool) (finish func(context.Context) error, err error) {
+	drawn := e.pairs[0].draw(e.env.Seed, e.source, e.target)
+	made, err := poison.MislabelledTarget(poison.Budget{Fraction: fraction}, e.env.Seed).Build(drawn.source, drawn.target)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	source := made.Into(p.source)
+	source := made.Into(drawn.source)
+	unlabelled := *drawn.target
+	unlabelled.Labels, unlabelled.Classes = nil, 0
 	training := func(name string, epochs int, s *dataset.Set) uda.Training {
 		t := settings(name, 0, e.fast).training
-		t.Source, t.Target, t.Epochs, t.Seed = s, p.target, epochs, e.env.Seed
+		t.Source, t.Target, t.Epochs, t.Seed = s, &unlabelled, epochs, e.env.Seed
 		if e.batch > 0 {
 			t.BatchSize = e.batch
 		}
+		t.BatchSize = batchFor(t, drawn.source.Len())
 		return t
 	}
-	stage := e.env.Stage("defences", -1)
-	early := training("source only", scoutEpochs, source)
-	early.BatchSize = min(scoutBatch, early.BatchSize)
-	scout, err := early.Run(ctx)
-	if err != nil {
-		return err
-	}
-	suspect := poison.Suspect{Source: source, Target: p.target, Model: scout, Seed: e.env.Seed}
-	plain := func(s *dataset.Set, keep func(context.Context, int, *uda.Model, *dataset.Set) ([]int, error)) (uda.Evaluation, error) {
-		t := training("DANN", e.defenseEpochs, s)
-		t.Keep = keep
+	epochs := e.lengthOf("DANN")
+	full := training("DANN", epochs, source)
+	each := cost(full)
+	plain := func(ctx context.Context, t uda.Training) (uda.Evaluation, error) {
+		t.OnEpoch = func(uda.Epoch, *uda.Model) error { e.progress(each / float64(epochs)); return nil }
 		m, err := t.Run(ctx)
 		if err != nil {
 			return uda.Evaluation{}, err
 		}
-		return uda.Evaluate(ctx, m, p.targetTest)
+		return uda.Evaluate(ctx, m, drawn.targetTest)
 	}
-	runs := []attempt{
-		func() (defended, uda.Evaluation, error) {
-			v, err := plain(p.source, nil)
-			return defended{Name: "no poison"}, v, err
-		},
-		func() (defended, uda.Evaluation, error) {
-			v, err := plain(source, nil)
-			return defended{Name: "no defence"}, v, err
-		},
-		func() (defended, uda.Evaluation, error) {
-			v, err := plain(source, poison.LossTrim{Fraction: 0.15, From: scoutEpochs * training("DANN", 1, source).BatchSize / scoutBatch}.Keep)
-			return defended{Name: "loss trimming"}, v, err
-		},
-		func() (defended, uda.Evaluation, error) {
-			v, err := poison.PartitionVote{Training: training("DANN", e.defenseEpochs, source)}.Run(ctx, p.targetTest)
-			return defended{Name: "partition and vote"}, v, err
-		},
+	filters := []poison.Filter{
+		poison.KNN{K: neighbours(source), Pixels: true}, poison.KNN{K: neighbours(source)},
+		poison.SpectralSignatures{Fraction: spectralFraction}, poison.ActivationClustering{}, poison.Agreement{},
 	}
-	// About four times as many as a class has poisons.
-	neighbours := 4 * made.Set.Len() / p.source.Classes
-	for _, f := range []poison.Filter{poison.KNN{K: neighbours, Pixels: true}, poison.KNN{K: neighbours}, poison.SpectralSignatures{}, poison.ActivationClustering{}, poison.Agreement{}} {
-		runs = append(runs, func() (defended, uda.Evaluation, error) {
-			keep, err := f.Keep(ctx, suspect)
-			if err != nil {
-				return defended{}, uda.Evaluation{}, err
-			}
-			d := defended{Name: f.Name(), RemovedPoison: 1, RemovedClean: 1}
-			for _, i := range keep {
-				if i < p.source.Len() {
-					d.RemovedClean -= 1 / float64(p.source.Len())
-				} else {
-					d.RemovedPoison -= 1 / float64(made.Set.Len())
-				}
-			}
-			v, err := plain(source.Subset(keep), nil)
-			return d, v, err
-		})
-	}
-	out := make([]defended, len(runs))
-	done := 0
-	err = e.each(ctx, len(runs), func(i int) error {
-		d, v, err := runs[i]()
-		if err != nil {
-			return fmt.Errorf("defence %q: %w", d.Name, err)
-		}
-		d.TargetAcc, d.Epochs = v.Accuracy, e.defenseEpochs
+	out := make([]defended, 2+len(filters))
+	record := func(i int, d defended, v uda.Evaluation) {
+		d.TargetAcc, d.Epochs = v.Accuracy, epochs
 		out[i] = d
-		e.mu.Lock()
-		done++
-		stage.Note("%d of %d", done, len(runs))
-		e.mu.Unlock()
+	}
+	e.total += each * float64(len(out))
+	p.add(each, func(ctx context.Context) error {
+		t := full
+		t.Keep = poison.LossTrim{Fraction: trimFraction, From: scoutEpochs}.Keep
+		v, err := plain(ctx, t)
+		record(0, defended{Name: "loss trimming"}, v)
+		return err
+	})
+	p.add(each, func(ctx context.Context) error {
+		v, err := poison.PartitionVote{Training: full}.Run(ctx, drawn.targetTest)
+		e.progress(each)
+		record(1, defended{Name: "partition and vote"}, v)
+		return err
+	})
+	p.add(each*float64(len(filters)), func(ctx context.Context) error {
+		early := training("source only", scoutEpochs, source)
+		early.BatchSize = min(scoutBatch, early.BatchSize)
+		scout, err := early.Run(ctx)
+		if err != nil {
+			return err
+		}
+		suspect := poison.Suspect{Source: source, Target: &unlabelled, Model: scout, Seed: e.env.Seed}
+		for i, f := range filters {
+			p.add(each, func(ctx context.Context) error {
+				keep, err := f.Keep(ctx, suspect)
+				if err != nil {
+					return fmt.Errorf("defence %q: %w", f.Name(), err)
+				}
+				d := defended{Name: f.Name(), RemovedPoison: 1, RemovedClean: 1}
+				for _, k := range keep {
+					if k < drawn.source.Len() {
+						d.RemovedClean -= 1 / float64(drawn.source.Len())
+					} else {
+						d.RemovedPoison -= 1 / float64(made.Set.Len())
+					}
+				}
+				v, err := plain(ctx, training("DANN", epochs, source.Subset(keep)))
+				record(2+i, d, v)
+				return err
+			})
+		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for i := range out {
-		if lost := out[0].TargetAcc - out[1].TargetAcc; lost > 0 {
-			out[i].Recovered = (out[i].TargetAcc - out[1].TargetAcc) / lost
+	return func(context.Context) error {
+		clean, poisoned := e.reference("none"), e.reference("target")
+		if clean == nil || poisoned == nil {
+			return fmt.Errorf("defences: no cells of DANN at %d epochs to compare them with", epochs)
+		}
+		rows := []defended{
+			{Name: "no poison", TargetAcc: clean.TargetAcc, Epochs: epochs},
+			{Name: "no defence", TargetAcc: poisoned.TargetAcc, Epochs: epochs},
+		}
+		for _, d := range out {
+			if lost := clean.TargetAcc - poisoned.TargetAcc; lost > 0 {
+				d.Recovered = (d.TargetAcc - poisoned.TargetAcc) / lost
+			}
+			rows = append(rows, d)
+		}
+		e.out.Defense = rows
+		return nil
+	}, nil
+}
+
+// reference is the cell of DANN on the first seed of the headline that a defence is
+// compared with.
+func (e *experiment) reference(attack string) *cell {
+	for _, c := range e.out.Cells {
+		if c.Pair == e.pairs[0].Name && c.Learner == "DANN" && c.Seed == e.env.Seed && c.Attack == attack && c.Epochs == e.lengthOf("DANN") {
+			return c
 		}
 	}
-	e.out.Defense = out
 	return nil
 }

@@ -14,13 +14,19 @@ import (
 
 // outcome is the result of the experiment.
 type outcome struct {
-	Data         string           `json:"data"`
-	Cells        []*cell          `json:"cells"`
-	CleanLabel   *cleanLabel      `json:"clean_label,omitempty"`
-	Illustrative []illustrated    `json:"illustrative"`
-	Defense      []defended       `json:"defense"`
-	Budget       []poison.Account `json:"budget,omitempty"` // of the poisons of the first seed
-	Seconds      float64          `json:"seconds"`
+	Data         string        `json:"data"`
+	Cells        []*cell       `json:"cells"`
+	CleanLabel   *cleanLabel   `json:"clean_label,omitempty"`
+	Illustrative []illustrated `json:"illustrative"`
+	Defense      []defended    `json:"defense"`
+	Budget       []budget      `json:"budget,omitempty"` // of the poisons of the first seed
+	Seconds      float64       `json:"seconds"`
+}
+
+// budget is what the poison of one alpha costs, on the pair of the headline.
+type budget struct {
+	Alpha float64 `json:"alpha"`
+	poison.Account
 }
 
 // experiment poisons and adapts.
@@ -35,9 +41,12 @@ type experiment struct {
 
 	out outcome
 	// models are kept for pictures, by attack: DANN of the first seed.
-	models map[string]*uda.Model
-	clean  cleanPictures
-	mu     sync.Mutex
+	models   map[string]*uda.Model
+	pictures cleanPictures
+	// total and done are the work of all parts, in forward passes of G on one image.
+	total, done float64
+	stage       *example.Stage
+	mu          sync.Mutex
 }
 
 func newModels() map[string]*uda.Model { return map[string]*uda.Model{} }
@@ -74,50 +83,51 @@ func (e *experiment) run(ctx context.Context) error {
 	// within one.
 	tensor.SetThreads(1)
 	defer tensor.SetThreads(0)
+	work := newPool()
+	finishTable := func() {}
+	if e.has("table") || e.has("defense") {
+		var err error
+		if finishTable, err = e.tableWork(work); err != nil {
+			return err
+		}
+	}
+	var finish []func(context.Context) error
 	for _, part := range []struct {
 		name string
-		run  func(context.Context) error
-	}{{"illustrative", e.illustrate}, {"table", e.table}, {"defense", e.defend}, {"clean-label", e.cleanLabel}} {
-		if slices.Contains(e.parts, part.name) {
-			if err := part.run(ctx); err != nil {
+		add  func(*pool) (func(context.Context) error, error)
+	}{{"illustrative", e.illustrativeWork}, {"defense", e.defenseWork}, {"clean-label", e.cleanWork}} {
+		if e.has(part.name) {
+			f, err := part.add(work)
+			if err != nil {
 				return err
 			}
+			finish = append(finish, f)
+		}
+	}
+	e.stage = e.env.Stage("trainings", stageSteps)
+	err := work.run(ctx, e.workers)
+	finishTable()
+	if err != nil {
+		return err
+	}
+	for _, f := range finish {
+		if err := f(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// each runs n jobs on the workers, in order of their numbers, and returns the first
-// error. After one no further job begins.
-func (e *experiment) each(ctx context.Context, n int, job func(i int) error) error {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var first error
-	next := 0
-	for range min(e.workers, n) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				i := next
-				next++
-				stop := first != nil || i >= n || ctx.Err() != nil
-				mu.Unlock()
-				if stop {
-					return
-				}
-				if err := job(i); err != nil {
-					mu.Lock()
-					if first == nil {
-						first = err
-					}
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if first == nil {
-		first = ctx.Err()
-	}
-	return first
+// has says whether a part was asked for.
+func (e *experiment) has(part string) bool { return slices.Contains(e.parts, part) }
+
+// stageSteps is the length of the bar of progress.
+const stageSteps = 1000
+
+// progress reports work that is done, in the unit of total.
+func (e *experiment) progress(cost float64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.done += cost
+	e.stage.Done(int(min(1, e.done/e.total) * stageSteps))
 }

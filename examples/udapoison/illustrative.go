@@ -30,46 +30,45 @@ type illustrated struct {
 	SourceAcc []float64 `json:"source_acc,omitempty"`
 }
 
-// illustrate minimises the illustrative cases and trains DANN on points of them.
-func (e *experiment) illustrate(ctx context.Context) error {
+// illustrativeWork adds searches for the minima of the illustrative cases, and
+// trainings of DANN on points of them, to a pool.
+func (e *experiment) illustrativeWork(p *pool) (finish func(context.Context) error, err error) {
 	cases := bound.Cases()
-	stage := e.env.Stage("illustrative cases", len(cases)*(2+e.blobs.seeds))
-	done := 0
-	for _, c := range cases {
-		for _, f := range []bound.Formula{bound.Released, bound.Exact} {
-			all, err := e.search(ctx, c, f)
-			if err != nil {
+	formulas := []bound.Formula{bound.Released, bound.Exact}
+	out := make([]illustrated, len(cases)*(len(formulas)+1))
+	for k, c := range cases {
+		for i, f := range formulas {
+			p.add(0, func(ctx context.Context) error {
+				all, err := e.search(ctx, c, f)
+				if err == nil {
+					out[k*len(formulas)+i] = summary(c, f, all)
+				}
 				return err
-			}
-			e.out.Illustrative = append(e.out.Illustrative, summary(c, f, all))
-			done++
-			stage.Done(done)
+			})
+		}
+		r := &out[len(cases)*len(formulas)+k]
+		*r = illustrated{Case: c.Name, Formula: "DANN", Starts: e.blobs.seeds, TargetAcc: make([]float64, e.blobs.seeds), SourceAcc: make([]float64, e.blobs.seeds)}
+		for i := range e.blobs.seeds {
+			p.add(0, func(ctx context.Context) (err error) {
+				r.SourceAcc[i], r.TargetAcc[i], err = e.adapt(ctx, c, e.env.Seed+uint64(i))
+				return err
+			})
 		}
 	}
-	for _, c := range cases {
-		r := illustrated{Case: c.Name, Formula: "DANN", Starts: e.blobs.seeds, TargetAcc: make([]float64, e.blobs.seeds), SourceAcc: make([]float64, e.blobs.seeds)}
-		err := e.each(ctx, e.blobs.seeds, func(i int) (err error) {
-			r.SourceAcc[i], r.TargetAcc[i], err = e.adapt(ctx, c, e.env.Seed+uint64(i))
-			e.mu.Lock()
-			done++
-			stage.Done(done)
-			e.mu.Unlock()
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, a := range r.TargetAcc {
-			switch {
-			case a > 0.9:
-				r.Good += 1 / float64(e.blobs.seeds)
-			case a < 0.1:
-				r.Bad += 1 / float64(e.blobs.seeds)
+	return func(context.Context) error {
+		for k := range out {
+			for _, a := range out[k].TargetAcc {
+				switch {
+				case a > 0.9:
+					out[k].Good += 1 / float64(e.blobs.seeds)
+				case a < 0.1:
+					out[k].Bad += 1 / float64(e.blobs.seeds)
+				}
 			}
 		}
-		e.out.Illustrative = append(e.out.Illustrative, r)
-	}
-	return nil
+		e.out.Illustrative = out
+		return nil
+	}, nil
 }
 
 // search minimises one case from all starts.
@@ -80,10 +79,15 @@ func (e *experiment) search(ctx context.Context, c bound.Case, f bound.Formula) 
 		return nil, err
 	}
 	all := make([]bound.Minimum, len(starts))
-	return all, e.each(ctx, len(starts), func(i int) (err error) {
-		all[i], err = l.From(c, starts[i])
-		return err
-	})
+	for i, s := range starts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if all[i], err = l.From(c, s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 func summary(c bound.Case, f bound.Formula, all []bound.Minimum) illustrated {

@@ -21,7 +21,10 @@ import (
 func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("How little poison breaks domain adaptation")
 	p.Text("A learner adapts from a labelled source to an unlabelled target. An attacker adds a few images to the source: a tenth as many as the target has. " +
-		"With target images under wrong labels the learner learns those labels for the target, and keeps its accuracy on the source.")
+		"The question is what it then answers to the target, and what to the source.")
+	if text := e.headline(); text != "" {
+		p.Text(text)
+	}
 	for _, t := range e.result().Tables {
 		p.Table(t)
 	}
@@ -34,6 +37,28 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 		}
 	}
 	return p, nil
+}
+
+// headline says what the longest training of DANN on the first seed came to.
+func (e *experiment) headline() string {
+	last := e.longest()
+	clean, poisoned := last["none"], last["target"]
+	if clean == nil || poisoned == nil {
+		return ""
+	}
+	return fmt.Sprintf("DANN from %s, %d epochs: %s of the target right without poison and %s with mislabelled target images; with them %s get the label that the poison taught. Source: %s and %s.",
+		clean.Pair, clean.Epochs, report.Percent(clean.TargetAcc), report.Percent(poisoned.TargetAcc), report.Percent(poisoned.ShiftedAcc), report.Percent(clean.SourceAcc), report.Percent(poisoned.SourceAcc))
+}
+
+// longest returns DANN's longest training on the first pair and seed, by attack.
+func (e *experiment) longest() map[string]*cell {
+	last := map[string]*cell{}
+	for _, c := range e.out.Cells {
+		if c.Pair == e.pairs[0].Name && c.Learner == "DANN" && c.Seed == e.env.Seed && (last[c.Attack] == nil || last[c.Attack].Epochs <= c.Epochs) {
+			last[c.Attack] = c
+		}
+	}
+	return last
 }
 
 // drawSamples shows poisons at each alpha.
@@ -66,12 +91,7 @@ func (e *experiment) drawSamples(_ context.Context, p *report.Page) error {
 
 // drawConfusion shows the confusion matrices of DANN on the first pair.
 func (e *experiment) drawConfusion(_ context.Context, p *report.Page) error {
-	last := map[string]*cell{}
-	for _, c := range e.out.Cells {
-		if c.Pair == e.pairs[0].Name && c.Learner == "DANN" && c.Seed == e.env.Seed && (last[c.Attack] == nil || last[c.Attack].Epochs <= c.Epochs) {
-			last[c.Attack] = c
-		}
-	}
+	last := e.longest()
 	r := plot.GridRow{Label: "DANN"}
 	for _, attack := range []string{"none", "source", "watermark", "target"} {
 		if c := last[attack]; c != nil {
@@ -86,9 +106,9 @@ func (e *experiment) drawConfusion(_ context.Context, p *report.Page) error {
 	if err != nil {
 		return err
 	}
-	p.Heading("Not noise, but what it was taught")
+	p.Heading("What the answers are")
 	p.Figure(report.Figure{PNG: grid, Alt: "Confusion matrices of DANN",
-		Caption: "Answers (columns) to target test images of each digit (rows), white is all of them. A broken network answers with one digit, a confused one with any; a poisoned one with the next digit, on the diagonal beside the main one."})
+		Caption: "Answers (columns) to target test images of each digit (rows), white is all of them. A broken network would answer with one digit, a confused one with any, one that has learnt the poison with the next digit, on the diagonal beside the main one."})
 	return nil
 }
 
@@ -145,10 +165,17 @@ func (e *experiment) drawFeatures(ctx context.Context, p *report.Page) error {
 		if err != nil {
 			return err
 		}
-		text := "Clean DANN: the target's 3s and 4s lie on the source's 3s and 4s."
-		if attack == "target" {
-			text = "Poisoned DANN: the target's 3s lie where the source's 4s are."
+		answers, err := uda.Evaluate(ctx, m, e.pairs[0].targetTest)
+		if err != nil {
+			return err
 		}
+		row := answers.Confusion[3]
+		all := 0
+		for _, n := range row {
+			all += n
+		}
+		text := fmt.Sprintf("%s DANN answers 3 to %s and 4 to %s of the target's 3s.", map[string]string{"none": "Clean", "target": "Poisoned"}[attack],
+			report.Percent(float64(row[3])/float64(max(1, all))), report.Percent(float64(row[4])/float64(max(1, all))))
 		p.Figure(report.Figure{SVG: svg, Alt: "Features of 3s and 4s", Caption: text + " Two principal components of the features of both domains' first test images; other digits in grey."})
 	}
 	return nil
@@ -247,18 +274,18 @@ func (e *experiment) drawCases(_ context.Context, p *report.Page) error {
 
 // drawClean shows images of the targeted attack.
 func (e *experiment) drawClean(_ context.Context, p *report.Page) error {
-	if e.clean.x == nil {
+	if e.pictures.x == nil {
 		return nil
 	}
 	p.Heading("A poison with the right label")
-	n := min(8, e.clean.poison.Dim(0))
+	n := min(8, e.pictures.poison.Dim(0))
 	first := func(t *tensor.Tensor) *tensor.Tensor { return tensor.Slice(t, 0, 0, n) }
 	grid, err := plot.Grid([]plot.GridRow{
-		{Label: "attacked", Images: plot.Images(e.clean.x)},
-		{Label: "natural", Images: plot.Images(first(e.clean.natural))},
-		{Label: "blended", Images: plot.Images(first(e.clean.base))},
-		{Label: "change", Images: plot.Images(tensor.Sub(first(e.clean.poison), first(e.clean.base))), Span: cleanEps},
-		{Label: "poison", Images: plot.Images(first(e.clean.poison))},
+		{Label: "attacked", Images: plot.Images(e.pictures.x)},
+		{Label: "natural", Images: plot.Images(first(e.pictures.natural))},
+		{Label: "blended", Images: plot.Images(first(e.pictures.base))},
+		{Label: "change", Images: plot.Images(tensor.Sub(first(e.pictures.poison), first(e.pictures.base))), Span: cleanEps},
+		{Label: "poison", Images: plot.Images(first(e.pictures.poison))},
 	})
 	if err != nil {
 		return err

@@ -34,10 +34,46 @@ func (e *experiment) notes() []string {
 				d.Epochs, max(b.SourceMismatch, b.TargetMismatch), b.SourceError, b.TV, max(0, b.Lower), b.TargetError))
 		}
 	}
+	for _, b := range e.out.Budget {
+		notes = append(notes, fmt.Sprintf("Budget at alpha %v: %d poisons, %s of the target, %s of the source, %s of both together as the victim has them; distance from the nearest natural image at most %.2f in Linf, %.2f in L2.",
+			b.Alpha, b.Count, report.Percent(b.OfTarget), report.Percent(b.OfSource), report.Percent(b.OfUnion), b.MaxLinf, b.MaxL2))
+	}
+	if len(e.out.Defense) > 0 {
+		notes = append(notes, fmt.Sprintf("Defences see no label of the target and do not know the poison. Neighbours: as many as a class has images on average; the features are those of a model trained for %d epochs on the poisoned source; loss trimming leaves out %s of each epoch, spectral signatures expect %s of poison. No poison and no defence are the table's cells of the first seed at the same number of epochs.",
+			scoutEpochs, report.Percent(trimFraction), report.Percent(spectralFraction)))
+	}
+	if c := e.out.CleanLabel; c != nil {
+		notes = append(notes, "The images of the clean-label attack are drawn among the 3s that a model of each learner recognises without poison. In brackets: images that most of the victims take for an 8, with an exact interval over images.")
+		for _, f := range c.Learners {
+			for _, m := range f.Images {
+				if m.Nothing {
+					notes = append(notes, fmt.Sprintf("Warning: %s takes image %d for an 8 without poison: there is nothing to attack.", f.Learner, m.Index))
+				}
+			}
+		}
+	}
+	if slices.ContainsFunc(e.pairs, func(p pair) bool { return p.framed }) && e.has("table") {
+		notes = append(notes, "Framed USPS are the same images at the size and in the place of MNIST's digits: how much the gap between the domains matters, with source only and DANN on the first seed.")
+	}
 	if e.fast {
-		notes = append(notes, fmt.Sprintf("Small scale: forward passes are shared between the steps of a batch, and batches have %d images in place of 256, so that an epoch makes %d times as many steps; -scale full has the paper's settings.", e.batch, 256/e.batch))
+		notes = append(notes, e.smaller())
 	}
 	return append(notes, fmt.Sprintf("Seed %d; everything took %s.", e.env.Seed, report.Seconds(e.out.Seconds)))
+}
+
+// smaller says what the small scale changes.
+func (e *experiment) smaller() string {
+	long := ""
+	if e.long > 0 {
+		long = fmt.Sprintf(" (DANN on the first seed also %d)", e.long)
+	}
+	text := fmt.Sprintf("Small scale, where the paper has 2000 source and 1800 target images from MNIST to USPS and 256 images a batch: %d and %d images there for %d epochs%s, %d and %d on the other pairs for %d epochs; a clean source in batches of %d and a poisoned one in as many batches, source and target parts of one size; ",
+		e.source, e.target, e.epochs, long, e.other.source, e.other.target, e.other.epochs, e.batch)
+	text += "one pass of the features for the steps of discriminator and features, no repeats, one feature step of MCD in place of 3 (5 from USPS, 3 repeats to MNIST-M), SSL at the rate 1e-3 in place of 1e-4 from MNIST to USPS, source only at 1e-3 in place of 1e-4 to MNIST-M; "
+	if e.test > 0 {
+		text += fmt.Sprintf("at most the first %d test images; ", e.test)
+	}
+	return text + "watermarks for source only and DANN with one seed, weighted learners with one seed. -scale full has the paper's settings."
 }
 
 // mean is a mean with its standard deviation.
@@ -89,7 +125,7 @@ func (e *experiment) main() *report.Table {
 	for _, a := range alphas {
 		columns = append(columns, report.Right("alpha "+strconv.FormatFloat(a, 'f', -1, 64)))
 	}
-	columns = append(columns, report.Right("alpha 1"), report.Right("shifted"), report.Right("source, clean"), report.Right("source, alpha 1"))
+	columns = append(columns, report.Right("alpha 1"), report.Right("shifted"), report.Right("poison fit"), report.Right("source, clean"), report.Right("source, alpha 1"))
 	t := report.NewTable("Target accuracy with poison in the source, %", columns...)
 	for _, r := range rows {
 		pick := func(attack string, alpha float64, value func(*cell) float64) string {
@@ -108,6 +144,7 @@ func (e *experiment) main() *report.Table {
 			cells = append(cells, pick("watermark", a, target))
 		}
 		cells = append(cells, pick("target", 1, target), pick("target", 1, func(c *cell) float64 { return c.ShiftedAcc }),
+			pick("target", 1, func(c *cell) float64 { return c.Fit }),
 			pick("none", 0, source), pick("target", 1, source))
 		t.AddRow(cells...)
 	}
@@ -148,7 +185,7 @@ func (e *experiment) defences() *report.Table {
 		if d.RemovedPoison+d.RemovedClean > 0 {
 			poison, clean = report.Percent(d.RemovedPoison), report.Percent(d.RemovedClean)
 		}
-		if i > 1 {
+		if i > 1 && e.out.Defense[0].TargetAcc > e.out.Defense[1].TargetAcc {
 			back = report.Percent(d.Recovered)
 		}
 		t.AddRow(d.Name, poison, clean, report.Percent(d.TargetAcc), back)
@@ -160,7 +197,7 @@ func (e *experiment) defences() *report.Table {
 func (e *experiment) targeted() *report.Table {
 	title := "Clean-label attack"
 	if c := e.out.CleanLabel; c != nil {
-		title = fmt.Sprintf("Clean-label attack, %s: a 3 is to be taken for an 8; %d poisons beside %d source images, eps %v, %d victims an image", c.Pair, c.Poisons, c.Source, c.Eps, c.Victims)
+		title = fmt.Sprintf("Clean-label attack, %s: a 3 is to be taken for an 8; %d poisons beside %d source images, eps %v, victims for each image: %d", c.Pair, c.Poisons, c.Source, c.Eps, c.Victims)
 	}
 	t := report.NewTable(title, report.Left("learner"), report.Left("image"), report.Right("p(8)"), report.Right("without"),
 		report.Right("flips"), report.Right("without"), report.Right("target"), report.Right("without"), report.Right("distance ratio"))
@@ -173,7 +210,7 @@ func (e *experiment) targeted() *report.Table {
 				fmt.Sprint(m.Flips), fmt.Sprint(m.ControlFlips), report.Percent(m.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", m.DistanceRatio))
 		}
 		t.AddRow(f.Learner, "all", fmt.Sprintf("%.3f", f.Wanted), fmt.Sprintf("%.3f", f.ControlWanted),
-			f.SuccessInterval.String(), f.ControlInterval.String(), report.Percent(f.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", f.DistanceRatio))
+			fmt.Sprintf("%s (%s)", report.Percent(f.Success), f.FlippedImages), fmt.Sprintf("%s (%s)", report.Percent(f.Control), f.ControlFlippedImages), report.Percent(f.TargetAcc), report.Percent(f.ControlTargetAcc), fmt.Sprintf("%.2f", f.DistanceRatio))
 	}
 	return t
 }

@@ -20,9 +20,12 @@ type cell struct {
 	TargetAcc  float64 `json:"target_acc"`  // on test images
 	SourceAcc  float64 `json:"source_acc"`  // on test images
 	ShiftedAcc float64 `json:"shifted_acc"` // on target test images, of the label (c+1) mod 10
-	Fit        float64 `json:"poison_fit"`  // share of poisons answered with their label
-	Epochs     int     `json:"epochs"`
-	Batch      int     `json:"batch"`
+	// SourceShifted is the same on source test images: what of a loss in SourceAcc is
+	// learnt poison.
+	SourceShifted float64 `json:"source_shifted_acc"`
+	Fit           float64 `json:"poison_fit"` // share of poisons answered with their label
+	Epochs        int     `json:"epochs"`
+	Batch         int     `json:"batch"`
 	// Steps is the number of batches seen; the paper's 256 images make 8 of an epoch
 	// from MNIST to USPS.
 	Steps int `json:"steps"`
@@ -53,6 +56,7 @@ const none = -1
 type job struct {
 	learner
 	pair   pair
+	number int // of the pair
 	alpha  float64
 	seed   uint64
 	epochs int
@@ -65,73 +69,64 @@ type job struct {
 // fraction is the budget of the untargeted attacks, of the target.
 const fraction = 0.1
 
-// table trains all learners on all pairs.
-func (e *experiment) table(ctx context.Context) error {
+// cost is the work of a training, in forward passes of G.
+func cost(t uda.Training) float64 {
+	return learner{training: t}.passes() * float64(t.Source.Len()) * float64(t.Epochs)
+}
+
+// tableWork adds the trainings of the table to a pool. The cells are in e.out after
+// finish.
+func (e *experiment) tableWork(p *pool) (finish func(), err error) {
 	jobs := e.jobs()
-	total := 0
-	for _, j := range jobs {
-		total += j.epochs
-	}
-	stage := e.env.Stage("training with and without poison", total)
-	done := 0
 	cells := make([][]*cell, len(jobs))
-	err := e.each(ctx, len(jobs), func(i int) error {
-		out, err := e.train(ctx, jobs[i], func() {
-			e.mu.Lock()
-			done++
-			stage.Done(done)
-			e.mu.Unlock()
+	for i, j := range jobs {
+		t, made, err := e.prepare(j)
+		if err != nil {
+			return nil, err
+		}
+		c := cost(t)
+		e.total += c
+		p.add(c, func(ctx context.Context) (err error) {
+			cells[i], err = e.train(ctx, j, t, made)
+			return err
 		})
-		cells[i] = out
-		return err
-	})
-	for _, c := range cells {
-		e.out.Cells = append(e.out.Cells, c...)
 	}
-	return err
+	return func() {
+		for _, c := range cells {
+			e.out.Cells = append(e.out.Cells, c...)
+		}
+	}, nil
 }
 
-// epochsOf is the length of trainings on the pair of the headline, 0 for the paper's.
-// CDAN resists as long as the predictions that its discriminator looks at are right, and
-// takes twice as long to learn the poison; the weighted learners, of which the headline
-// says nothing, have half of the time.
-func (e *experiment) epochsOf(name string) int {
-	switch {
-	case name == "CDAN":
-		return 2 * e.epochs
-	case strings.HasPrefix(name, "IW"):
-		return (e.epochs + 1) / 2
+// lengthOf is the number of epochs of a learner on the pair of the headline.
+func (e *experiment) lengthOf(name string) int {
+	if e.epochs > 0 {
+		return e.epochs
 	}
-	return e.epochs
+	return settings(name, 0, e.fast).epochs
 }
 
-// alphasOf lists the attacks on a learner of the pair of the headline. At small scale
-// only what the headline compares has all of them: every learner is poisoned with every
-// seed, but for those with weights, which have one.
+// mainLearners are those that the headline sets side by side.
+var mainLearners = []string{"source only", "DANN"}
+
+// alphasOf lists the attacks on a learner. At small scale every learner is trained with
+// and without mislabelled target images for every seed, those with class weights for
+// the first one; the first seed of source-only and DANN has the other alphas too.
 func (e *experiment) alphasOf(name string, s int) []float64 {
-	main := name == "source only" || name == "DANN"
-	weighted := strings.HasPrefix(name, "IW")
+	main := slices.Contains(mainLearners, name)
 	switch {
-	case s > 0 && e.fast && weighted:
+	case !e.fast || main && s == 0:
+		return append([]float64{1, none, 0}, e.alphas...)
+	case s > 0 && strings.HasPrefix(name, "IW"):
 		return nil
-	case s > 0 && e.fast && !main:
-		return []float64{1}
-	case s > 0:
-		return []float64{1, none}
-	case e.fast && !main:
-		return []float64{1, none}
 	}
-	return append([]float64{1, none, 0}, e.alphas...)
+	return []float64{1, none}
 }
 
-// jobs lists the trainings, those that take longest first.
+// jobs lists the trainings: all of the table, or those with which defences are compared.
 func (e *experiment) jobs() (all []job) {
-	draws := make([]pair, e.seeds)
-	for s := range draws {
-		draws[s] = e.pairs[0].draw(e.env.Seed+uint64(s), e.source, e.target)
-	}
 	add := func(name string, p int, drawn pair, alpha float64, s, epochs, batch int) *job {
-		j := job{learner: settings(name, p, e.fast), pair: drawn, alpha: alpha, seed: e.env.Seed + uint64(s)}
+		j := job{learner: settings(name, p, e.fast), pair: drawn, number: p, alpha: alpha, seed: e.env.Seed + uint64(s)}
 		if j.epochs = epochs; epochs == 0 {
 			j.epochs = j.learner.epochs
 		}
@@ -141,57 +136,85 @@ func (e *experiment) jobs() (all []job) {
 		all = append(all, j)
 		return &all[len(all)-1]
 	}
+	if !e.has("table") {
+		drawn := e.pairs[0].draw(e.env.Seed, e.source, e.target)
+		for _, alpha := range []float64{1, none} {
+			add("DANN", 0, drawn, alpha, 0, e.lengthOf("DANN"), e.batch)
+		}
+		return all
+	}
 	for s := range e.seeds {
+		drawn := e.pairs[0].draw(e.env.Seed+uint64(s), e.source, e.target)
 		for _, name := range e.learners {
 			for _, alpha := range e.alphasOf(name, s) {
-				j := add(name, 0, draws[s], alpha, s, e.epochsOf(name), e.batch)
+				j := add(name, 0, drawn, alpha, s, e.lengthOf(name), e.batch)
 				if name == "DANN" && s == 0 && (alpha == none || alpha == 1) {
 					j.keep = true
 					if e.long > 0 {
-						j.at, j.epochs = []int{j.epochs, 60}, e.long
+						j.at, j.epochs = []int{j.epochs}, e.long
 					}
 				}
 			}
 		}
 	}
 	for p := 1; p < len(e.pairs); p++ {
+		if e.pairs[p].framed {
+			drawn := e.pairs[p].draw(e.env.Seed, e.source, e.target)
+			for _, name := range mainLearners {
+				for _, alpha := range []float64{1, none} {
+					add(name, 0, drawn, alpha, 0, e.lengthOf(name), e.batch)
+				}
+			}
+			continue
+		}
 		drawn := e.pairs[p].draw(e.env.Seed, e.other.source, e.other.target)
 		for _, name := range e.otherLearners {
-			for _, alpha := range []float64{1, 0, none} {
+			for _, alpha := range e.alphasOf(name, 0) {
 				add(name, p, drawn, alpha, 0, e.other.epochs, e.other.batch)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b job) int { return b.epochs - a.epochs })
 	return all
 }
 
-// train makes one training and its cells.
-func (e *experiment) train(ctx context.Context, j job, done func()) ([]*cell, error) {
+// prepare poisons the source of a training. With batches of like sizes a poisoned
+// source has as many as a clean one: cells that are compared make equally many steps.
+func (e *experiment) prepare(j job) (uda.Training, *poison.Poison, error) {
 	t := j.training
 	t.Source, t.Target, t.Epochs, t.Seed = j.pair.source, j.pair.target, j.epochs, j.seed
-	var p *poison.Poison
-	if j.alpha >= 0 {
-		var err error
-		p, err = poison.Watermark{Budget: poison.Budget{Fraction: fraction}, Alpha: j.alpha, Seed: j.seed}.Build(j.pair.source, j.pair.target)
-		if err != nil {
-			return nil, err
-		}
-		t.Source = p.Into(j.pair.source)
-		if j.keep {
-			e.mu.Lock()
-			e.out.Budget = append(e.out.Budget, p.Account(j.pair.source.Len(), j.pair.target.Len()))
-			e.mu.Unlock()
-		}
+	if j.alpha < 0 {
+		return t, nil, nil
 	}
+	p, err := poison.Watermark{
+		Budget: poison.Budget{Fraction: fraction}, Alpha: j.alpha, Candidates: candidates(j.number, e.fast), Seed: j.seed,
+	}.Build(j.pair.source, j.pair.target)
+	if err != nil {
+		return t, nil, err
+	}
+	t.Source = p.Into(j.pair.source)
+	t.BatchSize = batchFor(t, j.pair.source.Len())
+	if j.pair.Name == e.pairs[0].Name && j.seed == e.env.Seed && !slices.ContainsFunc(e.out.Budget, func(b budget) bool { return b.Alpha == j.alpha }) {
+		e.out.Budget = append(e.out.Budget, budget{j.alpha, p.Account(j.pair.source.Len(), j.pair.target.Len())})
+	}
+	return t, p, nil
+}
+
+// batchFor returns the size of batches with which t has as many as with that number of
+// source images, if its batches are of like sizes.
+func batchFor(t uda.Training, images int) int {
+	if !t.Even {
+		return t.BatchSize
+	}
+	batches := (images + t.BatchSize - 1) / t.BatchSize
+	return (t.Source.Len() + batches - 1) / batches
+}
+
+// train makes one training and its cells.
+func (e *experiment) train(ctx context.Context, j job, t uda.Training, p *poison.Poison) ([]*cell, error) {
 	var cells []*cell
 	t.OnEpoch = func(ep uda.Epoch, m *uda.Model) error {
-		defer done()
-		wanted := ep.Epoch+1 == j.epochs
-		for _, at := range j.at {
-			wanted = wanted || ep.Epoch+1 == at
-		}
-		if !wanted {
+		defer e.progress(cost(t) / float64(t.Epochs))
+		if ep.Epoch+1 != j.epochs && !slices.Contains(j.at, ep.Epoch+1) {
 			return nil
 		}
 		c, err := e.measure(ctx, j, t, p, m)
@@ -230,7 +253,7 @@ func (e *experiment) measure(ctx context.Context, j job, t uda.Training, p *pois
 		return nil, err
 	}
 	c.TargetAcc, c.SourceAcc, c.Confusion = target.Accuracy, source.Accuracy, target.Confusion
-	c.ShiftedAcc = target.On(uda.Shifted(m.Classes))
+	c.ShiftedAcc, c.SourceShifted = target.On(uda.Shifted(m.Classes)), source.On(uda.Shifted(m.Classes))
 	if p != nil {
 		fit, err := uda.Evaluate(ctx, m, p.Set)
 		if err != nil {

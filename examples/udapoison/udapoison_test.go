@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,11 +81,44 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 	require.Equal(t, 5, bytes.Count(html, []byte("image/png")))
 }
 
+func TestCleanAndPoisonedTrainingsMakeEquallyManySteps(t *testing.T) {
+	e := tiny(t)
+	e.learners, e.parts = learnerNames, []string{"table"}
+	steps := map[string]int{}
+	for _, j := range e.jobs() {
+		training, _, err := e.prepare(j)
+		require.NoError(t, err)
+		require.True(t, training.Even)
+		n := (training.Source.Len() + training.BatchSize - 1) / training.BatchSize * j.epochs
+		key := fmt.Sprint(j.number, j.name)
+		if steps[key] == 0 {
+			steps[key] = n
+		}
+		require.Equal(t, steps[key], n, "%s, alpha %v", j.name, j.alpha)
+	}
+	require.Len(t, steps, len(learnerNames)+2*len(e.otherLearners))
+}
+
+func TestDefencesAreComparedWithTheCellsOfTheTable(t *testing.T) {
+	e := tiny(t)
+	e.parts = []string{"defense"}
+	require.NoError(t, e.run(context.Background()))
+	require.Len(t, e.out.Cells, 2)
+	for i, attack := range []string{"none", "target"} {
+		c := e.reference(attack)
+		require.Equal(t, c.TargetAcc, e.out.Defense[i].TargetAcc)
+		require.Equal(t, c.Epochs, e.out.Defense[i].Epochs)
+	}
+	for _, d := range e.out.Defense {
+		require.Equal(t, e.out.Defense[0].Epochs, d.Epochs, d.Name)
+	}
+}
+
 func TestSameSeedGivesTheSameFiguresForAnyNumberOfWorkers(t *testing.T) {
 	var got [2]outcome
 	for i := range got {
 		e := tiny(t)
-		e.parts, e.workers = []string{"table", "illustrative", "clean-label"}, i+1
+		e.workers = i + 1
 		require.NoError(t, e.run(context.Background()))
 		got[i] = e.out
 		got[i].Seconds = 0
@@ -118,4 +152,23 @@ func TestTexturesAreFitForBackgrounds(t *testing.T) {
 	require.NoError(t, s.Validate())
 	_, std := s.Moments()
 	require.Greater(t, std[0], 0.05)
+}
+
+func TestFramedDigitsKeepTheirInkInTheMiddle(t *testing.T) {
+	s := &dataset.Set{Name: "full", H: 16, W: 16, C: 1, Classes: 10, Labels: []int{3, 4}, Floats: make([]float32, 512)}
+	for i := range s.Floats {
+		s.Floats[i] = float32(1+i/256) / 2
+	}
+	f := framed(s)
+	require.NoError(t, f.Validate())
+	require.Equal(t, []int{28, 28, 2}, []int{f.H, f.W, f.Len()})
+	require.Equal(t, s.Labels, f.Labels)
+	for i, v := range f.Floats {
+		y, x := i/28%28, i%28
+		want := float32(0)
+		if y >= 4 && y < 24 && x >= 4 && x < 24 {
+			want = float32(1+i/784) / 2
+		}
+		require.InDelta(t, want, v, 1e-6, "pixel %d, %d", y, x)
+	}
 }

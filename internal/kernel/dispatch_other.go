@@ -4,20 +4,6 @@
 
 package kernel
 
-func unaryVector(op UnaryOp, dst, x *float32, n int) bool { return false }
-
-func binaryVector(op BinaryOp, dst, a, b *float32, n int) bool { return false }
-
-func scalarSecondVector(op BinaryOp, dst, a *float32, s float32, n int) bool { return false }
-
-func scalarFirstVector(op BinaryOp, dst, b *float32, s float32, n int) bool { return false }
-
-func affineVector(dst *float32, x *float32, alpha float32, beta float32, n int) bool { return false }
-
-func axpyVector(dst *float32, x *float32, alpha float32, n int) bool { return false }
-
-func mulAddVector(dst *float32, a *float32, b *float32, n int) bool { return false }
-
 func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool { return false }
 
 func clampBetweenVector(dst *float32, x *float32, lo *float32, hi *float32, n int) bool { return false }

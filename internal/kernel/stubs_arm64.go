@@ -73,3 +73,179 @@ func tileNEON5x2(t *Tile[float32])
 
 //go:noescape
 func tileNEON6x2(t *Tile[float32])
+
+//go:noescape
+func unaryNEONNeg(dst, x *float32, n int)
+
+//go:noescape
+func unaryNEONAbs(dst, x *float32, n int)
+
+//go:noescape
+func unaryNEONSquare(dst, x *float32, n int)
+
+//go:noescape
+func unaryNEONSqrt(dst, x *float32, n int)
+
+//go:noescape
+func unaryNEONRecip(dst, x *float32, n int)
+
+//go:noescape
+func unaryNEONReLU(dst, x *float32, n int)
+
+//go:noescape
+func binaryNEONAdd(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONAdd(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONAdd(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONSub(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONSub(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONSub(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONMul(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONMul(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONMul(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONDiv(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONDiv(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONDiv(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONMaximum(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONMaximum(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONMaximum(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONMinimum(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONMinimum(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONMinimum(dst, b *float32, s float32, n int)
+
+//go:noescape
+func binaryNEONReLUGrad(dst, a, b *float32, n int)
+
+//go:noescape
+func scalarSecondNEONReLUGrad(dst, a *float32, s float32, n int)
+
+//go:noescape
+func scalarFirstNEONReLUGrad(dst, b *float32, s float32, n int)
+
+//go:noescape
+func affineNEON(dst, x *float32, alpha, beta float32, n int)
+
+//go:noescape
+func axpyNEON(dst, x *float32, alpha float32, n int)
+
+//go:noescape
+func mulAddNEON(dst, a, b *float32, n int)
+
+func unaryNEON(op UnaryOp, dst, x *float32, n int) bool {
+	switch op {
+	case Neg:
+		unaryNEONNeg(dst, x, n)
+	case Abs:
+		unaryNEONAbs(dst, x, n)
+	case Square:
+		unaryNEONSquare(dst, x, n)
+	case Sqrt:
+		unaryNEONSqrt(dst, x, n)
+	case Recip:
+		unaryNEONRecip(dst, x, n)
+	case ReLU:
+		unaryNEONReLU(dst, x, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func binaryNEON(op BinaryOp, dst, a, b *float32, n int) bool {
+	switch op {
+	case Add:
+		binaryNEONAdd(dst, a, b, n)
+	case Sub:
+		binaryNEONSub(dst, a, b, n)
+	case Mul:
+		binaryNEONMul(dst, a, b, n)
+	case Div:
+		binaryNEONDiv(dst, a, b, n)
+	case Maximum:
+		binaryNEONMaximum(dst, a, b, n)
+	case Minimum:
+		binaryNEONMinimum(dst, a, b, n)
+	case ReLUGrad:
+		binaryNEONReLUGrad(dst, a, b, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarSecondNEON(op BinaryOp, dst, a *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarSecondNEONAdd(dst, a, s, n)
+	case Sub:
+		scalarSecondNEONSub(dst, a, s, n)
+	case Mul:
+		scalarSecondNEONMul(dst, a, s, n)
+	case Div:
+		scalarSecondNEONDiv(dst, a, s, n)
+	case Maximum:
+		scalarSecondNEONMaximum(dst, a, s, n)
+	case Minimum:
+		scalarSecondNEONMinimum(dst, a, s, n)
+	case ReLUGrad:
+		scalarSecondNEONReLUGrad(dst, a, s, n)
+	default:
+		return false
+	}
+	return true
+}
+
+func scalarFirstNEON(op BinaryOp, dst, b *float32, s float32, n int) bool {
+	switch op {
+	case Add:
+		scalarFirstNEONAdd(dst, b, s, n)
+	case Sub:
+		scalarFirstNEONSub(dst, b, s, n)
+	case Mul:
+		scalarFirstNEONMul(dst, b, s, n)
+	case Div:
+		scalarFirstNEONDiv(dst, b, s, n)
+	case Maximum:
+		scalarFirstNEONMaximum(dst, b, s, n)
+	case Minimum:
+		scalarFirstNEONMinimum(dst, b, s, n)
+	case ReLUGrad:
+		scalarFirstNEONReLUGrad(dst, b, s, n)
+	default:
+		return false
+	}
+	return true
+}

@@ -77,7 +77,7 @@ func (d Discrete) Bounds() (Bounds, error) {
 		b.L1 += math.Abs(d.PS[i] - d.PT[i])
 	}
 	b.TV = b.L1 / 2
-	b.KL = KL(d.PS, d.PT)
+	b.KL = divergence(d.PS, d.PT)
 	b.fill()
 	return b, nil
 }
@@ -92,8 +92,21 @@ func disagreement(p, q []float64) float64 {
 }
 
 // KL is the Kullback-Leibler divergence of masses p from q in nats: +Inf where q
-// is 0 and p is not, 0 where p is 0.
-func KL(p, q []float64) float64 {
+// is 0 and p is not, 0 where p is 0. Errors: lengths that differ, masses that are
+// negative, not finite or do not sum to 1 within 1e-9.
+func KL(p, q []float64) (float64, error) {
+	if len(p) != len(q) {
+		return 0, fmt.Errorf("bound: divergence of %d from %d masses, want as many", len(p), len(q))
+	}
+	for _, m := range [][]float64{p, q} {
+		if err := masses("divergence:", m, 1e-9); err != nil {
+			return 0, fmt.Errorf("bound: %w", err)
+		}
+	}
+	return divergence(p, q), nil
+}
+
+func divergence(p, q []float64) float64 {
 	s := 0.0
 	for i := range p {
 		switch {
@@ -140,12 +153,16 @@ func (d Discrete) validate() error {
 }
 
 func masses(what string, p []float64, tol float64) error {
-	s := 0.0
+	s, worst := 0.0, -1
 	for i, v := range p {
-		if !(v >= 0 && v <= 1+tol) {
-			return fmt.Errorf("%s mass %d is %v, want it in [0, 1]", what, i, v)
+		// The complement of a number above 1 is below 0: the number itself is named.
+		if !(v >= 0 && v <= 1+tol) && (worst < 0 || v > p[worst]) {
+			worst = i
 		}
 		s += v
+	}
+	if worst >= 0 {
+		return fmt.Errorf("%s mass %d is %v, want it in [0, 1]", what, worst, p[worst])
 	}
 	if !(math.Abs(s-1) <= tol) {
 		return fmt.Errorf("%s masses sum to %v, want 1", what, s)
@@ -158,4 +175,10 @@ func masses(what string, p []float64, tol float64) error {
 // at least 0. The proxy A-distance is twice that. It is too small by as much as
 // the discriminator falls short of the best one, so a lower bound on the target
 // error that is built on it is a diagnostic and no certificate.
-func TVFromDiscriminator(eps float64) float64 { return max(0, 1-2*eps) }
+// It is an error if eps is out of range.
+func TVFromDiscriminator(eps float64) (float64, error) {
+	if !(eps >= 0 && eps <= 1) {
+		return 0, fmt.Errorf("bound: discriminator's error is %v, want it in [0, 1]", eps)
+	}
+	return max(0, 1-2*eps), nil
+}

@@ -83,7 +83,7 @@ func TestBadInstancesAreErrors(t *testing.T) {
 	for want, d := range map[string]bound.Discrete{
 		"source masses sum to 1.1":       bound.Binary([]float64{.6, .5}, half, half, half, half),
 		"target mass 1 is -0.5":          bound.Binary(half, []float64{.5, -.5}, half, half, half),
-		"hypothesis 0: mass 0 is -0.5":   bound.Binary(half, half, half, half, []float64{1.5, 0}),
+		"hypothesis 0: mass 1 is 1.5":    bound.Binary(half, half, half, half, []float64{1.5, 0}),
 		"source label 1: mass 0 is NaN":  bound.Binary(half, half, []float64{0, math.NaN()}, half, half),
 		"2 and 1 masses with 2, 2 and 2": bound.Binary(half, []float64{1}, half, half, half),
 	} {
@@ -105,4 +105,24 @@ func ExampleDiscrete_Bounds() {
 	}
 	fmt.Printf("source error %.2f, target error %.2f >= %.2f\n", b.SourceError, b.TargetError, b.Lower)
 	// Output: source error 0.05, target error 0.95 >= 0.95
+}
+
+func TestBadNumbersAreNamed(t *testing.T) {
+	half := []float64{.5, .5}
+	_, err := bound.Binary(half, half, half, half, []float64{1.5, 0}).Bounds()
+	require.ErrorContains(t, err, "is 1.5, want it in [0, 1]")
+	for _, eps := range []float64{-.1, 1.1, math.NaN()} {
+		_, err := bound.TVFromDiscriminator(eps)
+		require.ErrorContains(t, err, "discriminator's error is")
+	}
+	tv, err := bound.TVFromDiscriminator(.25)
+	require.NoError(t, err)
+	require.Equal(t, .5, tv)
+	for _, bad := range [][]float64{{-1, 2}, {math.NaN(), 1}, {.5, .4}, {1}} {
+		_, err := bound.KL(bad, half)
+		require.ErrorContains(t, err, "bound: ")
+	}
+	kl, err := bound.KL([]float64{.6, .4}, []float64{.4, .6})
+	require.NoError(t, err)
+	require.InDelta(t, .081093, kl, 1e-6)
 }

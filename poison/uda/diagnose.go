@@ -2,7 +2,6 @@ package uda
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/poison/bound"
@@ -39,10 +38,10 @@ func Diagnose(ctx context.Context, m *Model, source, target *dataset.Set, bins i
 	sets := []*dataset.Set{source, target}
 	var features, predictions [2]*tensor.Tensor
 	for i, s := range sets {
-		if s.Len() == 0 || s.Classes != m.Classes {
-			return out, fmt.Errorf("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
+		err := labelled(m, s)
+		if err != nil {
+			return out, err
 		}
-		var err error
 		if features[i], err = FeaturesOf(ctx, m, s); err != nil {
 			return out, err
 		}
@@ -68,7 +67,9 @@ func Diagnose(ctx context.Context, m *Model, source, target *dataset.Set, bins i
 	}
 	out.SourceError, out.TargetError = errors[0], errors[1]
 	if m.Discriminator != nil {
-		out.DiscriminatorTV = bound.TVFromDiscriminator(1 - m.seen(features, predictions))
+		if out.DiscriminatorTV, err = bound.TVFromDiscriminator(1 - m.seen(features, predictions)); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }

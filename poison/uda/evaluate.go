@@ -2,6 +2,7 @@ package uda
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -41,8 +42,8 @@ func Shifted(k int) []int {
 // Evaluate compares a model's answers with a set's labels. Errors: a set of another
 // form or without labels, ctx's.
 func Evaluate(ctx context.Context, m *Model, s *dataset.Set) (Evaluation, error) {
-	if s.Len() == 0 || s.Classes != m.Classes {
-		return Evaluation{}, fmt.Errorf("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
+	if err := labelled(m, s); err != nil {
+		return Evaluation{}, err
 	}
 	e := Evaluation{N: s.Len(), Confusion: make([][]int, m.Classes)}
 	for c := range e.Confusion {
@@ -60,6 +61,24 @@ func Evaluate(ctx context.Context, m *Model, s *dataset.Set) (Evaluation, error)
 	})
 	e.Accuracy = float64(right) / float64(e.N)
 	return e, err
+}
+
+// labelled returns an error unless a set has images with labels of the model's classes.
+func labelled(m *Model, s *dataset.Set) error {
+	switch {
+	case s == nil || s.Len() == 0:
+		return errors.New("uda: no images to evaluate")
+	case s.Classes != m.Classes:
+		return fmt.Errorf("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
+	case len(s.Labels) != s.Len():
+		return fmt.Errorf("uda: set %q has %d labels for %d images", s.Name, len(s.Labels), s.Len())
+	}
+	for i, y := range s.Labels {
+		if y < 0 || y >= s.Classes {
+			return fmt.Errorf("uda: label %d of set %q is %d, want it in [0, %d)", i, s.Name, y, s.Classes)
+		}
+	}
+	return nil
 }
 
 // eachBatch walks through a set in order; what visit computes from x dies after it.
@@ -81,6 +100,9 @@ func eachBatch(ctx context.Context, m *Model, s *dataset.Set, visit func(tape *t
 
 // FeaturesOf returns the features [N, Width] of a set's images.
 func FeaturesOf(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
+	if s == nil {
+		return nil, errors.New("uda: no images to evaluate")
+	}
 	out := tensor.Zeros(tensor.Float32, s.Len(), m.Width)
 	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
 		copy(out.Float32s()[from*m.Width:], m.Features(x).Float32s())
@@ -90,6 +112,9 @@ func FeaturesOf(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, 
 
 // Probabilities returns the predictions [N, Classes] for a set's images.
 func Probabilities(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
+	if s == nil {
+		return nil, errors.New("uda: no images to evaluate")
+	}
 	out := tensor.Zeros(tensor.Float32, s.Len(), m.Classes)
 	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
 		copy(out.Float32s()[from*m.Classes:], tensor.Softmax(m.Logits(x)).Float32s())
@@ -97,8 +122,12 @@ func Probabilities(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tenso
 	return out, err
 }
 
-// LossesOf returns the cross-entropy of each image of a labelled set, in nats.
+// LossesOf returns the cross-entropy of each image of a labelled set, in nats. Errors:
+// those of Evaluate.
 func LossesOf(ctx context.Context, m *Model, s *dataset.Set) ([]float64, error) {
+	if err := labelled(m, s); err != nil {
+		return nil, err
+	}
 	out := make([]float64, 0, s.Len())
 	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
 		n := x.Dim(0)

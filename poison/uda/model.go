@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -34,8 +35,9 @@ type Model struct {
 
 // group is an optimiser with the parameters it moves.
 type group struct {
-	params []*tensor.Tensor
-	opt    optim.Optimizer
+	network int // in networks()
+	params  []*tensor.Tensor
+	opt     optim.Optimizer
 }
 
 // pass is a forward pass in training mode; each has dropout masks of its own.
@@ -45,7 +47,9 @@ func (m *Model) pass() *nn.Pass { return &nn.Pass{Train: true, Rand: m.rng} }
 func (m *Model) update(state string, net nn.Layer, lr float64, grads []*tensor.Tensor) {
 	g := m.optims[state]
 	if g == nil {
-		g = &group{nn.Params(net), m.newOptim()}
+		params := nn.Params(net)
+		at := slices.IndexFunc(m.networks(), func(l nn.Layer) bool { return slices.Equal(nn.Params(l), params) })
+		g = &group{at, params, m.newOptim()}
 		m.optims[state] = g
 	}
 	g.opt.Step(lr, g.params, grads)
@@ -82,22 +86,24 @@ func (m *Model) tensors() (all []*tensor.Tensor) {
 // State is a copy of a model's weights, statistics, class weights and optimisers.
 type State struct {
 	tensors []*tensor.Tensor
-	optims  map[string]map[string]*tensor.Tensor
-	weights []float64
+	optims  map[string]memory
+	weights []float64 // nil for methods without class weights
+}
+
+// memory is the state of an optimiser of one network.
+type memory struct {
+	network int // in networks()
+	tensors map[string]*tensor.Tensor
 }
 
 // Snapshot copies the state of the model.
 func (m *Model) Snapshot() *State {
-	s := &State{optims: map[string]map[string]*tensor.Tensor{}}
+	s := &State{optims: map[string]memory{}}
 	for _, t := range m.tensors() {
 		s.tensors = append(s.tensors, t.Clone())
 	}
 	for name, g := range m.optims {
-		kept := map[string]*tensor.Tensor{}
-		for k, t := range g.opt.State() {
-			kept[k] = t.Clone()
-		}
-		s.optims[name] = kept
+		s.optims[name] = memory{g.network, cloned(g.opt.State())}
 	}
 	if m.importance != nil {
 		s.weights = slices.Clone(m.importance.weights)
@@ -105,26 +111,53 @@ func (m *Model) Snapshot() *State {
 	return s
 }
 
-// Restore puts the model back into a state of its own, bit for bit. A state of a
-// model of another form is an error and changes nothing.
+func cloned(all map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+	out := map[string]*tensor.Tensor{}
+	for name, t := range all {
+		out[name] = t.Clone()
+	}
+	return out
+}
+
+// Restore puts the model into the state, bit for bit, of this model or of another one
+// of the same method, architecture and optimiser. A state that does not fit is an error
+// and changes nothing.
 func (m *Model) Restore(s *State) error {
+	if s == nil {
+		return errors.New("uda: no state to restore")
+	}
 	mine := m.tensors()
 	if len(mine) != len(s.tensors) {
 		return fmt.Errorf("uda: state has %d tensors, want %d", len(s.tensors), len(mine))
 	}
 	for i, t := range mine {
-		if !slices.Equal(t.Shape(), s.tensors[i].Shape()) {
-			return fmt.Errorf("uda: tensor %d of the state is %v, want %v", i, s.tensors[i].Shape(), t.Shape())
+		if t.DType() != s.tensors[i].DType() || !slices.Equal(t.Shape(), s.tensors[i].Shape()) {
+			return fmt.Errorf("uda: tensor %d of the state is %v%v, want %v%v", i, s.tensors[i].DType(), s.tensors[i].Shape(), t.DType(), t.Shape())
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.optims)) {
-		if err := m.optims[name].opt.SetState(m.optims[name].params, s.optims[name]); err != nil {
-			return fmt.Errorf("uda: optimiser %s: %w", name, err)
+	weights := 0
+	if m.importance != nil {
+		weights = m.Classes
+	}
+	if len(s.weights) != weights {
+		return fmt.Errorf("uda: state has %d class weights, want %d", len(s.weights), weights)
+	}
+	networks, optims := m.networks(), map[string]*group{}
+	for _, name := range slices.Sorted(maps.Keys(s.optims)) {
+		kept := s.optims[name]
+		if kept.network < 0 || kept.network >= len(networks) {
+			return fmt.Errorf("uda: optimiser %q of the state is for network %d, want it in [0, %d)", name, kept.network, len(networks))
 		}
+		g := &group{kept.network, nn.Params(networks[kept.network]), m.newOptim()}
+		if err := g.opt.SetState(g.params, cloned(kept.tensors)); err != nil {
+			return fmt.Errorf("uda: optimiser %q: %w", name, err)
+		}
+		optims[name] = g
 	}
 	for i, t := range mine {
 		t.CopyFrom(s.tensors[i])
 	}
+	m.optims = optims
 	if m.importance != nil {
 		m.importance.restart(s.weights)
 	}

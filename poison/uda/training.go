@@ -25,6 +25,11 @@ type Training struct {
 	// DropLast leaves out the last batch of an epoch if it is smaller, as the
 	// reference does for SourceOnly and SSL on digits.
 	DropLast bool
+	// Even divides an epoch into batches whose sizes differ by at most one, as few
+	// as BatchSize allows, where by default all are of BatchSize but the last one. A
+	// small last batch makes the step after which an epoch is judged a noisy one.
+	// It excludes DropLast.
+	Even bool
 	// TargetAsSource takes as many target images as a batch has source images,
 	// where BatchSize are taken by default. They are drawn without replacement
 	// within a batch.
@@ -149,7 +154,14 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 	if batches == 0 {
 		return fmt.Errorf("uda: epoch %d has no whole batch of %d among %d source images", epoch, size, len(order))
 	}
-	if last := len(order) - (batches-1)*size; m.statistics && min(size, last) == 1 {
+	bounds := make([]int, batches+1)
+	for i := range bounds {
+		bounds[i] = min(i*size, len(order))
+		if t.Even {
+			bounds[i] = i * len(order) / batches
+		}
+	}
+	if last := bounds[batches] - bounds[batches-1]; m.statistics && min(bounds[1], last) == 1 {
 		return fmt.Errorf("uda: epoch %d has a batch of 1 among batches of %d, want at least 2 images for batch normalisation: see DropLast", epoch, size)
 	}
 	if m.importance != nil {
@@ -171,7 +183,7 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		idx := order[i*size : min((i+1)*size, len(order))]
+		idx := order[bounds[i]:bounds[i+1]]
 		var b Batch
 		b.Source, b.Y = source.Batch(idx)
 		if draw != nil {
@@ -262,6 +274,8 @@ func (t Training) validate() error {
 		return fmt.Errorf("uda: %d epochs, want at least 1", t.Epochs)
 	case t.BatchSize < 0:
 		return fmt.Errorf("uda: batch size %d, want 0 (256) or more", t.BatchSize)
+	case t.Even && t.DropLast:
+		return errors.New("uda: Even with DropLast, want one of them")
 	case !(t.LR >= 0) || math.IsInf(t.LR, 0):
 		return fmt.Errorf("uda: learning rate is %v, want 0 (1e-3) or more", t.LR)
 	case t.Source == nil || t.Source.Len() == 0:

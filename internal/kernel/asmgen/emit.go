@@ -110,7 +110,9 @@ func imm(v int) string { return fmt.Sprintf("$%d", v) }
 // functions that choose among them.
 type stubs struct {
 	decl, dispatch, other file
-	routes                map[string]bool
+	// plain is other without the functions that arm64 has too.
+	plain  file
+	routes map[string]bool
 }
 
 func newStubs() *stubs {
@@ -118,6 +120,7 @@ func newStubs() *stubs {
 		decl:     file{name: "stubs_amd64.go"},
 		dispatch: file{name: "dispatch_amd64.go"},
 		other:    file{name: "dispatch_other.go"},
+		plain:    file{name: "dispatch_plain.go"},
 		routes:   map[string]bool{},
 	}
 	s.decl.b.WriteString(header + "package kernel\n\n")
@@ -125,11 +128,18 @@ func newStubs() *stubs {
 	s.decl.b.WriteString(strings.Repeat("1<<32 - 1, ", 8) + strings.Repeat("0, ", 8) + "}\n\n")
 	s.dispatch.b.WriteString(header + "package kernel\n\nimport \"github.com/redoubt-ml/redoubt/internal/cpu\"\n\n")
 	s.other.b.WriteString(strings.Replace(header, "amd64 && !purego", "!amd64 || purego", 1) + "package kernel\n\n")
+	s.plain.b.WriteString(strings.Replace(header, "amd64 && !purego", "(!amd64 && !arm64) || purego", 1) + "package kernel\n\n")
 	return s
 }
 
 func (s *stubs) declare(name, params string) {
 	fmt.Fprintf(&s.decl.b, "//go:noescape\nfunc %s(%s)\n\n", name, params)
+}
+
+// neonRoutes are the functions that have kernels on arm64.
+var neonRoutes = map[string]bool{
+	"unary": true, "binary": true, "scalarSecond": true, "scalarFirst": true,
+	"affine": true, "axpy": true, "mulAdd": true,
 }
 
 // route writes nameVector, which runs the kernel of the active level and says
@@ -149,7 +159,11 @@ func (s *stubs) route(name, params, args string, refuses bool) {
 		}
 	}
 	fmt.Fprintf(d, "\t}\n\treturn false\n}\n\n")
-	fmt.Fprintf(&s.other.b, "func %sVector(%s) bool { return false }\n\n", name, params)
+	other := &s.other
+	if neonRoutes[name] {
+		other = &s.plain
+	}
+	fmt.Fprintf(&other.b, "func %sVector(%s) bool { return false }\n\n", name, params)
 }
 
 // routeValue is route for a kernel that returns a float32.
@@ -167,4 +181,4 @@ func (s *stubs) routeValue(name, params, args string) {
 	fmt.Fprintf(&s.other.b, "func %sVector(%s) (float32, bool) { return 0, false }\n\n", name, params)
 }
 
-func (s *stubs) files() []*file { return []*file{&s.decl, &s.dispatch, &s.other} }
+func (s *stubs) files() []*file { return []*file{&s.decl, &s.dispatch, &s.other, &s.plain} }

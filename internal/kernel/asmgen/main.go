@@ -33,5 +33,5 @@ func files() []*file {
 			reductions(v, stubs), rows(v, stubs), pools(v, stubs), winograd(v, stubs))
 	}
 	all = append(append(all, transposes(stubs)), stubs.files()...)
-	return append(all, neonTiles()...)
+	return append(all, neon()...)
 }

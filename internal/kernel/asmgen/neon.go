@@ -14,10 +14,11 @@ const (
 	neonTemps = 4
 )
 
-// neonTiles emits the tile kernels of arm64 and the function that chooses
-// among them. They compute whole vectors: a tile of fewer columns needs a
+// neon emits the kernels of arm64 and what declares them.
+//
+// Those of tiles come with the function that chooses among them. They compute whole vectors: a tile of fewer columns needs a
 // padded B and room in C, which its caller sees to.
-func neonTiles() []*file {
+func neon() []*file {
 	f := &file{name: "tile_neon_arm64.s"}
 	f.b.WriteString(neonHeader + "#include \"textflag.h\"\n")
 	d := &file{name: "stubs_arm64.go"}
@@ -33,7 +34,7 @@ func neonTiles() []*file {
 			fmt.Fprintf(&d.b, "//go:noescape\nfunc tileNEON%dx%d(t *Tile[float32])\n\n", rows, vecs)
 		}
 	}
-	return []*file{f, d}
+	return []*file{f, neonElementwise(d), d}
 }
 
 // neonTile emits one kernel for both forms of A.

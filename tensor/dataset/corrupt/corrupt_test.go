@@ -120,6 +120,9 @@ func TestDefocusIsADisk(t *testing.T) {
 	img = spot(9, 9, 1, 4)
 	defocusBlur(nil, img, 3)
 	require.InDelta(t, 0.4, img.Pix[4], 1e-4)
+	img = spot(9, 9, 4, 7)
+	defocusBlur(nil, img, 3)
+	require.InDelta(t, 0.4, img.Pix[4*9+8], 1e-4)
 }
 
 func TestMotionSmearsAlongALine(t *testing.T) {
@@ -282,9 +285,18 @@ func TestSeverityGrows(t *testing.T) {
 	}
 }
 
-// An image's result depends on the seed and its position alone.
+// An image's result depends on the seed and its position alone, and no two positions
+// share their noise.
 func TestResultsAreReproducible(t *testing.T) {
 	s := digits(t, 20)
+	same := s.Subset(make([]int, 20))
+	noisy, err := Corruption{Type: GaussianNoise, Severity: 1}.Apply(ctx, same)
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for i := range 20 {
+		seen[string(noisy.Slice(i, i+1).Bytes)] = true
+	}
+	require.Equal(t, 20, len(seen))
 	before := slices.Clone(s.Bytes)
 	for _, typ := range Types() {
 		c := Corruption{Type: typ, Severity: 2, Seed: 5}
