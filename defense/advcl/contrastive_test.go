@@ -281,6 +281,19 @@ func TestAttacksAreDecoupled(t *testing.T) {
 	}
 }
 
+// Every attacked view has a start of its own in every step.
+func TestStartsAreIndependent(t *testing.T) {
+	c, seen := NewACL(1), map[uint64]bool{}
+	for _, name := range []string{Attacked1, Attacked2, "pseudo-labels"} {
+		for step := range 3 {
+			v := c.source(name, step).Uint64()
+			require.False(t, seen[v])
+			seen[v] = true
+		}
+	}
+	require.False(t, seen[NewACL(2).source(Attacked1, 0).Uint64()], "another seed")
+}
+
 // Clean views that are passed once give the same attack and the same gradients as
 // clean views that are passed again in each attack step and for the loss.
 func TestCachedCleanViewsChangeNothing(t *testing.T) {

@@ -60,7 +60,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if e.state == "" && env.Out != "" {
 		e.state = filepath.Join(env.Out, "state")
 	}
-	if e.images, e.test, e.source, err = p.data(env, o.quick); err != nil {
+	if e.images, e.test, e.source, err = e.plan.data(env, o.quick); err != nil {
 		return nil, err
 	}
 	e.x, e.y = e.test.All()

@@ -135,9 +135,11 @@ func stepsFor(gflops float64) int {
 func (e *experiment) measureSpeed() float64 {
 	var mu sync.Mutex
 	total := 0.0
+	// About 3 GFLOP each time.
+	n := min(e.plan.batch, max(4, int(0.75e9/float64(e.plan.form.MultiplyAdds(32)))))
 	err := e.each(context.Background(), e.workers, func(context.Context, int) error {
 		encoder := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), e.plan.form)
-		x := tensor.Full(tensor.Float32, 0.5, e.plan.batch, 32, 32, 3)
+		x := tensor.Full(tensor.Float32, 0.5, n, 32, 32, 3)
 		tape, best := tensor.NewTape(), math.Inf(1)
 		for range 12 {
 			start := time.Now()
@@ -148,7 +150,7 @@ func (e *experiment) measureSpeed() float64 {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		total += e.plan.gflop(2) / best
+		total += e.plan.gflop(2) / float64(e.plan.batch) * float64(n) / best
 		return nil
 	})
 	if err != nil {
@@ -163,7 +165,10 @@ func (p plan) gflop(passes float64) float64 {
 }
 
 // data loads the images.
-func (p plan) data(env *example.Env, quick bool) (train, test *dataset.Set, source string, err error) {
+//
+// The full scale takes what there is, if that is less than all, as every batch of
+// CIFAR-10 is a random draw.
+func (p *plan) data(env *example.Env, quick bool) (train, test *dataset.Set, source string, err error) {
 	if quick && env.Data == "" {
 		train, test = generated(p.train, 1), generated(p.test, 2)
 		return train, test, "generated images", nil
@@ -174,6 +179,11 @@ func (p plan) data(env *example.Env, quick bool) (train, test *dataset.Set, sour
 	if test, err = dataset.Load(env.Data, "cifar10", dataset.Test); err != nil {
 		return nil, nil, "", err
 	}
+	source = "CIFAR-10"
+	if n := train.Len(); env.Scale == example.Full && n < p.train {
+		source = fmt.Sprintf("CIFAR-10 (only %d of %d training images are there)", n, p.train)
+		p.train = n
+	}
 	for _, c := range []struct {
 		set  *dataset.Set
 		want int
@@ -182,7 +192,7 @@ func (p plan) data(env *example.Env, quick bool) (train, test *dataset.Set, sour
 			return nil, nil, "", fmt.Errorf("CIFAR-10 in %s has %d %s images, want at least %d", env.Data, c.set.Len(), c.set.Name, c.want)
 		}
 	}
-	return train.Take(p.train), test.Take(p.test), "CIFAR-10", nil
+	return train.Take(p.train), test.Take(p.test), source, nil
 }
 
 // generated returns images of 32 by 32 pixels in ten classes: a disc or a square of a
