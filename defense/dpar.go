@@ -16,9 +16,10 @@ const ridge = 1e-6
 //
 // "Towards a unified min-max framework for adversarial exploration and
 // robustness", the earlier version of Wang et al., NeurIPS 2021.
-func LogDet(gradients ...*tensor.Tensor) *tensor.Tensor { return logDet(gradients) }
+func LogDet(gradients ...*tensor.Tensor) *tensor.Tensor { return LogDetRidge(ridge, gradients...) }
 
-func logDet(gradients []*tensor.Tensor) *tensor.Tensor {
+// LogDetRidge is LogDet with another ridge in place of 1e-6, above 0.
+func LogDetRidge(ridge float64, gradients ...*tensor.Tensor) *tensor.Tensor {
 	k := len(gradients)
 	unit := make([]*tensor.Tensor, k)
 	for i, g := range gradients {
@@ -69,5 +70,5 @@ func diversity(net nn.Layer, p *nn.Pass, tape *tensor.Tape, copies []*tensor.Ten
 		losses = append(losses, tensor.CrossEntropy(net.Forward(p, watched[k]), y))
 	}
 	g := tensor.Gradients(sumAll(losses), tensor.GradOptions{CreateGraph: true}, watched...)
-	return logDet(g)
+	return LogDet(g...)
 }

@@ -52,13 +52,13 @@ func (t *TRADES) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch)
 	logits := net.Forward(p, tensor.Concat(0, b.X, x))
 	own := tensor.Slice(logits, 0, 0, n)
 	attacked := tensor.Slice(logits, 0, n, 2*n)
-	agreement := tensor.Mean(divergence(own, attacked))
+	agreement := tensor.Mean(KL(own, attacked))
 	return tensor.Add(tensor.Mean(tensor.CrossEntropy(own, b.Y)), tensor.MulScalar(agreement, beta)), nil
 }
 
-// divergence is KL(softmax(p) ‖ softmax(q)) of each row of two batches of
-// logits, in nats.
-func divergence(p, q *tensor.Tensor) *tensor.Tensor {
+// KL is the divergence KL(softmax(p) ‖ softmax(q)), in nats, of each row of two
+// batches of logits [N, classes].
+func KL(p, q *tensor.Tensor) *tensor.Tensor {
 	lp, lq := tensor.LogSoftmax(p), tensor.LogSoftmax(q)
 	return tensor.Sum(tensor.Mul(tensor.Exp(lp), tensor.Sub(lp, lq)), 1)
 }

@@ -204,6 +204,13 @@ func networkRows(p *peers) (all []row) {
 	against("match", lenet, 1, 0.8, 0.4, lenet.matching)
 	against("match", lenet, 8, 0.9, 0.6, lenet.matching)
 	against("match", cnn, 8, 0.9, 0.7, cnn.matching)
+	for threads := 1; threads <= p.threads; threads++ {
+		line := fmt.Sprintf("advcl resnet18 64 %d ", threads)
+		all = append(all, row{name: "advcl resnet18 b64", peer: "PyTorch", threads: threads, must: 0.85, aim: 0.55,
+			items: func() []item {
+				return []item{{"resnet18", inProcess(func() func() { return pretraining(64) }), p.torch.side(line+"nchw", line+"nhwc")}}
+			}})
+	}
 	for _, f := range []struct {
 		workload
 		n int

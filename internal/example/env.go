@@ -15,8 +15,9 @@ import (
 type Scale string
 
 const (
-	Small Scale = "small" // minutes on two cores
-	Full  Scale = "full"  // a larger experiment, the paper's where that is known
+	Small  Scale = "small"  // minutes on two cores
+	Medium Scale = "medium" // hours, for programs that have it
+	Full   Scale = "full"   // a larger experiment, the paper's where that is known
 )
 
 // Env is what the flags say, and the way to report progress.
@@ -48,6 +49,15 @@ func (e *Env) Stream(name string) uint64 {
 func (e *Env) Say(format string, args ...any) {
 	e.closeStage()
 	if e.terminal {
+		fmt.Fprintf(e.stderr, format+"\n", args...)
+	}
+}
+
+// Announce writes a line to standard error, whether or not that is a terminal: what a
+// user must know before long work begins.
+func (e *Env) Announce(format string, args ...any) {
+	e.closeStage()
+	if e.stderr != nil {
 		fmt.Fprintf(e.stderr, format+"\n", args...)
 	}
 }

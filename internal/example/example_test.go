@@ -96,6 +96,17 @@ func TestMistakesInArgumentsAreNamed(t *testing.T) {
 	}
 }
 
+func TestSomeProgramsHaveAMediumScale(t *testing.T) {
+	p := trial(nil)
+	code, _, errs := execute(p, "-scale", "medium")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, `-scale is "medium", want one of ["small" "full"]`)
+	p.Medium = true
+	code, out, _ := execute(p, "-scale", "medium", "-json")
+	require.Zero(t, code)
+	require.Contains(t, out, `"scale": "medium"`)
+}
+
 func TestHelpListsTheFlags(t *testing.T) {
 	code, out, _ := execute(trial(nil), "-help")
 	require.Zero(t, code)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/term"
@@ -23,6 +24,8 @@ type Program struct {
 	About string // what it does, in a sentence or two, for -help
 	// Flags declares flags of the program's own; nil for none.
 	Flags func(*flag.FlagSet)
+	// Medium says that there is a scale between small and full.
+	Medium bool
 	// Check looks at the flags before anything runs; nil accepts them.
 	Check func(*Env) error
 	// Run does the work. When it returns an error, and when ctx is cancelled, the
@@ -100,7 +103,11 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*Env, error) {
 	scale := ""
 	set.StringVar(&env.Data, "data", dataset.DirFromEnv(), "`folder` with data sets, also from the environment variable REDOUBT_DATA")
 	set.Uint64Var(&env.Seed, "seed", 1, "seed of all random numbers")
-	set.StringVar(&scale, "scale", string(Small), "small (minutes on two cores) or full (a larger experiment, hours)")
+	scales, about := []Scale{Small, Full}, "small (minutes on two cores) or full (a larger experiment, hours)"
+	if p.Medium {
+		scales, about = []Scale{Small, Medium, Full}, "small (minutes on two cores), medium (hours) or full (a larger experiment)"
+	}
+	set.StringVar(&scale, "scale", string(Small), about)
 	set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures; nothing is written without it")
 	set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else")
 	if p.Flags != nil {
@@ -117,10 +124,8 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*Env, error) {
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; -help lists the flags", set.Arg(0))
 	}
-	switch env.Scale = Scale(scale); env.Scale {
-	case Small, Full:
-	default:
-		return nil, fmt.Errorf("-scale is %q, want small or full", scale)
+	if env.Scale = Scale(scale); !slices.Contains(scales, env.Scale) {
+		return nil, fmt.Errorf("-scale is %q, want one of %q", scale, scales)
 	}
 	if env.Data != "" {
 		info, err := os.Stat(env.Data)

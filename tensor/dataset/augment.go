@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 
+	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -61,6 +62,9 @@ func NewAugmenter(seed uint64, steps ...Augment) (*Augmenter, error) {
 	return a, nil
 }
 
+// grain is the number of values that are worth a thread.
+const grain = 1 << 14
+
 // Apply augments x, a float32 tensor [n, H, W, C] with values in [0, 1], in
 // place. idx holds the index in its set of each of the n examples. It panics
 // if x has another shape.
@@ -68,22 +72,24 @@ func (a *Augmenter) Apply(x *tensor.Tensor, idx []int, epoch int) {
 	if x.DType() != tensor.Float32 || x.Rank() != 4 || x.Dim(0) != len(idx) {
 		panic(fmt.Sprintf("dataset: Augmenter.Apply: x is %v%v, want float32[%d H W C]", x.DType(), x.Shape(), len(idx)))
 	}
-	s := a.pool.Get().(*augmentState)
-	defer a.pool.Put(s)
 	h, w, c := x.Dim(1), x.Dim(2), x.Dim(3)
 	size := h * w * c
-	if cap(s.img.Scratch) < size {
-		s.img.Scratch = make([]float32, size)
-	}
 	pixels := x.Float32s()
-	for k, i := range idx {
-		s.source.Seed(streamSeed(a.seed, augmentStream, uint64(epoch), uint64(i)))
-		s.img = Image{H: h, W: w, C: c, Pix: pixels[k*size : (k+1)*size : (k+1)*size], Scratch: s.img.Scratch[:size]}
-		for _, step := range a.steps {
-			step.Augment(s.rng, &s.img)
+	par.For(len(idx), max(1, grain/max(1, size)), func(lo, hi int) {
+		s := a.pool.Get().(*augmentState)
+		defer a.pool.Put(s)
+		if cap(s.img.Scratch) < size {
+			s.img.Scratch = make([]float32, size)
 		}
-	}
-	s.img.Pix = nil
+		for k := lo; k < hi; k++ {
+			s.source.Seed(streamSeed(a.seed, augmentStream, uint64(epoch), uint64(idx[k])))
+			s.img = Image{H: h, W: w, C: c, Pix: pixels[k*size : (k+1)*size : (k+1)*size], Scratch: s.img.Scratch[:size]}
+			for _, step := range a.steps {
+				step.Augment(s.rng, &s.img)
+			}
+		}
+		s.img.Pix = nil
+	})
 	x.Touch()
 }
 

@@ -43,12 +43,23 @@ func (r *run) terms() ([]term, error) {
 	return []term{
 		{"seed", strconv.FormatUint(r.Seed, 10)},
 		{"epochs", strconv.Itoa(r.Epochs)},
+		{"steps", optional(r.Steps > 0, strconv.Itoa(r.Steps))},
+		{"keep_last", optional(r.KeepLast, "true")},
+		{"settings", r.Settings},
 		{"batch_size", strconv.Itoa(r.x.Dim(0))},
 		{"examples", strconv.Itoa(r.Data.Len())},
 		{"data", r.Data.Fingerprint()},
 		{"optimizer", r.Optimizer.String()},
 		{"learning_rates", strings.Join(slices.Compact(rates), ", ")},
 	}, nil
+}
+
+// optional is a text if it holds, else "", as for a name that a file does not have.
+func optional(holds bool, text string) string {
+	if holds {
+		return text
+	}
+	return ""
 }
 
 // save writes the checkpoint, whole or not at all.

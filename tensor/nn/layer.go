@@ -139,6 +139,17 @@ func (p *Pass) Commit() {
 	p.moments = p.moments[:0]
 }
 
+// Adopt takes over the batch statistics that wait in q, so that p's Commit enters
+// them: those of passes on another tape, which may be reset from then on. Commit
+// enters statistics in the order in which they were met and adopted.
+func (p *Pass) Adopt(q *Pass) {
+	for _, m := range q.moments {
+		m.mean, m.variance = m.mean.Clone(), m.variance.Clone()
+		p.moments = append(p.moments, m)
+	}
+	q.moments = q.moments[:0]
+}
+
 func average(running, batch *tensor.Tensor, momentum, scale float64) {
 	for i := range running.Len() {
 		running.Set((1-momentum)*running.At(i)+momentum*scale*batch.At(i), i)

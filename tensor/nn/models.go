@@ -91,7 +91,14 @@ var (
 	cifarStd  = []float64{0.2470, 0.2435, 0.2616}
 )
 
-// newBasicBlock returns a block from in to out channels with the given stride.
+// NewBasicBlock returns a float32 block from in to out channels with the given
+// stride, with He's normal initialisation. sets names sets of normalisation
+// statistics; none means one.
+func NewBasicBlock(rng *rand.Rand, in, out, stride int, sets ...string) *BasicBlock {
+	return newBasicBlock(rng, in, out, stride, "", sets)
+}
+
+// newBasicBlock is NewBasicBlock with a name for the shortcut in files.
 func newBasicBlock(rng *rand.Rand, in, out, stride int, shortcut string, sets []string) *BasicBlock {
 	b := &BasicBlock{
 		Conv1:        NewConv2DNoBias(rng, in, out, 3, tensor.Same(stride, 1)),

@@ -63,16 +63,28 @@ func (r *run) one(ctx context.Context) error {
 		return fmt.Errorf("nn: Trainer: step %d (epoch %d): %w", r.step, epoch, err)
 	}
 	idx := r.batches.Next()
-	r.Data.BatchInto(r.x, r.y, idx)
-	if r.Augment != nil {
-		r.Augment.Apply(r.x, idx, epoch)
+	x, y, input := r.x, r.y, r.input
+	if n := len(idx); n < x.Dim(0) {
+		x = tensor.Zeros(tensor.Float32, n, r.Data.H, r.Data.W, r.Data.C)
+		input = x
+		if y != nil {
+			y = y[:n]
+		}
 	}
-	if r.input != r.x {
-		r.input.CopyFrom(r.x)
+	r.Data.BatchInto(x, y, idx)
+	if r.Augment != nil {
+		r.Augment.Apply(x, idx, epoch)
+	}
+	switch {
+	case r.input == r.x:
+	case input == x:
+		input = x.To(r.input.DType())
+	default:
+		input.CopyFrom(x)
 	}
 	r.tape.Reset()
 	pass := &Pass{Train: true, Rand: rand.New(rand.NewPCG(r.Seed^dropoutStream, uint64(r.step)))}
-	value, grads, err := r.gradients(ctx, pass, Batch{r.tape.Const(r.input), r.y, idx, epoch, r.step})
+	value, grads, err := r.gradients(ctx, pass, Batch{r.tape.Const(input), y, idx, epoch, r.step})
 	if err != nil {
 		return fail(err)
 	}

@@ -51,17 +51,28 @@ type Trainer struct {
 	Optimizer optim.Optimizer // nil means Adam with its defaults
 	Schedule  optim.Schedule  // nil means a constant 1e-3
 	Augment   *dataset.Augmenter
-	Epochs    int // at least 1
+	// Epochs is the number of passes over the data, at least 1 unless Steps is set.
+	Epochs int
+	// Steps is the number of training steps, in place of Epochs, which is 0 then; 0
+	// means that Epochs says it.
+	Steps     int
 	BatchSize int // 0 means 128; a smaller last batch of an epoch is left out
+	// KeepLast trains on a smaller last batch of an epoch too.
+	KeepLast bool
 	// Seed selects the order of examples and the draws of Dropout.
 	Seed uint64
 	// Checkpoint names a file that holds the whole state of training. If it
 	// exists, Run goes on from it, bit for bit as if it had not stopped; it is
 	// written after each epoch and when Run is cancelled. "" keeps none. A file
 	// of a run with another network, optimiser, seed, batch size, number of
-	// epochs, other data or other learning rates is an error that names the
-	// difference, and changes nothing; Loss and Augment are not compared.
+	// epochs or steps, other data, learning rates or Settings is an error that
+	// names the difference, and changes nothing; Loss and Augment are not compared.
 	Checkpoint string
+	// SaveEvery is a number of steps after which the checkpoint is written as well;
+	// 0 means only after epochs.
+	SaveEvery int
+	// Settings says what else a run depends on, such as what Loss does.
+	Settings string
 	// OnStep is called after each step, nil for none.
 	OnStep func(Progress)
 }
@@ -80,16 +91,19 @@ func (t *Trainer) Run(ctx context.Context) error {
 	if size == 0 {
 		size = min(128, t.Data.Len())
 	}
-	batches, err := dataset.NewBatches(t.Data.Len(), dataset.BatchOptions{Size: size, DropLast: true, Seed: t.Seed})
+	batches, err := dataset.NewBatches(t.Data.Len(), dataset.BatchOptions{Size: size, DropLast: !t.KeepLast, Seed: t.Seed})
 	if err != nil {
 		return fmt.Errorf("nn: Trainer: %w", err)
 	}
 	if t.Epochs > math.MaxInt/batches.PerEpoch() {
 		return fmt.Errorf("nn: Trainer: %d epochs of %d steps, want at most %d steps in all", t.Epochs, batches.PerEpoch(), math.MaxInt)
 	}
+	steps := t.Steps
+	if steps == 0 {
+		steps = t.Epochs * batches.PerEpoch()
+	}
 	r := &run{
-		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(),
-		steps: t.Epochs * batches.PerEpoch(),
+		Trainer: *t, batches: batches, params: Params(t.Net), tape: tensor.NewTape(), steps: steps,
 		x:     tensor.Zeros(tensor.Float32, size, t.Data.H, t.Data.W, t.Data.C),
 		slots: slots(t.Net),
 	}
@@ -136,7 +150,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		if r.step%batches.PerEpoch() == 0 {
+		if r.step%batches.PerEpoch() == 0 || r.step == r.steps || r.SaveEvery > 0 && r.step%r.SaveEvery == 0 {
 			if err := r.save(); err != nil {
 				return err
 			}
@@ -151,8 +165,14 @@ func (t *Trainer) validate() error {
 		return errors.New("nn: Trainer: no network")
 	case t.Data == nil || t.Data.Len() == 0:
 		return errors.New("nn: Trainer: no data")
-	case t.Epochs < 1:
+	case t.Steps < 0:
+		return fmt.Errorf("nn: Trainer: %d steps, want 0 (for Epochs) or more", t.Steps)
+	case t.Steps == 0 && t.Epochs < 1:
 		return fmt.Errorf("nn: Trainer: %d epochs, want at least 1", t.Epochs)
+	case t.Steps > 0 && t.Epochs != 0:
+		return fmt.Errorf("nn: Trainer: %d steps and %d epochs, want one of them", t.Steps, t.Epochs)
+	case t.SaveEvery < 0:
+		return fmt.Errorf("nn: Trainer: checkpoint every %d steps, want 0 (for none) or more", t.SaveEvery)
 	case t.BatchSize < 0 || t.BatchSize > t.Data.Len():
 		return fmt.Errorf("nn: Trainer: batch size %d, want 0 to the %d examples", t.BatchSize, t.Data.Len())
 	}

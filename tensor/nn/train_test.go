@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -122,4 +123,52 @@ func TestTrainerNeedsNoLabelsForAnotherLoss(t *testing.T) {
 	}
 	require.NoError(t, tr.Run(context.Background()))
 	require.Less(t, last, 0.1)
+}
+
+// Steps end within an epoch, a smaller last batch can be kept, and a checkpoint of
+// other settings is refused.
+func TestTrainerCountsStepsAndKeepsTheLastBatch(t *testing.T) {
+	set := idxSet(t, 25, 8, 8)
+	path := filepath.Join(t.TempDir(), "run.safetensors")
+	var sizes []int
+	make := func(settings string) *nn.Trainer {
+		return &nn.Trainer{Net: nn.NewMLP(rng(), 8, 8, 1, 10), Data: set, BatchSize: 10, Steps: 7, KeepLast: true, Checkpoint: path, SaveEvery: 2, Settings: settings,
+			Loss: func(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+				sizes = append(sizes, b.X.Dim(0))
+				return nn.CrossEntropy(ctx, p, net, b)
+			}}
+	}
+	require.NoError(t, make("a").Run(context.Background()))
+	require.Equal(t, []int{10, 10, 5, 10, 10, 5, 10}, sizes)
+	require.ErrorContains(t, make("b").Run(context.Background()), `settings is "a", want "b" as in this run`)
+	again := make("a")
+	require.NoError(t, again.Run(context.Background()))
+	require.Len(t, sizes, 7, "a finished run makes no more steps")
+	for want, tr := range map[string]nn.Trainer{
+		"-1 steps":            {Steps: -1},
+		"3 steps and 1 epoch": {Steps: 3, Epochs: 1},
+		"every -1 steps":      {Steps: 3, SaveEvery: -1},
+	} {
+		tr.Net, tr.Data = nn.NewMLP(rng(), 8, 8, 1, 10), set
+		require.ErrorContains(t, tr.Run(context.Background()), want)
+	}
+}
+
+// Adopted statistics enter the running averages like the pass's own, and do not need
+// the tape that they were computed on.
+func TestAdoptedStatisticsAreCommitted(t *testing.T) {
+	norm := nn.NewBatchNorm(1)
+	tape := tensor.NewTape()
+	var main nn.Pass
+	for _, batch := range [][]float32{{1, 2, 3, 4}, {0, 0, 2, 2}} {
+		p := nn.Pass{Train: true}
+		norm.Forward(&p, tape.Const(tensor.FromFloat32(batch, 4, 1)))
+		main.Adopt(&p)
+		p.Commit() // has nothing left
+		tape.Reset()
+	}
+	require.Zero(t, norm.Sets[0].Mean.At(0))
+	main.Commit()
+	require.InDelta(t, 0.325, norm.Sets[0].Mean.At(0), 1e-6)
+	require.InDelta(t, 1.0933333333, norm.Sets[0].Var.At(0), 1e-6)
 }

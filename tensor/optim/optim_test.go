@@ -62,6 +62,16 @@ func TestStepsFollowTheirFormulas(t *testing.T) {
 	}
 }
 
+// Two steps of LARS on a vector, from the formulas by an independent program.
+func TestLARSScalesVectorsWhenAsked(t *testing.T) {
+	w, g := tensor.FromFloat64([]float64{3, 4}, 2), tensor.FromFloat64([]float64{0.6, 0.8}, 2)
+	o := &LARS{WeightDecay: 1e-6, Vectors: true}
+	for _, want := range [][]float64{{2.985, 3.980}, {2.956575, 3.942100}} {
+		o.Step(5, []*tensor.Tensor{w}, []*tensor.Tensor{g})
+		require.InDeltaSlice(t, want, w.Values(), 1e-6)
+	}
+}
+
 // A matrix moves by trust ‖w‖/‖g‖ lr g, a vector by lr g.
 func TestLARSScalesMatricesOnly(t *testing.T) {
 	w := []*tensor.Tensor{tensor.Full(tensor.Float64, 3, 2, 2), tensor.Full(tensor.Float64, 3, 2)}
@@ -193,7 +203,7 @@ func TestOptimizersDescribeWhatTheyDependOn(t *testing.T) {
 	for _, o := range []Optimizer{
 		&SGD{}, &SGD{Momentum: 0.1}, &SGD{WeightDecay: 0.1}, &SGD{Nesterov: true},
 		&Adam{}, &Adam{Beta1: 0.1}, &Adam{Beta2: 0.1}, &Adam{Eps: 0.1}, &Adam{WeightDecay: 0.1}, &Adam{Decoupled: true},
-		&LARS{}, &LARS{Momentum: 0.1}, &LARS{WeightDecay: 0.1}, &LARS{Trust: 0.1},
+		&LARS{}, &LARS{Vectors: true}, &LARS{Momentum: 0.1}, &LARS{WeightDecay: 0.1}, &LARS{Trust: 0.1},
 	} {
 		require.False(t, seen[o.String()], o.String())
 		seen[o.String()] = true

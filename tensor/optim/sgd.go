@@ -78,13 +78,16 @@ var _ Optimizer = (*LARS)(nil)
 
 // LARS scales the step of each parameter tensor by the ratio of its norm to that
 // of its gradient, so that large batches train with one learning rate. Vectors
-// (biases, normalisation) are neither scaled nor decayed.
+// (biases, normalisation) are neither scaled nor decayed, unless asked for.
 //
 // You, Gitman and Ginsburg, arXiv 1708.03888, Algorithm 1.
 type LARS struct {
 	Momentum    float64 // 0 means 0.9
 	WeightDecay float64 // factor of w added to its gradient
 	Trust       float64 // trust coefficient; 0 means 0.001
+	// Vectors scales and decays vectors like all other parameters; one whose norm
+	// or gradient is 0 is not scaled.
+	Vectors bool
 
 	memory memory // velocities
 }
@@ -97,7 +100,7 @@ func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	for i, w := range params {
 		g, v := grads[i], o.memory.slots[0][i]
 		decay, trust := o.WeightDecay, trust
-		if w.Rank() < 2 {
+		if w.Rank() < 2 && !o.Vectors {
 			decay, trust = 0, 0
 		}
 		if w.DType() == tensor.Float32 {
@@ -141,7 +144,11 @@ func norm[T kernel.Float](v []T) float64 {
 // String describes the rule.
 func (o *LARS) String() string {
 	momentum, trust := o.withDefaults()
-	return fmt.Sprintf("LARS(momentum %v, weight decay %v, trust %v)", momentum, o.WeightDecay, trust)
+	text := fmt.Sprintf("LARS(momentum %v, weight decay %v, trust %v", momentum, o.WeightDecay, trust)
+	if o.Vectors {
+		text += ", vectors too"
+	}
+	return text + ")"
 }
 
 // State returns the velocities.

@@ -1,6 +1,6 @@
 """Times PyTorch. Protocol: "setup what net batch threads format", then "run reps".
 
-what is train, pgd or match; net is cnn, resnet18, mlp or lenet; format is nchw
+what is train, pgd, match or advcl, the last for resnet18 only; net is cnn, resnet18, mlp or lenet; format is nchw
 or nhwc.
 """
 import os
@@ -30,6 +30,84 @@ class Block(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
         return F.relu(y.add_(x if self.short is None else self.short(x)), inplace=True)
+
+
+class Routed(nn.Module):
+    """Three sets of normalisation statistics, one of which is in use."""
+    route = 0
+
+    def __init__(self, channels):
+        super().__init__()
+        self.sets = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(3))
+
+    def forward(self, x):
+        return self.sets[Routed.route](x)
+
+
+def routed(module):
+    """Gives every normalisation of images three sets of statistics."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, Routed(child.num_features))
+        else:
+            routed(child)
+    return module
+
+
+def ntxent(views, temperature=0.5, base=0.07):
+    z = F.normalize(torch.cat(views), dim=1)
+    m, b = len(views), len(views[0])
+    s = (z @ z.t() / temperature).fill_diagonal_(float("-inf"))
+    image = torch.arange(b).repeat(m)
+    positive = (image[:, None] == image[None, :]).fill_diagonal_(False)
+    mean = s.masked_fill(~positive, 0).sum(1) / (m - 1)
+    return temperature / base * (s.logsumexp(1) - mean).mean()
+
+
+def advcl(batch, layout):
+    """A step of AdvCL: five attack steps, clean views passed once, five views."""
+    net, shape = network("resnet18")
+    encoder = routed(nn.Sequential(*list(net.children())[:-1])).to(memory_format=layout)
+    project = nn.Sequential(nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(inplace=True), nn.Linear(512, 128))
+    clusters = (2, 10, 50, 100, 500)
+    heads = nn.ModuleList(nn.Linear(512, k) for k in clusters)
+    labels = [torch.randint(k, (batch,)) for k in clusters]
+    x, t1, t2 = (torch.rand(batch, *shape).to(memory_format=layout) for _ in range(3))
+    u = torch.fft.fftfreq(32) * 32
+    keep = (u[:, None] ** 2 + u[None, :] ** 2 >= 64).float()
+    eps, alpha = 8 / 255, 2 / 255
+    params = [p for m in (encoder, project, heads) for p in m.parameters()]
+    opt = torch.optim.SGD(params, lr=1e-3, momentum=0.9, weight_decay=1e-4, foreach=True)
+
+    def embed(v, route):
+        Routed.route = route
+        return project(encoder(v))
+
+    def pseudo(v):
+        Routed.route = 2
+        f = encoder(v)
+        return sum(F.cross_entropy(h(f), y) for h, y in zip(heads, labels)) / len(clusters)
+
+    def climb(objective):
+        adv = x + torch.empty_like(x).uniform_(-eps, eps)
+        for _ in range(5):
+            adv.requires_grad_(True)
+            grad, = torch.autograd.grad(objective(adv), adv)
+            with torch.no_grad():
+                adv = adv.detach().add_(grad.sign_(), alpha=alpha)
+                adv = torch.min(torch.max(adv, x - eps), x + eps).clamp_(0, 1)
+        return adv
+
+    def step():
+        opt.zero_grad(set_to_none=True)
+        high = torch.fft.ifft2(torch.fft.fft2(x) * keep).real.contiguous(memory_format=layout)
+        clean = [embed(v, 0) for v in (t1, t2, high)]
+        held = [z.detach() for z in clean]
+        adv = climb(lambda v: ntxent([embed(v, 1)] + held))
+        loss = ntxent([embed(adv, 1)] + clean) + 0.2 * pseudo(climb(pseudo))
+        loss.backward()
+        opt.step()
+    return step, sum(p.numel() for p in params)
 
 
 def network(name):
@@ -63,6 +141,8 @@ def setup(what, name, batch, threads, layout):
     torch.set_num_threads(threads)
     net, shape = network(name)
     layout = torch.channels_last if layout == "nhwc" else torch.contiguous_format
+    if what == "advcl":
+        return advcl(batch, layout)
     net = net.to(memory_format=layout)
     x = torch.rand(batch, *shape).to(memory_format=layout)
     y = torch.randint(10, (batch,))

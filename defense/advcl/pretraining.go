@@ -1,0 +1,136 @@
+package advcl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
+)
+
+// Pretraining trains a network by a method on images whose labels are not looked at,
+// but by Supervised.
+type Pretraining struct {
+	Net    *Network
+	Method Method
+	Data   *dataset.Set
+	// Optimizer nil means SGD with momentum 0.9 and weight decay 1e-4, the reference
+	// code's.
+	Optimizer optim.Optimizer
+	// Schedule nil means StepCosine to a thousandth, after 5 % of warming up, from the
+	// reference code's 0.5 scaled by BatchSize/512.
+	Schedule optim.Schedule
+	// Steps is the number of training steps, or Epochs the number of passes over the
+	// data with a smaller last batch; one of them is 0.
+	Steps, Epochs int
+	BatchSize     int    // 0 means 512, or all images if there are fewer
+	Seed          uint64 // selects the order of images
+	// Checkpoint names a file that the run can go on from, bit for bit; see
+	// nn.Trainer, which also compares the method's settings. "" keeps none.
+	Checkpoint string
+	// SaveEvery is a number of steps after which the checkpoint is written too.
+	SaveEvery int
+	// OnStep is called after each step, nil for none.
+	OnStep func(nn.Progress)
+}
+
+// Run trains until the last step is done or ctx is cancelled. What does not fit is an
+// error that says so before the first step, with the network unchanged.
+func (t *Pretraining) Run(ctx context.Context) error {
+	size, err := t.check()
+	if err != nil {
+		return err
+	}
+	run := nn.Trainer{
+		Net: t.Net, Data: t.Data, Loss: t.Method.Loss, Optimizer: t.Optimizer, Schedule: t.Schedule,
+		Steps: t.Steps, Epochs: t.Epochs, BatchSize: size, KeepLast: t.Epochs > 0 && t.Data.Len()%size > 1, Seed: t.Seed,
+		Checkpoint: t.Checkpoint, SaveEvery: t.SaveEvery, Settings: t.Method.String(), OnStep: t.OnStep,
+	}
+	if run.Optimizer == nil {
+		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 1e-4}
+	}
+	if run.Schedule == nil {
+		steps := t.Steps
+		if steps == 0 {
+			steps = t.Epochs * (t.Data.Len() / size)
+		}
+		lr := 0.5 * float64(size) / 512
+		if run.Schedule, err = (StepCosine{LR: lr, Steps: steps, WarmUp: steps / 20, Floor: lr / 1000}).Schedule(); err != nil {
+			return err
+		}
+	}
+	return run.Run(ctx)
+}
+
+// check returns the batch size, or what is wrong.
+func (t *Pretraining) check() (size int, err error) {
+	switch {
+	case t.Net == nil || t.Net.Encoder == nil || t.Net.Projector == nil:
+		return 0, errors.New("advcl: pretraining: no network")
+	case t.Method == nil:
+		return 0, errors.New("advcl: pretraining: no method")
+	case t.Data == nil || t.Data.Len() == 0:
+		return 0, errors.New("advcl: pretraining: no images")
+	}
+	if err := checkImages(t.Data); err != nil {
+		return 0, err
+	}
+	if size = t.BatchSize; size == 0 {
+		size = min(512, t.Data.Len())
+	}
+	if size < 2 || size > t.Data.Len() {
+		return 0, fmt.Errorf("advcl: pretraining: batches of %d images, want 2 to the %d images", size, t.Data.Len())
+	}
+	return size, t.Method.Check(t.Net, t.Data)
+}
+
+// checkImages returns an error unless an encoder takes the images.
+func checkImages(d *dataset.Set) error {
+	if d.C != 3 {
+		return fmt.Errorf("advcl: images of %s have %d channels, want 3", d.Name, d.C)
+	}
+	if d.H != d.W {
+		return fmt.Errorf("advcl: images of %s are %dx%d, want square ones", d.Name, d.H, d.W)
+	}
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("advcl: %w", err)
+	}
+	return nil
+}
+
+// Calibrate sets the running normalisation statistics of an encoder that is not to be
+// trained, of the named set, to those of the images, by passes over at most the given
+// number of batches of 128. Errors: an unknown set, images that do not fit, fewer than
+// 2 of them, the context's.
+func (e *Encoder) Calibrate(ctx context.Context, set string, data *dataset.Set, batches int) error {
+	if _, err := e.set(set); err != nil {
+		return err
+	}
+	if err := checkImages(data); err != nil {
+		return err
+	}
+	size := min(128, data.Len())
+	if size < 2 || batches < 1 {
+		return fmt.Errorf("advcl: calibration: %d batches of %d images, want at least 1 of at least 2", batches, size)
+	}
+	order, err := dataset.NewBatches(data.Len(), dataset.BatchOptions{Size: size, DropLast: true, Sequential: true})
+	if err != nil {
+		return err
+	}
+	tape := tensor.NewTape()
+	for range min(batches, order.PerEpoch()) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		tape.Reset()
+		x, _ := data.Batch(slices.Clone(order.Next()))
+		p := &nn.Pass{Train: true, Stats: set}
+		e.Forward(p, tape.Const(x))
+		p.Commit()
+	}
+	return nil
+}

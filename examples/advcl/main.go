@@ -1,0 +1,76 @@
+// Advcl pretrains encoders on CIFAR-10 without labels by SimCLR, RoCL, ACL and AdvCL,
+// puts a linear layer on each, and attacks what comes out.
+//
+//	go run ./examples/advcl -data DIR                 # section by section below, about an hour on two cores
+//	go run ./examples/advcl -json                     # every figure as JSON
+//	go run ./examples/advcl -quick                    # every stage in a minute; without -data on generated images
+//	go run ./examples/advcl -out DIR                  # plots in DIR/report.html, and DIR/state to go on from
+//	go run ./examples/advcl -scale medium -out DIR    # learning curves over 20,000 steps, hours
+//	go run ./examples/advcl -scale full -out DIR      # the paper's setting; says what it costs before it starts
+//
+// Everything but -quick needs CIFAR-10 in DIR/cifar10, in its original form: JPEG copies
+// differ from it by about an attack's strength in the frequencies that AdvCL uses. A
+// program that was stopped goes on where it was if it is started again with the same
+// flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+)
+
+func main() { program().Main() }
+
+// options are the program's own flags.
+type options struct {
+	quick   bool
+	steps   int
+	seeds   int
+	methods string
+	state   string
+}
+
+func program() example.Program {
+	var o options
+	return example.Program{
+		Name: "advcl",
+		About: "Pretrains encoders without labels, by contrastive learning with and without attacks,\n" +
+			"trains a linear layer on each with ordinary cross-entropy, and measures what resists.",
+		Medium: true,
+		Flags: func(set *flag.FlagSet) {
+			set.BoolVar(&o.quick, "quick", false, "few images and steps, to see every stage work; without -data on generated images")
+			set.IntVar(&o.steps, "steps", 0, "training steps of each method; 0 means as many as the scale has, for small by the speed of this machine")
+			set.IntVar(&o.seeds, "seeds", 0, "number of seeds, from -seed on; 0 means as many as the scale has")
+			set.StringVar(&o.methods, "methods", "", "methods, separated by commas; none means all of the scale: "+fmt.Sprint(methodNames))
+			set.StringVar(&o.state, "state", "", "`folder` that keeps what is finished, to go on from; -out's folder \"state\" without it")
+		},
+		Check: func(env *example.Env) error {
+			switch {
+			case o.steps < 0 || o.seeds < 0:
+				return fmt.Errorf("-steps %d and -seeds %d, want 0 or more", o.steps, o.seeds)
+			case o.quick && env.Scale != example.Small:
+				return errors.New("-quick has a scale of its own, want it without -scale")
+			case !o.quick && env.Data == "":
+				return errors.New("no -data: want a folder with CIFAR-10 in its sub-folder cifar10, or -quick")
+			}
+			_, err := example.Choose("-methods", o.methods, methodNames)
+			return err
+		},
+		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
+			e, err := newExperiment(env, o)
+			if err != nil {
+				return example.Result{}, err
+			}
+			err = e.run(ctx)
+			res := e.result()
+			if err == nil && env.Out != "" {
+				res.Page, err = e.page(ctx)
+			}
+			return res, err
+		},
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/redoubt-ml/redoubt/defense/advcl"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
+)
+
+// Names of the methods.
+const (
+	simCLR      = "SimCLR"
+	roCL        = "RoCL"
+	acl         = "ACL"
+	advCL       = "AdvCL"
+	advCLPseudo = "AdvCL+pseudo"
+	supervised  = "supervised AT"
+	random      = "random"
+	deACL       = "DeACL"
+	dynACL      = "DynACL"
+	apDPE       = "AP-DPE"
+	trades      = "TRADES"
+)
+
+var methodNames = []string{simCLR, roCL, acl, advCL, advCLPseudo, supervised, random, dynACL, deACL, apDPE, trades}
+
+// setup is a method with the network that it trains.
+type setup struct {
+	method advcl.Method // nil for none: the encoder stays random
+	net    *advcl.Network
+	stats  string // the set of statistics that is evaluated
+}
+
+// setUp returns a method by name for a seed. Encoders of all methods of a seed start
+// from the same weights.
+func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup, error) {
+	p := e.plan
+	network := func(head advcl.Projector, classes []int, sets ...string) *advcl.Network {
+		return advcl.NewNetwork(rand.New(rand.NewPCG(seed, e.env.Stream("weights"))), p.form, head, classes, sets...)
+	}
+	small, tune := p.epochs == 0, e.sized
+	switch name {
+	case simCLR:
+		return setup{tune(advcl.NewSimCLR(seed)), network(p.head, nil), ""}, nil
+	case roCL:
+		c := tune(advcl.NewRoCL(seed))
+		head := p.head
+		if small {
+			c.Terms[0].Weight = 1
+			c.Views[advcl.Strong1], c.Views[advcl.Strong2] = advcl.View{Augment: advcl.Strong(0.2, 1)}, advcl.View{Augment: advcl.Strong(0.2, 1)}
+		} else {
+			head = advcl.Projector{Widths: []int{2048, 128}, Plain: true}
+		}
+		return setup{c, network(head, nil), ""}, nil
+	case acl, dynACL:
+		c := advcl.NewACL(seed)
+		if name == dynACL {
+			per := p.train / p.batch
+			epochs := max(1, p.steps/per)
+			c = advcl.NewDynACL(seed, advcl.Annealing{Epochs: epochs, Every: max(1, epochs/20)})
+		}
+		c = tune(c)
+		head := p.head
+		head.Routed = true
+		if !small {
+			head.Widths, head.NormedOutput = []int{512, 512, 512}, true
+		} else if name == acl {
+			c.Views[advcl.Strong1], c.Views[advcl.Strong2] = advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}, advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}
+		}
+		return setup{c, network(head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
+	case advCL:
+		return setup{tune(advcl.NewAdvCL(seed)), network(p.head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
+	case advCLPseudo:
+		labels, err := e.pseudoLabels(ctx, seed)
+		if err != nil {
+			return setup{}, err
+		}
+		return setup{tune(advcl.NewAdvCL(seed)).WithPseudoLabels(labels), network(p.head, labels.Clusters(), advcl.Routes...), advcl.Attacked}, nil
+	case supervised, trades:
+		s := advcl.NewAT(seed)
+		if name == trades {
+			s = advcl.NewTRADES(seed)
+		}
+		if small {
+			s.Attack.StepSize, s.Attack.Steps = p.attackStep, p.attackSteps
+		}
+		return setup{s, network(advcl.Projector{}, []int{e.images.Classes}), ""}, nil
+	case deACL:
+		t, err := e.train(ctx, simCLR, seed)
+		if err != nil {
+			return setup{}, err
+		}
+		d := advcl.NewDeACL(t.encoder, seed)
+		if small {
+			d.Attack.StepSize, d.Attack.Steps = p.attackStep, p.attackSteps
+		}
+		return setup{d, network(advcl.Projector{}, nil), ""}, nil
+	case apDPE:
+		a := advcl.NewAPDPE(seed)
+		if small {
+			a.Attack.StepSize, a.Attack.Steps = p.attackStep, p.attackSteps
+		}
+		tasks := advcl.TaskClasses(advcl.Rotation, advcl.Jigsaw, advcl.Selfie)
+		return setup{a, network(advcl.Projector{}, tasks, "", advcl.Patches), ""}, nil
+	case random:
+		return setup{nil, network(advcl.Projector{}, nil), ""}, nil
+	}
+	return setup{}, fmt.Errorf("no method %q", name)
+}
+
+// sized gives runs that are not the papers' one recipe for all: the same attack, the
+// same temperature and the same factor of the loss, as they share the learning rate.
+func (e *experiment) sized(c *advcl.Contrastive) *advcl.Contrastive {
+	if e.plan.epochs > 0 {
+		return c
+	}
+	if c.Attack.Steps > 0 {
+		c.Attack.Eps, c.Attack.StepSize, c.Attack.Steps = eps, e.plan.attackStep, e.plan.attackSteps
+	}
+	for i := range c.Terms {
+		c.Terms[i].Loss.Base = 0.07
+		c.Terms[i].Loss.StopKeys = nil
+	}
+	return c
+}
+
+// passes is the work of a step for each image.
+func (s setup) passes() float64 {
+	if s.method == nil {
+		return 0
+	}
+	return s.method.Passes()
+}
+
+// unlabelled returns the images without their labels.
+func unlabelled(s *dataset.Set) *dataset.Set {
+	out := *s
+	out.Labels, out.Classes, out.ClassNames = nil, 0, nil
+	return &out
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/report"
+)
+
+// result shows what was reached.
+func (e *experiment) result() example.Result {
+	return example.Result{Figures: e.out, Tables: e.tables(), Notes: e.notes()}
+}
+
+func (e *experiment) tables() []*report.Table {
+	var out []*report.Table
+	for _, t := range append([]*report.Table{e.summaryTable(), e.runTable(), e.pairTable(), e.curveTable()}, e.diagnosisTables()...) {
+		if t.Len() > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
+
+// with writes a mean and its standard deviation over seeds.
+func with(v float64, sd *float64) string {
+	if sd == nil {
+		return percent(v)
+	}
+	return fmt.Sprintf("%.1f ±%.1f", 100*v, 100**sd)
+}
+
+func optional(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return percent(*v)
+}
+
+func duration(seconds float64) string {
+	if days := seconds / 86400; days > 2 {
+		return fmt.Sprintf("%.3g days", days)
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+}
+
+func (e *experiment) summaryTable() *report.Table {
+	t := report.NewTable(fmt.Sprintf("A linear layer on frozen encoders, in %% of %d test images: mean and standard deviation over seeds", e.plan.test),
+		report.Left("pretraining"), report.Right("SA"), report.Right("RA 8/255"), report.Right("RA 4/255"), report.Right("APGD-T 8/255"),
+		report.Right("TFLOP"), report.Right("of SimCLR's"), report.Right("time"))
+	for _, s := range e.out.Summary {
+		cost := "–"
+		if s.Relative > 0 {
+			cost = fmt.Sprintf("%.1fx", s.Relative)
+		}
+		t.AddRow(s.Method, with(s.SA, s.SASD), with(s.RA8, s.RA8SD), percent(s.RA4), optional(s.APGD), fmt.Sprintf("%.3g", s.GFLOP/1000), cost, report.Seconds(s.Seconds))
+	}
+	return t
+}
+
+func (e *experiment) runTable() *report.Table {
+	t := report.NewTable("Each seed", report.Left("pretraining"), report.Right("seed"), report.Right("SA"), report.Right("RA 8/255"), report.Right("RA 4/255"), report.Right("APGD-T"))
+	if e.plan.seeds < 2 {
+		return t
+	}
+	for _, name := range e.out.methods() {
+		for _, r := range e.out.of(name) {
+			t.AddRow(name, fmt.Sprint(r.Seed), percent(r.SA), percent(r.RA8), percent(r.RA4), optional(r.APGD))
+		}
+	}
+	return t
+}
+
+func (e *experiment) pairTable() *report.Table {
+	t := report.NewTable("Differences on the same images, in points, with the standard error over images",
+		report.Left("methods"), report.Right("seed"), report.Right("SA"), report.Right("RA 8/255"))
+	for _, p := range e.out.Paired {
+		t.AddRow(p.A+" – "+p.B, fmt.Sprint(p.Seed), fmt.Sprintf("%+.1f", 100*p.SA), fmt.Sprintf("%+.1f ±%.1f", 100*p.RA8, 100*p.RA8SE))
+	}
+	return t
+}
+
+// curveTable shows accuracy on the way.
+func (e *experiment) curveTable() *report.Table {
+	columns := []report.Column{report.Right("step")}
+	var names []string
+	for _, name := range e.out.methods() {
+		if r := e.out.of(name)[0]; len(r.Curve) > 0 {
+			names = append(names, name)
+			columns = append(columns, report.Right(name))
+		}
+	}
+	t := report.NewTable("SA / RA at 8/255 on the way, in %", columns...)
+	if len(names) == 0 {
+		return t
+	}
+	for i, p := range e.out.of(names[0])[0].Curve {
+		row := []string{fmt.Sprint(p.Step)}
+		for _, name := range names {
+			cell := ""
+			if c := e.out.of(name)[0].Curve; i < len(c) {
+				cell = percent(c[i].SA) + " / " + percent(c[i].RA8)
+			}
+			row = append(row, cell)
+		}
+		t.AddRow(row...)
+	}
+	return t
+}
+
+func (e *experiment) notes() []string {
+	notes := []string{fmt.Sprintf("%s, %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
+	for _, c := range e.out.Claims {
+		verdict := "Seen"
+		switch {
+		case !c.Holds && c.Must:
+			verdict = "NOT seen"
+		case !c.Holds:
+			verdict = "Not seen"
+		}
+		notes = append(notes, fmt.Sprintf("%s: %s. %s.", verdict, c.Text, c.Seen))
+	}
+	switch {
+	case e.quick:
+		notes = append(notes, "This shows that every stage works, and nothing else.")
+	case e.plan.epochs == 0:
+		notes = append(notes, "A network and a training of this size can show orders, not the paper's figures. What high frequencies or pseudo-labels add is below the noise of a seed.")
+	}
+	return notes
+}
