@@ -115,13 +115,19 @@ func Dropout(rate float64) Layer {
 	})
 }
 
-// draw sets each value to 1/keep with probability keep, and to 0 otherwise.
+// draw sets each value to 1/keep with probability keep, to within 2**-32, and to 0
+// otherwise.
 func draw[T float32 | float64](rng *rand.Rand, v []T, keep float64) {
-	scale := T(1 / keep)
-	for i := range v {
-		v[i] = 0
-		if rng.Float64() < keep {
-			v[i] = scale
-		}
+	values := [2]T{0, T(1 / keep)}
+	limit := uint64(keep * (1 << 32))
+	// below is 1 where the low half of u is below the limit, else 0.
+	below := func(u uint64) uint64 { return (u&(1<<32-1) - limit) >> 63 }
+	for len(v) >= 2 {
+		u := rng.Uint64()
+		v[0], v[1] = values[below(u)], values[below(u>>32)]
+		v = v[2:]
+	}
+	if len(v) == 1 {
+		v[0] = values[below(rng.Uint64())]
 	}
 }

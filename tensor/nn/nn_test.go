@@ -120,6 +120,22 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	y := l.Forward(&nn.Pass{Train: true, Rand: rng()}, x)
 	require.InDelta(t, 1, tensor.Mean(y).Item(), 0.03)
 	require.Panics(t, func() { l.Forward(&nn.Pass{Train: true}, x) })
+	// Masks of neighbours are independent, and the last of an odd number has one too.
+	const rows = 4000
+	y = nn.Dropout(0.5).Forward(&nn.Pass{Train: true, Rand: rng()}, tensor.Full(tensor.Float64, 1, rows*3))
+	counts := map[[2]float64]int{}
+	for i := range rows * 3 / 2 {
+		counts[[2]float64{y.At(2 * i), y.At(2*i + 1)}]++
+	}
+	require.Len(t, counts, 4)
+	for pair, n := range counts {
+		require.InDelta(t, rows*3/8, n, 150, "%v", pair) // about 4.5 standard deviations
+	}
+	last, one := 0.0, rng()
+	for range 400 {
+		last += nn.Dropout(0.5).Forward(&nn.Pass{Train: true, Rand: one}, tensor.Full(tensor.Float32, 1, 3)).At(2)
+	}
+	require.InDelta(t, 400, last, 90)
 }
 
 func weightsAfter(t *testing.T, threads, epochs int) []float64 {
