@@ -166,35 +166,40 @@ func (b *bench) all(ctx context.Context) error {
 	// Clipped gradients are smaller and take a larger rate. The accuracy falls with the
 	// noise: the strongest one that is cheap enough.
 	levels := []float64{0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28}
-	rates := make([]float64, len(levels)) // the best at each level that was tried
-	noisy := func(level int, rate float64) upload {
-		return upload{name: fmt.Sprintf("clip 1, noise %v", levels[level]), defense: fedleak.ClippedNoise{Clip: 1, Multiplier: levels[level]}, lr: rate}
+	type clipping struct{ norm, rate float64 }
+	ways := []clipping{{1, 3 * lr}, {2, 3 * lr}, {2, 4 * lr}}
+	chosen := make([]clipping, len(levels)) // the best way at each level that was tried
+	noisy := func(level int, c clipping) upload {
+		return upload{
+			name:    fmt.Sprintf("clip %v, noise %v", c.norm, levels[level]),
+			defense: fedleak.ClippedNoise{Clip: c.norm, Multiplier: levels[level]}, lr: c.rate,
+		}
 	}
 	level, acc, err := strongest(len(levels), b.reference.held, func(level int) (acc accuracy, err error) {
-		rates[level], acc, err = best([]float64{3 * lr, 6 * lr}, func(rate float64) (accuracy, error) { return b.learn(ctx, noisy(level, rate)) })
+		chosen[level], acc, err = best(ways, func(c clipping) (accuracy, error) { return b.learn(ctx, noisy(level, c)) })
 		return acc, err
 	})
 	if err != nil {
 		return err
 	}
-	u := noisy(level, rates[level])
+	u := noisy(level, chosen[level])
 	u.acc = acc
 	return b.measure(ctx, u)
 }
 
-// best returns the learning rate with the best accuracy on the samples held out, the
-// last of several.
-func best(rates []float64, learn func(lr float64) (accuracy, error)) (lr float64, acc accuracy, err error) {
-	for i, try := range rates {
+// best returns the setting with the best accuracy on the samples held out, the last of
+// several.
+func best[S any](settings []S, learn func(S) (accuracy, error)) (setting S, acc accuracy, err error) {
+	for i, try := range settings {
 		got, err := learn(try)
 		if err != nil {
-			return 0, accuracy{}, err
+			return setting, accuracy{}, err
 		}
 		if i == 0 || got.held >= acc.held {
-			lr, acc = try, got
+			setting, acc = try, got
 		}
 	}
-	return lr, acc, nil
+	return setting, acc, nil
 }
 
 // strongest returns the last of n levels, with its accuracy, that is within what is
