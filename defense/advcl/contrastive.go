@@ -54,7 +54,14 @@ type Term struct {
 	Loss   NTXent
 	Weight float64 // 0 means 1
 	// Anneal multiplies the weight in an epoch; nil for 1.
-	Anneal func(epoch int) float64
+	Anneal Factor
+}
+
+// Factor is a number that depends on the epoch, counted from 0.
+type Factor interface {
+	At(epoch int) float64
+	// String describes all settings that the outcome depends on.
+	String() string
 }
 
 func (t Term) weight(epoch int) float64 {
@@ -63,7 +70,7 @@ func (t Term) weight(epoch int) float64 {
 		w = 1
 	}
 	if t.Anneal != nil {
-		w *= t.Anneal(epoch)
+		w *= t.Anneal.At(epoch)
 	}
 	return w
 }

@@ -2,6 +2,7 @@ package advcl
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 
@@ -110,15 +111,48 @@ func (a Annealing) Adversarial(epoch int) float64 {
 	return math.Min(1+2./3*float64(epoch)/float64(max(1, a.Epochs)), 2)
 }
 
+// AnnealedCrop is Strong with the strength of an Annealing.
+type AnnealedCrop struct {
+	Area float64 // least share of the area, as in Strong
+	Annealing
+}
+
+// Augment returns the random changes of an epoch.
+func (a AnnealedCrop) Augment(epoch int) []dataset.Augment {
+	return Strong(a.Area, a.Strength(epoch))
+}
+
+// String describes all settings.
+func (a AnnealedCrop) String() string { return fmt.Sprintf("crops of %v, %+v", a.Area, a.Annealing) }
+
+// AnnealedWeight is the factor of the clean or the attacked term of an Annealing.
+type AnnealedWeight struct {
+	Annealing
+	Attacked bool
+}
+
+// At is the factor in an epoch.
+func (a AnnealedWeight) At(epoch int) float64 {
+	if a.Attacked {
+		return a.Adversarial(epoch)
+	}
+	return 2 - a.Adversarial(epoch)
+}
+
+// String describes all settings.
+func (a AnnealedWeight) String() string {
+	return fmt.Sprintf("attacked %v, %+v", a.Attacked, a.Annealing)
+}
+
 // NewDynACL returns ACL with annealing, without the momentum encoder of DynACL.
 func NewDynACL(seed uint64, a Annealing) *Contrastive {
 	c := NewACL(seed)
 	c.Method = "DynACL"
 	for _, name := range []string{Strong1, Strong2} {
-		c.Views[name] = View{Anneal: func(epoch int) []dataset.Augment { return Strong(0.1, a.Strength(epoch)) }, Stats: Clean}
+		c.Views[name] = View{Anneal: AnnealedCrop{Area: 0.1, Annealing: a}, Stats: Clean}
 	}
-	c.Terms[0].Anneal = func(epoch int) float64 { return 2 - a.Adversarial(epoch) }
-	c.Terms[1].Anneal = a.Adversarial
+	c.Terms[0].Anneal = AnnealedWeight{Annealing: a}
+	c.Terms[1].Anneal = AnnealedWeight{Annealing: a, Attacked: true}
 	return c
 }
 

@@ -130,6 +130,23 @@ func TestExtractionNamesWhatIsMissing(t *testing.T) {
 	require.ErrorContains(t, err, "no batch has entered")
 }
 
+// The default learning rate reaches its floor with the last step, also if the last
+// batch of an epoch is smaller.
+func TestTheDefaultScheduleIsAsLongAsTheRun(t *testing.T) {
+	var rates []float64
+	run := Pretraining{Net: network(1, nil), Method: NewSimCLR(1), Data: blobs(16, 4, 1), Epochs: 4, BatchSize: 10,
+		OnStep: func(p nn.Progress) { rates = append(rates, p.LR) }}
+	require.NoError(t, run.Run(context.Background()))
+	require.Len(t, rates, 8)
+	peak := 0.5 * 10 / 512
+	want, err := StepCosine{LR: peak, Steps: 8, Floor: peak / 1000}.Schedule()
+	require.NoError(t, err)
+	for step, rate := range rates {
+		require.InDelta(t, want(step), rate, 1e-12)
+	}
+	require.Greater(t, rates[6], 2*rates[7])
+}
+
 func TestPretrainingLearns(t *testing.T) {
 	data := blobs(128, 64, 1)
 	c := NewAdvCL(1)

@@ -17,7 +17,7 @@ type View struct {
 	// Augment are random changes, with draws of this view's own.
 	Augment []dataset.Augment
 	// Anneal gives the random changes of an epoch, in place of Augment; nil for none.
-	Anneal func(epoch int) []dataset.Augment
+	Anneal Changes
 	// High and Low keep only the high or the low frequencies, those outside or inside
 	// a disc of that radius in bins (see Radial); 0 for all.
 	High, Low float64
@@ -26,6 +26,13 @@ type View struct {
 	// Stats names the set of normalisation statistics of the view's pass; "" is the
 	// first.
 	Stats string
+}
+
+// Changes are random changes of images that depend on the epoch, counted from 0.
+type Changes interface {
+	Augment(epoch int) []dataset.Augment
+	// String describes all settings that the outcome depends on.
+	String() string
 }
 
 // Registry names views. An entry can be added, or one of Views changed, to try another
@@ -141,7 +148,7 @@ func (r Registry) check(name string, size int) error {
 // changes are the random changes of an epoch.
 func (v View) changes(epoch int) []dataset.Augment {
 	if v.Anneal != nil {
-		return v.Anneal(epoch)
+		return v.Anneal.Augment(epoch)
 	}
 	return v.Augment
 }

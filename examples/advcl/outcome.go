@@ -51,6 +51,16 @@ type point struct {
 	RA8   float64 `json:"ra_8"`
 }
 
+// at returns the point of a step; nil if there is none.
+func (r *record) at(step int) *point {
+	for i := range r.Curve {
+		if r.Curve[i].Step == step {
+			return &r.Curve[i]
+		}
+	}
+	return nil
+}
+
 // setPoint adds a point, or replaces the one of its step.
 func (r *record) setPoint(p point) {
 	i, found := slices.BinarySearchFunc(r.Curve, p.Step, func(q point, step int) int { return cmp.Compare(q.Step, step) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -97,12 +98,19 @@ func (e *experiment) curveTable() *report.Table {
 	if len(names) == 0 {
 		return t
 	}
-	for i, p := range e.out.of(names[0])[0].Curve {
-		row := []string{fmt.Sprint(p.Step)}
+	var steps []int
+	for _, name := range names {
+		for _, p := range e.out.of(name)[0].Curve {
+			steps = append(steps, p.Step)
+		}
+	}
+	slices.Sort(steps)
+	for _, step := range slices.Compact(steps) {
+		row := []string{fmt.Sprint(step)}
 		for _, name := range names {
 			cell := ""
-			if c := e.out.of(name)[0].Curve; i < len(c) {
-				cell = percent(c[i].SA) + " / " + percent(c[i].RA8)
+			if p := e.out.of(name)[0].at(step); p != nil {
+				cell = percent(p.SA) + " / " + percent(p.RA8)
 			}
 			row = append(row, cell)
 		}
