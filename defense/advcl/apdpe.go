@@ -118,6 +118,7 @@ func (a *APDPE) Passes() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (a *APDPE) Check(net *Network, data *dataset.Set) error {
+	a.studio = nil
 	tasks := a.tasks()
 	if len(tasks) == 0 {
 		return errors.New("advcl: AP-DPE: no tasks")

@@ -92,14 +92,14 @@ func (c *Contrastive) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, attack %+v of term %d, chunks of %d, seed %d", c.Method, c.Attack, c.Target, c.Chunk, c.Seed)
 	for _, t := range c.Terms {
-		fmt.Fprintf(&b, "; %v weight %v, %v annealed, %+v", t.Views, t.weight(0), t.Anneal != nil, t.Loss)
+		fmt.Fprintf(&b, "; %v weight %v, annealed by %v, %+v", t.Views, Term{Weight: t.Weight}.weight(0), t.Anneal, t.Loss)
 		for _, name := range t.Views {
-			v := c.Views[name]
-			fmt.Fprintf(&b, ", %s of %q: %T%+v, %v annealed, frequencies %v %v, statistics %q", name, v.Of, v.Augment, v.Augment, v.Anneal != nil, v.High, v.Low, v.Stats)
+			c.Views.describe(&b, name)
 		}
 	}
 	if c.Pseudo != nil {
 		fmt.Fprintf(&b, "; %v", c.Pseudo)
+		c.Views.describe(&b, c.Pseudo.view())
 	}
 	return b.String()
 }
@@ -148,7 +148,9 @@ func (c *Contrastive) split() (clean, attacked []string) {
 }
 
 // Check returns an error unless the settings make sense for the network and the data.
+// A training begins with it: what was kept of another one is forgotten.
 func (c *Contrastive) Check(net *Network, data *dataset.Set) error {
+	c.studio, c.cache = nil, nil
 	if err := c.Attack.Check(); err != nil {
 		return err
 	}
@@ -328,6 +330,8 @@ func (c *Contrastive) held(s *step) (map[string]*tensor.Tensor, error) {
 	for _, name := range c.Terms[c.Target].Views {
 		switch {
 		case c.Views[name].Attacked:
+		case c.Attack.Eval && c.Chunk > 0:
+			held[name] = c.project(s, c.Views[name].Stats, s.images[name], false)
 		case c.Attack.Eval:
 			c.tape.Reset()
 			p := &nn.Pass{Stats: c.Views[name].Stats}

@@ -80,6 +80,8 @@ func (t *Pretraining) check() (size int, err error) {
 		return 0, errors.New("advcl: pretraining: no method")
 	case t.Data == nil || t.Data.Len() == 0:
 		return 0, errors.New("advcl: pretraining: no images")
+	case t.Steps < 0 || t.Epochs < 0 || (t.Steps > 0) == (t.Epochs > 0):
+		return 0, fmt.Errorf("advcl: pretraining: %d steps and %d epochs, want one of them above 0 and the other 0", t.Steps, t.Epochs)
 	}
 	if err := checkImages(t.Data); err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/defense"
@@ -68,8 +69,9 @@ func (s *Supervised) Passes() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (s *Supervised) Check(net *Network, data *dataset.Set) error {
-	if !(s.Beta >= 0) {
-		return fmt.Errorf("advcl: supervised training: Beta is %v, want 0 or more", s.Beta)
+	s.studio = nil
+	if !(s.Beta >= 0) || math.IsInf(s.Beta, 0) {
+		return fmt.Errorf("advcl: supervised training: Beta is %v, want a finite number of 0 or more", s.Beta)
 	}
 	if s.Attack.Steps < 1 {
 		return fmt.Errorf("advcl: supervised training: %d steps of the attack, want at least 1", s.Attack.Steps)

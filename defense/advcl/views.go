@@ -112,6 +112,21 @@ func (r Registry) view(name string) (View, error) {
 	return v, nil
 }
 
+// describe writes all that the images of the named view depend on.
+func (r Registry) describe(b *strings.Builder, name string) {
+	seen := map[string]bool{}
+	for name != "" && !seen[name] {
+		seen[name] = true
+		v := r[name]
+		fmt.Fprintf(b, ", %s of %q:", name, v.Of)
+		for _, a := range v.Augment {
+			fmt.Fprintf(b, " %T%+v", a, a)
+		}
+		fmt.Fprintf(b, ", annealed by %v, frequencies %v %v, attacked %v, statistics %q", v.Anneal, v.High, v.Low, v.Attacked, v.Stats)
+		name = v.Of
+	}
+}
+
 // check returns an error unless the named view and all that it is made of make sense.
 func (r Registry) check(name string, size int) error {
 	seen := map[string]bool{}
