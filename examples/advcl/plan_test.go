@@ -82,3 +82,59 @@ func TestEveryMethodHasItsOwnRecipe(t *testing.T) {
 	e.plan.methods = []string{advCL, supervised, random}
 	require.Equal(t, 98000+39100, e.steps())
 }
+
+// The small experiment is the one that was fixed in advance: attacks, temperatures,
+// crops, statistics, the set that is evaluated, and the work of a step.
+func TestTheSmallExperimentIsAsFixed(t *testing.T) {
+	p := smallPlan
+	require.Equal(t, []int{20000, 2000, 128, 3, 30, 256}, []int{p.train, p.test, p.batch, p.seeds, p.probeEpochs, p.probeBatch})
+	require.Equal(t, []int{2, 10, 50, 100}, p.clusters)
+	require.Equal(t, advcl.Mini, p.form)
+	require.Equal(t, advcl.Projector{Widths: []int{128, 64}}, p.head)
+	require.Equal(t, []string{simCLR, roCL, acl, advCL, advCLPseudo, supervised, random}, p.methods)
+	require.Equal(t, 0.12, p.lr)
+	e := sizedLike(p, 1000)
+	var run advcl.Pretraining
+	require.NoError(t, e.schedule(&run, advCL))
+	require.Nil(t, run.Optimizer, "that of the reference code")
+	require.Equal(t, []int{1000, 128}, []int{run.Steps, run.BatchSize})
+	require.InDeltaSlice(t, []float64{0.12 / 50, 0.12, 0.12e-3}, []float64{run.Schedule(0), run.Schedule(49), run.Schedule(999)}, 1e-12)
+
+	attacked := func(train bool) advcl.Attack {
+		return advcl.Attack{Eps: 8. / 255, StepSize: 4. / 255, Steps: 2, Eval: !train}
+	}
+	clamped := attacked(false)
+	clamped.ClampStart = true
+	both := []string{advcl.Clean, advcl.Attacked}
+	for name, want := range map[string]struct {
+		attack advcl.Attack
+		sets   []string
+		stats  string
+		passes float64
+	}{
+		simCLR: {advcl.Attack{}, []string{""}, "", 6},
+		roCL:   {clamped, []string{""}, "", 14},
+		acl:    {attacked(false), both, "pgd", 20},
+		dynACL: {attacked(false), both, "pgd", 20},
+		advCL:  {attacked(true), both, "pgd", 16},
+	} {
+		c, s := contrastive(t, e, name)
+		require.Equal(t, want.attack, c.Attack, name)
+		require.Equal(t, want.sets, s.net.Encoder.Sets, name)
+		require.Equal(t, want.stats, s.stats, name)
+		require.Equal(t, want.passes, s.passes(), name)
+		for _, term := range c.Terms {
+			require.Equal(t, advcl.NTXent{Base: 0.07}, term.Loss, name)
+		}
+		if name != dynACL {
+			require.Equal(t, advcl.Strong(0.2, 1), c.Views[advcl.Strong1].Augment, name)
+			require.Equal(t, c.Views[advcl.Strong1], c.Views[advcl.Strong2], name)
+		}
+	}
+	require.Equal(t, 23., e.sized(advcl.NewAdvCL(1)).WithPseudoLabels(nil).Passes())
+	e.images = generated(20, 1)
+	s, err := e.setUp(context.Background(), supervised, 1)
+	require.NoError(t, err)
+	require.Equal(t, 7., s.passes())
+	require.Empty(t, s.stats)
+}

@@ -133,13 +133,17 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	c := tune(t, s, data)
 	x, y := data.Take(40).All()
 	eps := []float64{8. / 255, 0, 2. / 255, 1}
-	got, err := Protocol{Eps: eps, APGD: 40, AutoAttack: 10, Steps: 20, StepSize: 0.1}.Measure(context.Background(), c, x, y)
+	got, err := Protocol{Eps: eps, APGD: 40, AutoAttack: 40}.Measure(context.Background(), c, x, y)
 	require.NoError(t, err)
 	require.LessOrEqual(t, got.Robust[0].Value, got.Clean.Value)
 	require.Equal(t, got.Clean.Value, got.Robust[1].Value)
 	require.LessOrEqual(t, got.Robust[0].Value, got.Robust[2].Value)
-	require.Less(t, got.Robust[3].Value, 0.1, "nothing stands an attack without limits")
-	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value+0.05)
+	require.Less(t, got.Robust[0].Value, got.Clean.Value)
+	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value)
+	require.LessOrEqual(t, got.AutoAttack.Value, got.APGD.Value, "AutoAttack has APGD and more")
+	wide, err := Protocol{Eps: []float64{1}, StepSize: 0.1}.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	require.Less(t, wide.Robust[0].Value, 0.1, "nothing stands an attack without limits")
 	require.Len(t, got.RobustRight, 4)
 	right := 0
 	for i, ok := range got.RobustRight[0] {
