@@ -32,6 +32,10 @@ type Contrastive struct {
 	Pseudo *Pseudo
 	// Target is the position of the term that the attack makes large.
 	Target int
+	// Joint passes the views of each set of statistics through the network as one
+	// batch, so that normalisation sees them together; otherwise each view is a batch
+	// of its own. Chunks are of one view in any case.
+	Joint bool
 	// Chunk bounds the number of images of a view that are in memory with all their
 	// intermediate values: projections are computed once without a tape and again,
 	// chunk by chunk, with one. Normalisation then sees chunks in place of batches; the
@@ -90,7 +94,7 @@ func (c *Contrastive) Name() string { return c.Method }
 // String describes all settings that the outcome depends on.
 func (c *Contrastive) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, attack %+v of term %d, chunks of %d, seed %d", c.Method, c.Attack, c.Target, c.Chunk, c.Seed)
+	fmt.Fprintf(&b, "%s, attack %+v of term %d, joint %v, chunks of %d, seed %d", c.Method, c.Attack, c.Target, c.Joint, c.Chunk, c.Seed)
 	for _, t := range c.Terms {
 		fmt.Fprintf(&b, "; %v weight %v, annealed by %v, %+v", t.Views, Term{Weight: t.Weight}.weight(0), t.Anneal, t.Loss)
 		for _, name := range t.Views {
@@ -211,15 +215,14 @@ func (c *Contrastive) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn
 	if c.Chunk > 0 {
 		return c.chunked(ctx, s)
 	}
-	for _, name := range s.clean {
-		s.z[name] = on(p, c.Views[name].Stats, func() *tensor.Tensor { return net.Forward(p, s.images[name]) })
-	}
+	c.pass(s, s.clean)
 	if err := c.attack(ctx, s); err != nil {
 		return nil, err
 	}
 	for _, name := range s.attacked {
-		s.z[name] = on(p, c.Views[name].Stats, func() *tensor.Tensor { return net.Forward(p, b.X.Tape().Const(s.images[name])) })
+		s.images[name] = b.X.Tape().Const(s.images[name])
 	}
+	c.pass(s, s.attacked)
 	total, values, err := c.sum(s.z, b.Epoch)
 	if err != nil {
 		return nil, err
@@ -239,6 +242,53 @@ func (c *Contrastive) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn
 		c.OnStep(b.Step, values)
 	}
 	return total, nil
+}
+
+// pass computes the projections of the named views, whose images are on the step's
+// tape.
+func (c *Contrastive) pass(s *step, names []string) {
+	for _, group := range c.groups(names) {
+		images := make([]*tensor.Tensor, len(group))
+		for i, name := range group {
+			images[i] = s.images[name]
+		}
+		for i, z := range c.together(s.net, s.pass, c.Views[group[0]].Stats, images) {
+			s.z[group[i]] = z
+		}
+	}
+}
+
+// groups says which of the named views are passed together.
+func (c *Contrastive) groups(names []string) (out [][]string) {
+	at := map[string]int{}
+	for _, name := range names {
+		stats := c.Views[name].Stats
+		if i, found := at[stats]; found && c.Joint {
+			out[i] = append(out[i], name)
+			continue
+		}
+		at[stats] = len(out)
+		out = append(out, []string{name})
+	}
+	return out
+}
+
+// together passes images of several views through the network as one batch, and
+// returns the projections of each view.
+func (c *Contrastive) together(net *Network, p *nn.Pass, stats string, images []*tensor.Tensor) []*tensor.Tensor {
+	x := images[0]
+	if len(images) > 1 {
+		x = tensor.Concat(0, images...)
+	}
+	z := on(p, stats, func() *tensor.Tensor { return net.Forward(p, x) })
+	if len(images) == 1 {
+		return []*tensor.Tensor{z}
+	}
+	out, n := make([]*tensor.Tensor, len(images)), images[0].Dim(0)
+	for i := range out {
+		out[i] = tensor.Slice(z, 0, i*n, (i+1)*n)
+	}
+	return out
 }
 
 // step is the state of one training step.
@@ -301,8 +351,18 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 		for name, v := range held {
 			z[name] = c.tape.Const(v)
 		}
+		position := map[string]int{}
 		for i, name := range s.attacked {
-			z[name] = c.probe(s, name, x[i])
+			position[name] = i
+		}
+		for _, group := range c.groups(s.attacked) {
+			images := make([]*tensor.Tensor, len(group))
+			for i, name := range group {
+				images[i] = x[position[name]]
+			}
+			for i, one := range c.probe(s, c.Views[group[0]].Stats, images...) {
+				z[group[i]] = one
+			}
 		}
 		value, err := term.value(z)
 		if err != nil {
@@ -316,10 +376,10 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 	return err
 }
 
-// probe passes attacked images through the network as its attack does.
-func (c *Contrastive) probe(s *step, name string, x *tensor.Tensor) *tensor.Tensor {
-	p := &nn.Pass{Train: !c.Attack.Eval, Stats: c.Views[name].Stats, Rand: s.pass.Rand}
-	z := s.net.Forward(p, x)
+// probe passes attacked images through the network as their attack does.
+func (c *Contrastive) probe(s *step, stats string, images ...*tensor.Tensor) []*tensor.Tensor {
+	p := &nn.Pass{Train: !c.Attack.Eval, Rand: s.pass.Rand}
+	z := c.together(s.net, p, stats, images)
 	s.pass.Adopt(p)
 	return z
 }

@@ -67,8 +67,9 @@ func NewRoCL(seed uint64) *Contrastive {
 
 // NewACL returns adversarial contrastive learning in its dual-stream form: the mean of
 // the loss of two strong views and that of the same two perturbed to be unlike, each
-// with statistics of its own, Clean and Attacked. Its crops are bilinear here and not
-// bicubic.
+// with statistics of its own, Clean and Attacked, and both views of a loss in one batch.
+// What differs from its program: crops are bilinear and not bicubic, and pixels are not
+// standardised by ImageNet's mean and deviation inside the network.
 //
 // Jiang, Chen, Chen and Wang, NeurIPS 2020.
 func NewACL(seed uint64) *Contrastive {
@@ -82,7 +83,7 @@ func NewACL(seed uint64) *Contrastive {
 			{Views: []string{Strong1, Strong2}, Weight: 0.5},
 			{Views: []string{Attacked1, Attacked2}, Weight: 0.5},
 		},
-		Target: 1,
+		Target: 1, Joint: true,
 		Attack: Attack{Eps: defaultEps, StepSize: defaultStep, Steps: 5, Eval: true},
 	}
 }

@@ -115,11 +115,15 @@ func TestNoPassHasMoreImagesThanAChunk(t *testing.T) {
 // counter is a layer that knows the largest batch that it has seen.
 type counter struct {
 	nn.Layer
-	most *int
+	most    *int
+	trained *int // number of passes in training mode; nil if it does not matter
 }
 
 func (c *counter) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	*c.most = max(*c.most, x.Dim(0))
+	if p.Train && c.trained != nil {
+		*c.trained++
+	}
 	return c.Layer.Forward(p, x)
 }
 

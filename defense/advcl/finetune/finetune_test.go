@@ -57,17 +57,6 @@ func quick(kind Kind) Tuning {
 	}
 }
 
-func TestTRADESLossHasItsGoldenValues(t *testing.T) {
-	clean := tensor.FromFloat64([]float64{2, -1, 0.5, 0, 1, 3}, 2, 3)
-	attacked := tensor.FromFloat64([]float64{1, 0, 0.5, 0.5, 1, 1}, 2, 3)
-	y := []int{0, 2}
-	require.InDelta(t, 0.2055786581, tradesLoss(clean, attacked, y, 0).Item(), 1e-10)
-	require.InDelta(t, 0.3201006698, tradesLoss(clean, attacked, y, 1).Item()-tradesLoss(clean, attacked, y, 0).Item(), 1e-10)
-	require.InDelta(t, 2.1261826769, tradesLoss(clean, attacked, y, 6).Item(), 1e-9)
-	reversed := tradesLoss(attacked, clean, y, 1).Item() - tradesLoss(attacked, clean, y, 0).Item()
-	require.InDelta(t, 0.4008778481, reversed, 1e-10, "the other way round is another figure")
-}
-
 // Linear fine-tuning changes no value of the encoder, full fine-tuning does, and none
 // changes the encoder that it was given.
 func TestTheEncoderIsFrozenOrNot(t *testing.T) {

@@ -86,7 +86,9 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 	after := func() {}
 	switch {
 	case t.Kind == AFF:
-		run.Net, run.Loss = c, t.trades
+		pgd := t.Attack
+		pgd.Seed ^= t.Seed
+		run.Net, run.Loss = c, (&advcl.TRADES{Attack: pgd, Beta: t.Beta}).Loss
 	case t.Kind == ALF:
 		run.Loss = t.attacked(c)
 	case len(t.Augment) > 0:
