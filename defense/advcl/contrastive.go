@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -406,7 +407,7 @@ func (c *Contrastive) held(s *step) (map[string]*tensor.Tensor, error) {
 // copyOf returns a copy of x in memory that the view keeps from step to step.
 func (c *Contrastive) copyOf(name string, x *tensor.Tensor) *tensor.Tensor {
 	out := c.spare[name]
-	if out == nil || fmt.Sprint(out.Shape()) != fmt.Sprint(x.Shape()) {
+	if out == nil || !slices.Equal(out.Shape(), x.Shape()) {
 		out = tensor.Zeros(x.DType(), x.Shape()...)
 		c.spare[name] = out
 	}

@@ -46,7 +46,8 @@ func NewSimCLR(seed uint64) *Contrastive {
 // NewRoCL returns RoCL: three views, the third of which is the first one perturbed so
 // that it is unlike the second; one set of normalisation statistics. Its program sums
 // six ordered pairs where NTXent averages, adds 1/256 of the attacked pair, and sends
-// gradients to anchors only.
+// gradients to anchors only. A step costs 10 passes and two more for each step of the
+// attack, for which the second view is passed once in evaluation mode.
 //
 // Kim, Tack and Hwang, NeurIPS 2020.
 func NewRoCL(seed uint64) *Contrastive {

@@ -63,7 +63,7 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 		}
 	}
 	require.Len(t, e.out.Checks.Encoders, 6)
-	require.Len(t, e.result().Tables, 6)
+	require.Len(t, e.result().Tables, 7)
 	page, err := e.page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -154,6 +155,13 @@ func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 		steps, _ := e.length(name)
 		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
 	}
+	if !slices.Contains(e.plan.methods, simCLR) {
+		most := 0. // it is trained once
+		for _, name := range e.plan.methods {
+			most = max(most, e.encoderWork(name))
+		}
+		total += most * float64(e.plan.seeds)
+	}
 	return total, nil
 }
 
@@ -186,7 +194,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 }
 
 // strongly are the methods whose outcome is attacked by APGD as well.
-var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true, apDPE: true}
+var strongly = map[string]bool{roCL: true, supervised: true, trades: true, acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true, apDPE: true}
 
 // pretrain trains the network of a setup, or calibrates a random one.
 func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
@@ -273,6 +281,15 @@ func (e *experiment) work(name string, passes float64, step int) float64 {
 	return e.plan.gflop(passes) / float64(e.plan.batch) * float64(batch) * float64(step)
 }
 
+// encoderWork is that of the SimCLR encoder that a method needs; 0 for none.
+func (e *experiment) encoderWork(name string) float64 {
+	if name != advCLPseudo && name != deACL {
+		return 0
+	}
+	steps, _ := e.length(simCLR)
+	return e.work(simCLR, advcl.NewSimCLR(0).Passes(), steps)
+}
+
 // schedule sets optimiser, learning rate and length.
 func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 	p := e.plan
@@ -354,7 +371,7 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 	if err != nil {
 		return err
 	}
-	r.setPoint(point{Step: step, GFLOP: e.work(r.Method, s.passes(), step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
+	r.setPoint(point{Step: step, GFLOP: r.Encoder + e.work(r.Method, s.passes(), step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
 	return e.keepProgress(r)
 }
 
@@ -366,7 +383,7 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 			return nil, err
 		}
 		steps, _ := e.length(name)
-		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps)}
+		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps), Encoder: e.encoderWork(name)}
 		if err := e.pretrain(ctx, s, &r); err != nil {
 			return nil, err
 		}

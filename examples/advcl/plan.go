@@ -57,7 +57,7 @@ const (
 var smallPlan = plan{
 	train: 20000, test: 2000, form: advcl.Mini, head: advcl.Projector{Widths: []int{128, 64}},
 	batch: 128, lr: 0.12, attackSteps: 2, attackStep: 4. / 255, clusters: []int{2, 10, 50, 100},
-	seeds: 3, methods: methodNames[:7], probeEpochs: 30, probeDrops: []int{18, 25}, probeBatch: 256, probeLR: 0.05, probeCached: true, apgd: 200,
+	seeds: 3, methods: methodNames[:7], probeEpochs: 30, probeDrops: []int{18, 25}, probeBatch: 256, probeLR: 0.05, probeCached: true, apgd: 500,
 	page: pagePlan{landscape: 500, points: 15, tsne: 1000, iterations: 500, inversion: 200, sweep: 500, corruptions: 500, probe: 2000},
 }
 
