@@ -164,3 +164,18 @@ func (l *lastInput) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	}
 	return y
 }
+
+// Projections without a direction are counted in every step.
+func TestShortProjectionsAreCounted(t *testing.T) {
+	data := blobs(16, 4, 1)
+	c, net := NewSimCLR(1), network(1, nil)
+	counted := -1
+	c.OnStep = func(_ int, v Values) { counted = v.Short }
+	oneStep(t, c, net, data, 8)
+	require.Zero(t, counted)
+	last := net.Projector.Layers()[len(net.Projector.Layers())-1].(*nn.Linear)
+	last.Weight.Fill(0)
+	last.Bias.Fill(0)
+	oneStep(t, c, net, data, 8)
+	require.Equal(t, 16, counted)
+}

@@ -255,7 +255,11 @@ func TestPretrainingRefusesWhatDoesNotFit(t *testing.T) {
 	bright := *data
 	bright.Bytes, bright.Floats = nil, make([]float32, len(data.Bytes))
 	bright.Floats[7] = float32(math.NaN())
+	outside := *data
+	outside.Bytes, outside.Floats = nil, make([]float32, len(data.Bytes))
+	outside.Floats[7] = 1.5
 	for want, change := range map[string]func(p *Pretraining, c *Contrastive){
+		"1.5":                        func(p *Pretraining, _ *Contrastive) { p.Data = &outside },
 		"have 1 channels, want 3":    func(p *Pretraining, _ *Contrastive) { p.Data = &grey },
 		"8x32, want square":          func(p *Pretraining, _ *Contrastive) { p.Data = &wide },
 		"no images":                  func(p *Pretraining, _ *Contrastive) { p.Data = &none },

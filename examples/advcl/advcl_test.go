@@ -170,7 +170,7 @@ func TestCurvesAreRowsOfSteps(t *testing.T) {
 
 // The number of steps that was chosen for a machine's speed stays with the folder.
 func TestStepsAreChosenOnce(t *testing.T) {
-	require.Equal(t, []int{1000, 600, 300}, []int{stepsFor(200), stepsFor(199), stepsFor(50)})
+	require.Equal(t, []int{1000, 600, 600}, []int{stepsFor(200), stepsFor(199), stepsFor(50)})
 	e := &experiment{state: filepath.Join(t.TempDir(), "state")}
 	for _, choice := range []int{600, 1000, 300} {
 		got, err := e.stepsOnce(choice)

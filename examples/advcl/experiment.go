@@ -223,6 +223,9 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 	}
 	measure := func(ctx context.Context, step int) error {
 		if !e.due(r, step) {
+			if step > 0 && step%(e.plan.train/e.plan.batch) == 0 {
+				return e.keepProgress(r)
+			}
 			return nil
 		}
 		evaluation := time.Now()

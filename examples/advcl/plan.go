@@ -121,15 +121,12 @@ func (p plan) total() int {
 }
 
 // stepsFor is the number of steps of the small scale on a machine of a given speed, so
-// that the whole takes about an hour: 1,000, or fewer on slower ones.
+// that the whole takes about an hour: 1,000, or 600 on slower ones.
 func stepsFor(gflops float64) int {
-	switch {
-	case gflops >= 200:
+	if gflops >= 200 {
 		return 1000
-	case gflops >= 120:
-		return 600
 	}
-	return 300
+	return 600
 }
 
 // measureSpeed measures the machine, in GFLOP/s of attack steps on the plan's encoder
