@@ -2,6 +2,7 @@ package advcl
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -178,4 +179,51 @@ func TestShortProjectionsAreCounted(t *testing.T) {
 	last.Bias.Fill(0)
 	oneStep(t, c, net, data, 8)
 	require.Equal(t, 16, counted)
+}
+
+// A tenth of the jigsaw puzzles is left in order, and a 31st of the others.
+func TestATenthOfThePuzzlesIsInOrder(t *testing.T) {
+	a := NewAPDPE(1)
+	for range jigsaw {
+		a.orders = append(a.orders, between(side*side))
+	}
+	z := a.pose(Jigsaw, nil, tensor.Zeros(tensor.Float32, 4000, side, side, 1), 0)
+	kept, seen := 0., map[int]bool{}
+	for _, y := range z.y {
+		seen[y] = true
+		if y == 0 {
+			kept++
+		}
+	}
+	require.InDelta(t, 0.1+0.9/31, kept/4000, 0.02)
+	require.Len(t, seen, 31)
+}
+
+// Attacked images are in their ball and in the pixel box after every step, and the
+// start is in the ball.
+func TestEveryStepStaysInTheBall(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	for _, a := range []Attack{{Eps: 0.1, StepSize: 0.07, Steps: 6}, {Eps: 0.3, StepSize: 1, Steps: 4, ClampStart: true}} {
+		x0 := tensor.Uniform(rng, tensor.Float32, 0, 1, 5, 8)
+		x := x0.Clone()
+		inside := func(x *tensor.Tensor, box bool) {
+			from := x0.Values()
+			for i, v := range x.Values() {
+				require.InDelta(t, from[i], v, a.Eps+1e-6)
+				if box {
+					require.True(t, v >= 0 && v <= 1, "%v", v)
+				}
+			}
+		}
+		steps := 0
+		err := a.climb(context.Background(), tensor.NewTape(), []*tensor.Tensor{x0}, []*tensor.Tensor{x}, []*rand.Rand{rng}, func(s int, x []*tensor.Tensor) ([]*tensor.Tensor, error) {
+			inside(x[0], s > 0 || a.ClampStart)
+			require.Greater(t, tensor.MaxAbs(tensor.Sub(x[0], x0)), a.Eps/4, "a start away from the image")
+			steps++
+			return []*tensor.Tensor{tensor.Normal(rng, tensor.Float32, 0, 1, 5, 8)}, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, a.Steps, steps)
+		inside(x, true)
+	}
 }
