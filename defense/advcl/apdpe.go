@@ -106,8 +106,8 @@ func (a *APDPE) String() string {
 	return fmt.Sprintf("%s of %v, diversity %v, attack %+v, seed %d", a.Name(), a.tasks(), a.Diversity, a.Attack, a.Seed)
 }
 
-// Passes is the work of a step for each image, in forward passes, with 6 for the second
-// derivatives of a task.
+// Passes is the work of a step for each image, in forward passes. The 6 for the second
+// derivatives of a task are an estimate.
 func (a *APDPE) Passes() float64 {
 	per := 6 + 2*a.Attack.Steps
 	if a.Diversity != 0 {
@@ -118,6 +118,7 @@ func (a *APDPE) Passes() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (a *APDPE) Check(net *Network, data *dataset.Set) error {
+	a.studio = nil
 	tasks := a.tasks()
 	if len(tasks) == 0 {
 		return errors.New("advcl: AP-DPE: no tasks")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -32,6 +33,10 @@ type Contrastive struct {
 	Pseudo *Pseudo
 	// Target is the position of the term that the attack makes large.
 	Target int
+	// Joint passes the views of each set of statistics through the network as one
+	// batch, so that normalisation sees them together; otherwise each view is a batch
+	// of its own. Chunks are of one view in any case.
+	Joint bool
 	// Chunk bounds the number of images of a view that are in memory with all their
 	// intermediate values: projections are computed once without a tape and again,
 	// chunk by chunk, with one. Normalisation then sees chunks in place of batches; the
@@ -54,7 +59,14 @@ type Term struct {
 	Loss   NTXent
 	Weight float64 // 0 means 1
 	// Anneal multiplies the weight in an epoch; nil for 1.
-	Anneal func(epoch int) float64
+	Anneal Factor
+}
+
+// Factor is a number that depends on the epoch, counted from 0.
+type Factor interface {
+	At(epoch int) float64
+	// String describes all settings that the outcome depends on.
+	String() string
 }
 
 func (t Term) weight(epoch int) float64 {
@@ -63,7 +75,7 @@ func (t Term) weight(epoch int) float64 {
 		w = 1
 	}
 	if t.Anneal != nil {
-		w *= t.Anneal(epoch)
+		w *= t.Anneal.At(epoch)
 	}
 	return w
 }
@@ -83,16 +95,16 @@ func (c *Contrastive) Name() string { return c.Method }
 // String describes all settings that the outcome depends on.
 func (c *Contrastive) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, attack %+v of term %d, chunks of %d, seed %d", c.Method, c.Attack, c.Target, c.Chunk, c.Seed)
+	fmt.Fprintf(&b, "%s, attack %+v of term %d, joint %v, chunks of %d, seed %d", c.Method, c.Attack, c.Target, c.Joint, c.Chunk, c.Seed)
 	for _, t := range c.Terms {
-		fmt.Fprintf(&b, "; %v weight %v, %v annealed, %+v", t.Views, t.weight(0), t.Anneal != nil, t.Loss)
+		fmt.Fprintf(&b, "; %v weight %v, annealed by %v, %+v", t.Views, Term{Weight: t.Weight}.weight(0), t.Anneal, t.Loss)
 		for _, name := range t.Views {
-			v := c.Views[name]
-			fmt.Fprintf(&b, ", %s of %q: %T%+v, %v annealed, frequencies %v %v, statistics %q", name, v.Of, v.Augment, v.Augment, v.Anneal != nil, v.High, v.Low, v.Stats)
+			c.Views.describe(&b, name)
 		}
 	}
 	if c.Pseudo != nil {
 		fmt.Fprintf(&b, "; %v", c.Pseudo)
+		c.Views.describe(&b, c.Pseudo.view())
 	}
 	return b.String()
 }
@@ -141,7 +153,9 @@ func (c *Contrastive) split() (clean, attacked []string) {
 }
 
 // Check returns an error unless the settings make sense for the network and the data.
+// A training begins with it: what was kept of another one is forgotten.
 func (c *Contrastive) Check(net *Network, data *dataset.Set) error {
+	c.studio, c.cache = nil, nil
 	if err := c.Attack.Check(); err != nil {
 		return err
 	}
@@ -202,15 +216,14 @@ func (c *Contrastive) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn
 	if c.Chunk > 0 {
 		return c.chunked(ctx, s)
 	}
-	for _, name := range s.clean {
-		s.z[name] = on(p, c.Views[name].Stats, func() *tensor.Tensor { return net.Forward(p, s.images[name]) })
-	}
+	c.pass(s, s.clean)
 	if err := c.attack(ctx, s); err != nil {
 		return nil, err
 	}
 	for _, name := range s.attacked {
-		s.z[name] = on(p, c.Views[name].Stats, func() *tensor.Tensor { return net.Forward(p, b.X.Tape().Const(s.images[name])) })
+		s.images[name] = b.X.Tape().Const(s.images[name])
 	}
+	c.pass(s, s.attacked)
 	total, values, err := c.sum(s.z, b.Epoch)
 	if err != nil {
 		return nil, err
@@ -230,6 +243,53 @@ func (c *Contrastive) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn
 		c.OnStep(b.Step, values)
 	}
 	return total, nil
+}
+
+// pass computes the projections of the named views, whose images are on the step's
+// tape.
+func (c *Contrastive) pass(s *step, names []string) {
+	for _, group := range c.groups(names) {
+		images := make([]*tensor.Tensor, len(group))
+		for i, name := range group {
+			images[i] = s.images[name]
+		}
+		for i, z := range c.together(s.net, s.pass, c.Views[group[0]].Stats, images) {
+			s.z[group[i]] = z
+		}
+	}
+}
+
+// groups says which of the named views are passed together.
+func (c *Contrastive) groups(names []string) (out [][]string) {
+	at := map[string]int{}
+	for _, name := range names {
+		stats := c.Views[name].Stats
+		if i, found := at[stats]; found && c.Joint {
+			out[i] = append(out[i], name)
+			continue
+		}
+		at[stats] = len(out)
+		out = append(out, []string{name})
+	}
+	return out
+}
+
+// together passes images of several views through the network as one batch, and
+// returns the projections of each view.
+func (c *Contrastive) together(net *Network, p *nn.Pass, stats string, images []*tensor.Tensor) []*tensor.Tensor {
+	x := images[0]
+	if len(images) > 1 {
+		x = tensor.Concat(0, images...)
+	}
+	z := on(p, stats, func() *tensor.Tensor { return net.Forward(p, x) })
+	if len(images) == 1 {
+		return []*tensor.Tensor{z}
+	}
+	out, n := make([]*tensor.Tensor, len(images)), images[0].Dim(0)
+	for i := range out {
+		out[i] = tensor.Slice(z, 0, i*n, (i+1)*n)
+	}
+	return out
 }
 
 // step is the state of one training step.
@@ -292,8 +352,18 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 		for name, v := range held {
 			z[name] = c.tape.Const(v)
 		}
+		position := map[string]int{}
 		for i, name := range s.attacked {
-			z[name] = c.probe(s, name, x[i])
+			position[name] = i
+		}
+		for _, group := range c.groups(s.attacked) {
+			images := make([]*tensor.Tensor, len(group))
+			for i, name := range group {
+				images[i] = x[position[name]]
+			}
+			for i, one := range c.probe(s, c.Views[group[0]].Stats, images...) {
+				z[group[i]] = one
+			}
 		}
 		value, err := term.value(z)
 		if err != nil {
@@ -307,10 +377,10 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 	return err
 }
 
-// probe passes attacked images through the network as its attack does.
-func (c *Contrastive) probe(s *step, name string, x *tensor.Tensor) *tensor.Tensor {
-	p := &nn.Pass{Train: !c.Attack.Eval, Stats: c.Views[name].Stats, Rand: s.pass.Rand}
-	z := s.net.Forward(p, x)
+// probe passes attacked images through the network as their attack does.
+func (c *Contrastive) probe(s *step, stats string, images ...*tensor.Tensor) []*tensor.Tensor {
+	p := &nn.Pass{Train: !c.Attack.Eval, Rand: s.pass.Rand}
+	z := c.together(s.net, p, stats, images)
 	s.pass.Adopt(p)
 	return z
 }
@@ -321,6 +391,8 @@ func (c *Contrastive) held(s *step) (map[string]*tensor.Tensor, error) {
 	for _, name := range c.Terms[c.Target].Views {
 		switch {
 		case c.Views[name].Attacked:
+		case c.Attack.Eval && c.Chunk > 0:
+			held[name] = c.project(s, c.Views[name].Stats, s.images[name], false)
 		case c.Attack.Eval:
 			c.tape.Reset()
 			p := &nn.Pass{Stats: c.Views[name].Stats}
@@ -335,7 +407,7 @@ func (c *Contrastive) held(s *step) (map[string]*tensor.Tensor, error) {
 // copyOf returns a copy of x in memory that the view keeps from step to step.
 func (c *Contrastive) copyOf(name string, x *tensor.Tensor) *tensor.Tensor {
 	out := c.spare[name]
-	if out == nil || fmt.Sprint(out.Shape()) != fmt.Sprint(x.Shape()) {
+	if out == nil || !slices.Equal(out.Shape(), x.Shape()) {
 		out = tensor.Zeros(x.DType(), x.Shape()...)
 		c.spare[name] = out
 	}

@@ -224,7 +224,7 @@ func TestAttacksStayInTheirBallAndRaiseTheirLoss(t *testing.T) {
 				held, err := c.held(s)
 				require.NoError(t, err)
 				for _, v := range s.attacked {
-					held[v] = c.probe(s, v, images[v]).Detach()
+					held[v] = c.probe(s, c.Views[v].Stats, images[v])[0].Detach()
 				}
 				l, err := c.Terms[c.Target].value(held)
 				require.NoError(t, err)
@@ -434,6 +434,7 @@ func TestChunksGiveTheSameGradients(t *testing.T) {
 		}
 	}
 	for name, e := range everyMethod(t, data) {
+		e.c.Joint = false
 		l, want := oneStep(t, e.c, e.net, data, 8)
 		whole := everyMethod(t, data)[name]
 		whole.c.Chunk = 100

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -41,9 +42,14 @@ var _ Method = (*DeACL)(nil)
 // Name returns "DeACL".
 func (d *DeACL) Name() string { return "DeACL" }
 
-// String describes all settings that the outcome depends on, but for the teacher.
+// String describes all settings that the outcome depends on, with a checksum of the
+// teacher.
 func (d *DeACL) String() string {
-	return fmt.Sprintf("DeACL, weight %v, attack %+v, seed %d", d.weight(), d.Attack, d.Seed)
+	teacher := "no teacher"
+	if d.Teacher != nil {
+		teacher = "teacher " + d.Teacher.checksum()
+	}
+	return fmt.Sprintf("DeACL, %s, weight %v, attack %+v, seed %d", teacher, d.weight(), d.Attack, d.Seed)
 }
 
 // Passes is the work of a step for each image, in forward passes.
@@ -58,6 +64,7 @@ func (d *DeACL) weight() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (d *DeACL) Check(net *Network, data *dataset.Set) error {
+	d.studio = nil
 	if d.Teacher == nil {
 		return errors.New("advcl: DeACL: no teacher")
 	}
@@ -70,8 +77,8 @@ func (d *DeACL) Check(net *Network, data *dataset.Set) error {
 	if t, s := d.Teacher.Form.Features(), net.Encoder.Form.Features(); t != s {
 		return fmt.Errorf("advcl: DeACL: teacher has %d features, student %d, want as many", t, s)
 	}
-	if !(d.Weight >= 0) {
-		return fmt.Errorf("advcl: DeACL: weight is %v, want above 0, or 0 for 2", d.Weight)
+	if !(d.Weight >= 0) || math.IsInf(d.Weight, 0) {
+		return fmt.Errorf("advcl: DeACL: weight is %v, want a finite number above 0, or 0 for 2", d.Weight)
 	}
 	return d.Attack.Check()
 }

@@ -1,7 +1,11 @@
 package advcl
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -160,6 +164,19 @@ func (e *Encoder) Ready(set string) error {
 		}
 	}
 	return fmt.Errorf("advcl: no batch has entered the normalisation statistics %q; train the encoder or call Calibrate first", set)
+}
+
+// checksum is a hash of all values.
+func (e *Encoder) checksum() string {
+	h := sha256.New()
+	var bits [8]byte
+	e.Visit("", func(s nn.Slot) {
+		for _, v := range s.Tensor.Values() {
+			binary.LittleEndian.PutUint64(bits[:], math.Float64bits(v))
+			h.Write(bits[:])
+		}
+	})
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Extract returns a copy of the encoder with one of its sets of statistics only, for

@@ -2,6 +2,7 @@ package advcl
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 
@@ -45,7 +46,8 @@ func NewSimCLR(seed uint64) *Contrastive {
 // NewRoCL returns RoCL: three views, the third of which is the first one perturbed so
 // that it is unlike the second; one set of normalisation statistics. Its program sums
 // six ordered pairs where NTXent averages, adds 1/256 of the attacked pair, and sends
-// gradients to anchors only.
+// gradients to anchors only. A step costs 10 passes and two more for each step of the
+// attack, for which the second view is passed once in evaluation mode.
 //
 // Kim, Tack and Hwang, NeurIPS 2020.
 func NewRoCL(seed uint64) *Contrastive {
@@ -66,8 +68,9 @@ func NewRoCL(seed uint64) *Contrastive {
 
 // NewACL returns adversarial contrastive learning in its dual-stream form: the mean of
 // the loss of two strong views and that of the same two perturbed to be unlike, each
-// with statistics of its own, Clean and Attacked. Its crops are bilinear here and not
-// bicubic.
+// with statistics of its own, Clean and Attacked, and both views of a loss in one batch.
+// What differs from its program: crops are bilinear and not bicubic, and pixels are not
+// standardised by ImageNet's mean and deviation inside the network.
 //
 // Jiang, Chen, Chen and Wang, NeurIPS 2020.
 func NewACL(seed uint64) *Contrastive {
@@ -81,7 +84,7 @@ func NewACL(seed uint64) *Contrastive {
 			{Views: []string{Strong1, Strong2}, Weight: 0.5},
 			{Views: []string{Attacked1, Attacked2}, Weight: 0.5},
 		},
-		Target: 1,
+		Target: 1, Joint: true,
 		Attack: Attack{Eps: defaultEps, StepSize: defaultStep, Steps: 5, Eval: true},
 	}
 }
@@ -110,15 +113,48 @@ func (a Annealing) Adversarial(epoch int) float64 {
 	return math.Min(1+2./3*float64(epoch)/float64(max(1, a.Epochs)), 2)
 }
 
+// AnnealedCrop is Strong with the strength of an Annealing.
+type AnnealedCrop struct {
+	Area float64 // least share of the area, as in Strong
+	Annealing
+}
+
+// Augment returns the random changes of an epoch.
+func (a AnnealedCrop) Augment(epoch int) []dataset.Augment {
+	return Strong(a.Area, a.Strength(epoch))
+}
+
+// String describes all settings.
+func (a AnnealedCrop) String() string { return fmt.Sprintf("crops of %v, %+v", a.Area, a.Annealing) }
+
+// AnnealedWeight is the factor of the clean or the attacked term of an Annealing.
+type AnnealedWeight struct {
+	Annealing
+	Attacked bool
+}
+
+// At is the factor in an epoch.
+func (a AnnealedWeight) At(epoch int) float64 {
+	if a.Attacked {
+		return a.Adversarial(epoch)
+	}
+	return 2 - a.Adversarial(epoch)
+}
+
+// String describes all settings.
+func (a AnnealedWeight) String() string {
+	return fmt.Sprintf("attacked %v, %+v", a.Attacked, a.Annealing)
+}
+
 // NewDynACL returns ACL with annealing, without the momentum encoder of DynACL.
 func NewDynACL(seed uint64, a Annealing) *Contrastive {
 	c := NewACL(seed)
 	c.Method = "DynACL"
 	for _, name := range []string{Strong1, Strong2} {
-		c.Views[name] = View{Anneal: func(epoch int) []dataset.Augment { return Strong(0.1, a.Strength(epoch)) }, Stats: Clean}
+		c.Views[name] = View{Anneal: AnnealedCrop{Area: 0.1, Annealing: a}, Stats: Clean}
 	}
-	c.Terms[0].Anneal = func(epoch int) float64 { return 2 - a.Adversarial(epoch) }
-	c.Terms[1].Anneal = a.Adversarial
+	c.Terms[0].Anneal = AnnealedWeight{Annealing: a}
+	c.Terms[1].Anneal = AnnealedWeight{Annealing: a, Attacked: true}
 	return c
 }
 

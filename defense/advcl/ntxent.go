@@ -158,11 +158,14 @@ func (l NTXent) Anchors(views ...*tensor.Tensor) (*tensor.Tensor, error) {
 
 // guarded is the loss of each anchor with a guard against logarithms of 0.
 func guarded(s *tensor.Tensor, m int, guard float64) *tensor.Tensor {
-	e := tensor.Exp(s)
-	total := tensor.AddScalar(tensor.Sum(e, 1), guard)
+	// Each row is divided by the exponential of its largest value, the guard too.
+	n := s.Dim(0)
+	most := tensor.Reshape(tensor.Max(s.Detach(), 1), n, 1)
+	e := tensor.Exp(tensor.Sub(s, most))
+	floor := tensor.Reshape(tensor.MulScalar(tensor.Exp(tensor.Neg(most)), guard), n)
+	total := tensor.Add(tensor.Sum(e, 1), floor)
 	p := tensor.Div(e, tensor.Reshape(total, total.Len(), 1))
 	logs := tensor.Log(tensor.AddScalar(p, guard))
-	n := s.Dim(0)
 	var sum *tensor.Tensor
 	for v := 1; v < m; v++ {
 		cols := make([]int, n)

@@ -51,8 +51,8 @@ func (a Attack) Check() error {
 }
 
 // climb moves copies x of the images x0, all at once, from random starts unless noise
-// is nil. gradient returns the gradient of
-// what is to grow at the copies, as they are watched on the tape.
+// is nil. gradient returns the gradient of what is to grow at the copies, as they are
+// watched on the tape.
 func (a Attack) climb(ctx context.Context, tape *tensor.Tape, x0, x []*tensor.Tensor, noise []*rand.Rand, gradient func(step int, x []*tensor.Tensor) ([]*tensor.Tensor, error)) error {
 	threat := attack.Threat{Norm: attack.Linf, Eps: a.Eps}
 	for i := range noise {

@@ -45,9 +45,10 @@ func (t *Pretraining) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keep := t.Epochs > 0 && t.Data.Len()%size > 1
 	run := nn.Trainer{
 		Net: t.Net, Data: t.Data, Loss: t.Method.Loss, Optimizer: t.Optimizer, Schedule: t.Schedule,
-		Steps: t.Steps, Epochs: t.Epochs, BatchSize: size, KeepLast: t.Epochs > 0 && t.Data.Len()%size > 1, Seed: t.Seed,
+		Steps: t.Steps, Epochs: t.Epochs, BatchSize: size, KeepLast: keep, Seed: t.Seed,
 		Checkpoint: t.Checkpoint, SaveEvery: t.SaveEvery, Settings: t.Method.String(), OnStep: t.OnStep,
 	}
 	if run.Optimizer == nil {
@@ -56,7 +57,11 @@ func (t *Pretraining) Run(ctx context.Context) error {
 	if run.Schedule == nil {
 		steps := t.Steps
 		if steps == 0 {
-			steps = t.Epochs * (t.Data.Len() / size)
+			per := t.Data.Len() / size
+			if keep {
+				per++
+			}
+			steps = t.Epochs * per
 		}
 		lr := 0.5 * float64(size) / 512
 		if run.Schedule, err = (StepCosine{LR: lr, Steps: steps, WarmUp: steps / 20, Floor: lr / 1000}).Schedule(); err != nil {
@@ -75,6 +80,8 @@ func (t *Pretraining) check() (size int, err error) {
 		return 0, errors.New("advcl: pretraining: no method")
 	case t.Data == nil || t.Data.Len() == 0:
 		return 0, errors.New("advcl: pretraining: no images")
+	case t.Steps < 0 || t.Epochs < 0 || (t.Steps > 0) == (t.Epochs > 0):
+		return 0, fmt.Errorf("advcl: pretraining: %d steps and %d epochs, want one of them above 0 and the other 0", t.Steps, t.Epochs)
 	}
 	if err := checkImages(t.Data); err != nil {
 		return 0, err

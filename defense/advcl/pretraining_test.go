@@ -130,6 +130,23 @@ func TestExtractionNamesWhatIsMissing(t *testing.T) {
 	require.ErrorContains(t, err, "no batch has entered")
 }
 
+// The default learning rate reaches its floor with the last step, also if the last
+// batch of an epoch is smaller.
+func TestTheDefaultScheduleIsAsLongAsTheRun(t *testing.T) {
+	var rates []float64
+	run := Pretraining{Net: network(1, nil), Method: NewSimCLR(1), Data: blobs(16, 4, 1), Epochs: 4, BatchSize: 10,
+		OnStep: func(p nn.Progress) { rates = append(rates, p.LR) }}
+	require.NoError(t, run.Run(context.Background()))
+	require.Len(t, rates, 8)
+	peak := 0.5 * 10 / 512
+	want, err := StepCosine{LR: peak, Steps: 8, Floor: peak / 1000}.Schedule()
+	require.NoError(t, err)
+	for step, rate := range rates {
+		require.InDelta(t, want(step), rate, 1e-12)
+	}
+	require.Greater(t, rates[6], 2*rates[7])
+}
+
 func TestPretrainingLearns(t *testing.T) {
 	data := blobs(128, 64, 1)
 	c := NewAdvCL(1)
@@ -238,13 +255,20 @@ func TestPretrainingRefusesWhatDoesNotFit(t *testing.T) {
 	bright := *data
 	bright.Bytes, bright.Floats = nil, make([]float32, len(data.Bytes))
 	bright.Floats[7] = float32(math.NaN())
+	outside := *data
+	outside.Bytes, outside.Floats = nil, make([]float32, len(data.Bytes))
+	outside.Floats[7] = 1.5
 	for want, change := range map[string]func(p *Pretraining, c *Contrastive){
+		"1.5":                        func(p *Pretraining, _ *Contrastive) { p.Data = &outside },
 		"have 1 channels, want 3":    func(p *Pretraining, _ *Contrastive) { p.Data = &grey },
 		"8x32, want square":          func(p *Pretraining, _ *Contrastive) { p.Data = &wide },
 		"no images":                  func(p *Pretraining, _ *Contrastive) { p.Data = &none },
 		"NaN":                        func(p *Pretraining, _ *Contrastive) { p.Data = &bright },
 		"no network":                 func(p *Pretraining, _ *Contrastive) { p.Net = nil },
 		"no method":                  func(p *Pretraining, _ *Contrastive) { p.Method = nil },
+		"0 steps and 0 epochs":       func(p *Pretraining, _ *Contrastive) { p.Steps = 0 },
+		"2 steps and 3 epochs":       func(p *Pretraining, _ *Contrastive) { p.Epochs = 3 },
+		"-1 epochs":                  func(p *Pretraining, _ *Contrastive) { p.Steps, p.Epochs = 0, -1 },
 		"batches of 1 images":        func(p *Pretraining, _ *Contrastive) { p.BatchSize = 1 },
 		"batches of 21 images":       func(p *Pretraining, _ *Contrastive) { p.BatchSize = 21 },
 		"eps is -1":                  func(_ *Pretraining, c *Contrastive) { c.Attack.Eps = -1 },

@@ -208,10 +208,32 @@ func (l *PseudoLabels) Save(path string) error {
 }
 
 // Encode returns the features [N, D] of all images of a set by an encoder in evaluation
-// mode, with the named set of normalisation statistics; "" is the first. Errors: the
+// mode, with the named set of normalisation statistics; "" is the first. Errors: no
+// images, images that do not fit, an unknown set or one that Encoder.Ready refuses, the
 // context's.
-func Encode(ctx context.Context, encoder nn.Layer, stats string, data *dataset.Set) (*tensor.Tensor, error) {
+func Encode(ctx context.Context, encoder nn.Layer, stats string, data *dataset.Set) (features *tensor.Tensor, err error) {
 	const size = 256
+	if data == nil || data.Len() == 0 {
+		return nil, errors.New("advcl: no images to encode")
+	}
+	inner, known := encoder.(*Encoder)
+	if net, ok := encoder.(*Network); ok {
+		inner, known = net.Encoder, true
+	}
+	if known {
+		if err := inner.Ready(stats); err != nil {
+			return nil, err
+		}
+		if err := checkImages(data); err != nil {
+			return nil, err
+		}
+	}
+	// Other layers say what does not fit by a panic.
+	defer func() {
+		if v := recover(); v != nil {
+			features, err = nil, fmt.Errorf("advcl: encoding of %s: %v", data.Name, v)
+		}
+	}()
 	tape := tensor.NewTape()
 	var parts []*tensor.Tensor
 	for lo := 0; lo < data.Len(); lo += size {
@@ -225,9 +247,6 @@ func Encode(ctx context.Context, encoder nn.Layer, stats string, data *dataset.S
 		}
 		x, _ := data.Batch(idx)
 		parts = append(parts, encoder.Forward(&nn.Pass{Stats: stats}, tape.Const(x)).Clone())
-	}
-	if len(parts) == 0 {
-		return nil, errors.New("advcl: no images to encode")
 	}
 	return tensor.Concat(0, parts...), nil
 }

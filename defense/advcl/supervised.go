@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/defense"
@@ -15,7 +16,7 @@ import (
 // Supervised is adversarial training with labels, the reference that pretraining is
 // compared with. The network's first head is the classifier.
 type Supervised struct {
-	// Beta selects TRADES with that weight of agreement; 0 means PGD adversarial
+	// Beta selects the loss of type TRADES with that weight of agreement; 0 means PGD adversarial
 	// training.
 	Beta float64
 	// Attack gives eps, step size and steps; it sees the network in evaluation mode,
@@ -25,6 +26,7 @@ type Supervised struct {
 	Seed uint64
 
 	studio *studio
+	trades *TRADES
 }
 
 // NewAT returns adversarial training with 10 steps of 2/255 within 8/255.
@@ -68,8 +70,9 @@ func (s *Supervised) Passes() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (s *Supervised) Check(net *Network, data *dataset.Set) error {
-	if !(s.Beta >= 0) {
-		return fmt.Errorf("advcl: supervised training: Beta is %v, want 0 or more", s.Beta)
+	s.studio, s.trades = nil, nil
+	if !(s.Beta >= 0) || math.IsInf(s.Beta, 0) {
+		return fmt.Errorf("advcl: supervised training: Beta is %v, want a finite number of 0 or more", s.Beta)
 	}
 	if s.Attack.Steps < 1 {
 		return fmt.Errorf("advcl: supervised training: %d steps of the attack, want at least 1", s.Attack.Steps)
@@ -101,7 +104,11 @@ func (s *Supervised) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.
 	}
 	classifier := nn.NewSequential(net.Encoder, net.Heads[0])
 	if s.Beta > 0 {
-		return (&defense.TRADES{Attack: pgd, Beta: s.Beta}).Loss(ctx, p, classifier, b)
+		if s.trades == nil {
+			pgd.Seed ^= hash("noise of TRADES")
+			s.trades = &TRADES{Attack: pgd, Beta: s.Beta}
+		}
+		return s.trades.Loss(ctx, p, classifier, b)
 	}
 	return (&defense.AdversarialTraining{Attack: pgd}).Loss(ctx, p, classifier, b)
 }

@@ -17,7 +17,7 @@ type View struct {
 	// Augment are random changes, with draws of this view's own.
 	Augment []dataset.Augment
 	// Anneal gives the random changes of an epoch, in place of Augment; nil for none.
-	Anneal func(epoch int) []dataset.Augment
+	Anneal Changes
 	// High and Low keep only the high or the low frequencies, those outside or inside
 	// a disc of that radius in bins (see Radial); 0 for all.
 	High, Low float64
@@ -26,6 +26,13 @@ type View struct {
 	// Stats names the set of normalisation statistics of the view's pass; "" is the
 	// first.
 	Stats string
+}
+
+// Changes are random changes of images that depend on the epoch, counted from 0.
+type Changes interface {
+	Augment(epoch int) []dataset.Augment
+	// String describes all settings that the outcome depends on.
+	String() string
 }
 
 // Registry names views. An entry can be added, or one of Views changed, to try another
@@ -105,6 +112,21 @@ func (r Registry) view(name string) (View, error) {
 	return v, nil
 }
 
+// describe writes all that the images of the named view depend on.
+func (r Registry) describe(b *strings.Builder, name string) {
+	seen := map[string]bool{}
+	for name != "" && !seen[name] {
+		seen[name] = true
+		v := r[name]
+		fmt.Fprintf(b, ", %s of %q:", name, v.Of)
+		for _, a := range v.Augment {
+			fmt.Fprintf(b, " %T%+v", a, a)
+		}
+		fmt.Fprintf(b, ", annealed by %v, frequencies %v %v, attacked %v, statistics %q", v.Anneal, v.High, v.Low, v.Attacked, v.Stats)
+		name = v.Of
+	}
+}
+
 // check returns an error unless the named view and all that it is made of make sense.
 func (r Registry) check(name string, size int) error {
 	seen := map[string]bool{}
@@ -141,7 +163,7 @@ func (r Registry) check(name string, size int) error {
 // changes are the random changes of an epoch.
 func (v View) changes(epoch int) []dataset.Augment {
 	if v.Anneal != nil {
-		return v.Anneal(epoch)
+		return v.Anneal.Augment(epoch)
 	}
 	return v.Augment
 }

@@ -26,6 +26,7 @@ func tiny(t *testing.T, state string, methods ...string) *experiment {
 	}
 	e.images, e.test = e.images.Take(p.train), e.test.Take(p.test)
 	e.x, e.y = e.test.All()
+	e.progress.stage = e.env.Stage("tests", 1)
 	return e
 }
 
@@ -62,7 +63,7 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 		}
 	}
 	require.Len(t, e.out.Checks.Encoders, 6)
-	require.Len(t, e.result().Tables, 6)
+	require.Len(t, e.result().Tables, 7)
 	page, err := e.page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
@@ -107,9 +108,69 @@ func TestExperimentGoesOnWhereItWas(t *testing.T) {
 	require.Error(t, tiny(t, dir, methods...).run(context.Background()))
 }
 
+// A measurement that failed, on the way or at the end, or was stopped, is made again by
+// the next program, and the curve is the one of a program that was not stopped.
+func TestNoMeasurementIsLost(t *testing.T) {
+	whole := tiny(t, "", simCLR)
+	require.NoError(t, whole.run(context.Background()))
+	dir := t.TempDir()
+	for range 2 {
+		failing := tiny(t, dir, simCLR)
+		failing.y = failing.y[:1]
+		require.Error(t, failing.run(context.Background()))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := tiny(t, dir, simCLR)
+	last := record{Method: simCLR, Seed: 1, Steps: 4}
+	s, err := stopped.setUp(ctx, simCLR, 1)
+	require.NoError(t, err)
+	s.method.(*advcl.Contrastive).OnStep = func(step int, _ advcl.Values) {
+		if step == 3 {
+			stopped.y = stopped.y[:1]
+		}
+	}
+	require.Error(t, stopped.pretrain(ctx, s, &last), "in the measurement of the last step")
+	require.Len(t, last.Curve, 1)
+	cancel()
+	require.ErrorIs(t, tiny(t, dir, simCLR).run(ctx), context.Canceled)
+	second := tiny(t, dir, simCLR)
+	require.NoError(t, second.run(context.Background()))
+	require.Equal(t, whole.out.Runs[0].Curve, second.out.Runs[0].Curve)
+	require.Equal(t, whole.out.Runs[0].SA, second.out.Runs[0].SA)
+}
+
+// Pseudo-labels of an encoder with other settings are not taken over.
+func TestPseudoLabelsBelongToTheirEncoder(t *testing.T) {
+	dir := t.TempDir()
+	first := tiny(t, dir, advCLPseudo)
+	_, err := first.pseudoLabels(context.Background(), 1)
+	require.NoError(t, err)
+	again := tiny(t, dir, advCLPseudo)
+	got, err := again.pseudoLabels(context.Background(), 1)
+	require.NoError(t, err)
+	require.Empty(t, again.trainings.done, "no encoder is trained for labels that are there")
+	require.Equal(t, []int{2, 5}, got.Clusters())
+	other := tiny(t, dir, advCLPseudo)
+	other.plan.steps *= 2
+	_, err = other.pseudoLabels(context.Background(), 1)
+	require.ErrorContains(t, err, "other settings")
+}
+
+// Rows of the learning curve are steps, whatever another method has at the same place.
+func TestCurvesAreRowsOfSteps(t *testing.T) {
+	e := &experiment{}
+	e.out.Runs = []record{
+		{Method: simCLR, Curve: []point{{Step: 4, SA: 0.4, RA8: 0.1}}},
+		{Method: acl, Curve: []point{{Step: 2, SA: 0.2}, {Step: 4, SA: 0.3}}},
+	}
+	table := e.curveTable()
+	require.Equal(t, 2, table.Len())
+	require.Contains(t, table.Text(), "40.0 / 10.0")
+}
+
 // The number of steps that was chosen for a machine's speed stays with the folder.
 func TestStepsAreChosenOnce(t *testing.T) {
-	require.Equal(t, []int{1000, 600, 300}, []int{stepsFor(200), stepsFor(199), stepsFor(50)})
+	require.Equal(t, []int{1000, 600, 600}, []int{stepsFor(200), stepsFor(199), stepsFor(50)})
 	e := &experiment{state: filepath.Join(t.TempDir(), "state")}
 	for _, choice := range []int{600, 1000, 300} {
 		got, err := e.stepsOnce(choice)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -93,7 +94,7 @@ func (e *experiment) run(ctx context.Context) error {
 	}
 	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
 		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
-	e.progress = progress{stage: e.env.Stage("pretraining", e.plan.total()*e.plan.seeds*len(e.plan.methods)), steps: map[string]int{}}
+	e.progress = progress{stage: e.env.Stage("pretraining", e.steps())}
 	seeds, names := e.seeds(), e.plan.methods
 	records := make([]*record, len(seeds)*len(names))
 	err = e.each(ctx, len(records), func(ctx context.Context, i int) error {
@@ -120,6 +121,17 @@ func (e *experiment) run(ctx context.Context) error {
 	return nil
 }
 
+// steps is the number of all training steps.
+func (e *experiment) steps() (total int) {
+	for _, name := range e.plan.methods {
+		if name != random {
+			steps, _ := e.length(name)
+			total += steps * e.plan.seeds
+		}
+	}
+	return total
+}
+
 // cost is the work of all training, in GFLOP.
 func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 	for _, name := range e.plan.methods {
@@ -142,6 +154,13 @@ func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 		}
 		steps, _ := e.length(name)
 		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
+	}
+	if !slices.Contains(e.plan.methods, simCLR) {
+		most := 0. // it is trained once
+		for _, name := range e.plan.methods {
+			most = max(most, e.encoderWork(name))
+		}
+		total += most * float64(e.plan.seeds)
 	}
 	return total, nil
 }
@@ -175,7 +194,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 }
 
 // strongly are the methods whose outcome is attacked by APGD as well.
-var strongly = map[string]bool{acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true, apDPE: true}
+var strongly = map[string]bool{roCL: true, supervised: true, trades: true, acl: true, advCL: true, advCLPseudo: true, dynACL: true, deACL: true, apDPE: true}
 
 // pretrain trains the network of a setup, or calibrates a random one.
 func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
@@ -198,24 +217,46 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 		return err
 	}
 	start, before := time.Now(), r.Seconds
-	var failed error
-	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
 	run.OnStep = func(p nn.Progress) {
 		r.Seconds = before + time.Since(start).Seconds()
 		e.progress.at(key(r.Method, r.Seed), p.Step+1, p.Loss)
-		if n := p.Step + 1; e.plan.curve > 0 && n%e.plan.curve == 0 {
-			evaluation := time.Now()
-			if failed = e.point(ctx, s, r, n); failed != nil {
-				cancel()
+	}
+	measure := func(ctx context.Context, step int) error {
+		if !e.due(r, step) {
+			if step > 0 && step%(e.plan.train/e.plan.batch) == 0 {
+				return e.keepProgress(r)
 			}
-			start = start.Add(time.Since(evaluation))
+			return nil
 		}
+		evaluation := time.Now()
+		defer func() { start = start.Add(time.Since(evaluation)) }()
+		return e.point(ctx, s, r, step)
 	}
-	if err := run.Run(inner); err != nil {
-		return errors.Join(err, failed, e.keepProgress(r))
+	run.Method = measured{s.method, measure}
+	if err := run.Run(ctx); err != nil {
+		return errors.Join(err, e.keepProgress(r))
 	}
-	return nil
+	return measure(ctx, r.Steps)
+}
+
+// measured is a method that stops for a measurement before each step, so that a
+// program that was stopped in one, or whose measurement failed, makes it again when it
+// goes on.
+type measured struct {
+	advcl.Method
+	before func(ctx context.Context, step int) error
+}
+
+func (m measured) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+	if err := m.before(ctx, b.Step); err != nil {
+		return nil, err
+	}
+	return m.Method.Loss(ctx, p, net, b)
+}
+
+// due says whether the network is to be measured after a number of steps.
+func (e *experiment) due(r *record, step int) bool {
+	return e.plan.curve > 0 && step > 0 && step%e.plan.curve == 0 && r.at(step) == nil
 }
 
 // papers are the optimisers and lengths of the methods' own papers, or of the programs
@@ -243,6 +284,15 @@ func (e *experiment) work(name string, passes float64, step int) float64 {
 	return e.plan.gflop(passes) / float64(e.plan.batch) * float64(batch) * float64(step)
 }
 
+// encoderWork is that of the SimCLR encoder that a method needs; 0 for none.
+func (e *experiment) encoderWork(name string) float64 {
+	if name != advCLPseudo && name != deACL {
+		return 0
+	}
+	steps, _ := e.length(simCLR)
+	return e.work(simCLR, advcl.NewSimCLR(0).Passes(), steps)
+}
+
 // schedule sets optimiser, learning rate and length.
 func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 	p := e.plan
@@ -261,7 +311,9 @@ func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 		run.Schedule, err = advcl.StepCosine{LR: 5, Steps: steps, WarmUp: 10 * per, Floor: 1e-6}.Schedule()
 	case roCL:
 		run.Optimizer = &optim.LARS{WeightDecay: 1e-6, Vectors: true}
-		run.Schedule, err = advcl.StepCosine{LR: 1.5, Steps: steps, WarmUp: 10 * per}.Schedule()
+		if run.Schedule, err = (advcl.StepCosine{LR: 1.5, Steps: steps, WarmUp: 10 * per}).Schedule(); err == nil {
+			run.Schedule = byEpoch(run.Schedule, per, 10)
+		}
 	case supervised, trades:
 		run.Optimizer = &optim.SGD{Momentum: 0.9, WeightDecay: 2e-4}
 		run.Schedule = optim.StepDecay(0.1, 0.1, 40*per, 60*per)
@@ -277,6 +329,16 @@ func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 	return err
 }
 
+// byEpoch keeps a learning rate for an epoch of per steps after those of warming up.
+func byEpoch(s optim.Schedule, per, warmUp int) optim.Schedule {
+	return func(step int) float64 {
+		if step >= warmUp*per {
+			step -= step % per
+		}
+		return s(step)
+	}
+}
+
 // probe trains the linear layer on the features of a pretrained encoder.
 func (e *experiment) probe(ctx context.Context, s setup, seed uint64, what string) (*trained, error) {
 	encoder, err := s.net.Encoder.Extract(s.stats)
@@ -284,14 +346,22 @@ func (e *experiment) probe(ctx context.Context, s setup, seed uint64, what strin
 		return nil, err
 	}
 	e.progress.say(what, "linear layer")
-	tuning := finetune.Tuning{
-		Kind: finetune.SLF, Standardize: true, LR: 0.05, BatchSize: e.plan.probeBatch, Epochs: e.plan.probeEpochs, Drops: e.plan.probeDrops, Seed: seed,
-	}
-	c, err := tuning.Run(ctx, encoder, e.images)
+	c, err := e.plan.tuning(seed).Run(ctx, encoder, e.images)
 	if err != nil {
 		return nil, err
 	}
 	return &trained{encoder, c}, nil
+}
+
+// tuning is the training of the linear layer.
+func (p plan) tuning(seed uint64) finetune.Tuning {
+	t := finetune.Tuning{
+		Kind: finetune.SLF, Standardize: p.probeCached, LR: p.probeLR, BatchSize: p.probeBatch, Epochs: p.probeEpochs, Drops: p.probeDrops, Seed: seed,
+	}
+	if !p.probeCached {
+		t.Augment = advcl.Weakly()
+	}
+	return t
 }
 
 // point measures a network on the way.
@@ -304,7 +374,7 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 	if err != nil {
 		return err
 	}
-	r.setPoint(point{Step: step, GFLOP: e.work(r.Method, s.passes(), step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
+	r.setPoint(point{Step: step, GFLOP: r.Encoder + e.work(r.Method, s.passes(), step), SA: scores.Clean.Value, RA8: scores.Robust[0].Value})
 	return e.keepProgress(r)
 }
 
@@ -316,7 +386,7 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 			return nil, err
 		}
 		steps, _ := e.length(name)
-		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps)}
+		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps), Encoder: e.encoderWork(name)}
 		if err := e.pretrain(ctx, s, &r); err != nil {
 			return nil, err
 		}
@@ -349,6 +419,6 @@ func (e *experiment) pseudoLabels(ctx context.Context, seed uint64) (*advcl.Pseu
 		if err != nil || path == "" {
 			return l, err
 		}
-		return l, l.Save(path)
+		return l, e.keepLabels(path, l)
 	})
 }

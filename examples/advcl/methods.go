@@ -57,17 +57,21 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 	case acl, dynACL:
 		c := advcl.NewACL(seed)
 		if name == dynACL {
-			per := p.train / p.batch
-			epochs := max(1, p.steps/per)
-			c = advcl.NewDynACL(seed, advcl.Annealing{Epochs: epochs, Every: max(1, epochs/20)})
+			c = advcl.NewDynACL(seed, p.annealing())
 		}
 		c = tune(c)
 		head := p.head
 		head.Routed = true
 		if !small {
 			head.Widths, head.NormedOutput = []int{512, 512, 512}, true
-		} else if name == acl {
-			c.Views[advcl.Strong1], c.Views[advcl.Strong2] = advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}, advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}
+		} else {
+			for _, view := range []string{advcl.Strong1, advcl.Strong2} {
+				v := advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}
+				if name == dynACL {
+					v = advcl.View{Anneal: advcl.AnnealedCrop{Area: 0.2, Annealing: p.annealing()}, Stats: advcl.Clean}
+				}
+				c.Views[view] = v
+			}
 		}
 		return setup{c, network(head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
 	case advCL:
@@ -124,6 +128,15 @@ func (e *experiment) sized(c *advcl.Contrastive) *advcl.Contrastive {
 		c.Terms[i].Loss.StopKeys = nil
 	}
 	return c
+}
+
+// annealing is DynACL's schedule over the whole training.
+func (p plan) annealing() advcl.Annealing {
+	if p.epochs > 0 {
+		return advcl.Annealing{Epochs: p.epochs}
+	}
+	epochs := max(1, p.steps/(p.train/p.batch))
+	return advcl.Annealing{Epochs: epochs, Every: max(1, epochs/20)}
 }
 
 // passes is the work of a step for each image.

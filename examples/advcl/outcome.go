@@ -11,20 +11,21 @@ import (
 
 // outcome is every figure.
 type outcome struct {
-	Scale   string     `json:"scale"`
-	Data    string     `json:"data"`
-	Network string     `json:"network"`
-	Train   int        `json:"train"`
-	Test    int        `json:"test"`
-	Steps   int        `json:"steps"`
-	Batch   int        `json:"batch"`
-	Speed   float64    `json:"gflops"` // of the machine
-	Runs    []record   `json:"runs"`
-	Summary []summary  `json:"summary"`
-	Paired  []paired   `json:"paired"`
-	Claims  []claim    `json:"claims"`
-	Checks  *diagnosis `json:"diagnosis,omitempty"`
-	Seconds float64    `json:"seconds"`
+	Scale     string     `json:"scale"`
+	Data      string     `json:"data"`
+	Network   string     `json:"network"`
+	Train     int        `json:"train"`
+	Test      int        `json:"test"`
+	Steps     int        `json:"steps"`
+	Batch     int        `json:"batch"`
+	Speed     float64    `json:"gflops"` // of the machine
+	Runs      []record   `json:"runs"`
+	Summary   []summary  `json:"summary"`
+	Paired    []paired   `json:"paired"`
+	Crossings []crossing `json:"crossings"`
+	Claims    []claim    `json:"claims"`
+	Checks    *diagnosis `json:"diagnosis,omitempty"`
+	Seconds   float64    `json:"seconds"`
 }
 
 // record is one method with one seed. Accuracies are shares of 1.
@@ -36,8 +37,9 @@ type record struct {
 	RA4     float64  `json:"ra_4"`   // at 4/255
 	APGD    *float64 `json:"apgd_t"` // under APGD-CE and APGD-DLR-T; null if not run
 	Steps   int      `json:"steps"`
-	GFLOP   float64  `json:"gflop"`   // of pretraining
-	Seconds float64  `json:"seconds"` // of pretraining
+	GFLOP   float64  `json:"gflop"`         // of pretraining
+	Encoder float64  `json:"gflop_encoder"` // of the SimCLR encoder that it needs; 0 for none
+	Seconds float64  `json:"seconds"`       // of pretraining
 	Curve   []point  `json:"curve,omitempty"`
 
 	clean, robust []bool // of each test image
@@ -46,9 +48,19 @@ type record struct {
 // point is a measurement on the way.
 type point struct {
 	Step  int     `json:"step"`
-	GFLOP float64 `json:"gflop"`
+	GFLOP float64 `json:"gflop"` // with that of the encoder that is needed
 	SA    float64 `json:"sa"`
 	RA8   float64 `json:"ra_8"`
+}
+
+// at returns the point of a step; nil if there is none.
+func (r *record) at(step int) *point {
+	for i := range r.Curve {
+		if r.Curve[i].Step == step {
+			return &r.Curve[i]
+		}
+	}
+	return nil
 }
 
 // setPoint adds a point, or replaces the one of its step.
@@ -71,8 +83,9 @@ type summary struct {
 	RA4      float64  `json:"ra_4_mean"`
 	APGD     *float64 `json:"apgd_t_mean"`
 	GFLOP    float64  `json:"gflop"`
+	Encoder  float64  `json:"gflop_encoder"`
 	Seconds  float64  `json:"seconds"`
-	Relative float64  `json:"cost"` // GFLOP in parts of SimCLR's; 0 if that was not run
+	Relative float64  `json:"cost"` // GFLOP with the encoder's in parts of SimCLR's; 0 if that was not run
 }
 
 // paired is the difference of two methods on the same images and seed.
@@ -105,7 +118,7 @@ func newOutcome(e *experiment) outcome {
 	return outcome{
 		Scale: scale, Data: e.source, Network: e.plan.form.Name, Train: e.plan.train, Test: e.plan.test,
 		Steps: e.plan.total(), Batch: e.plan.batch, Speed: e.speed,
-		Runs: []record{}, Summary: []summary{}, Paired: []paired{}, Claims: []claim{},
+		Runs: []record{}, Summary: []summary{}, Paired: []paired{}, Crossings: []crossing{}, Claims: []claim{},
 	}
 }
 
@@ -137,7 +150,7 @@ func (o *outcome) summarise() {
 	o.Summary, o.Paired = []summary{}, []paired{}
 	for _, name := range o.methods() {
 		runs := o.of(name)
-		s := summary{Method: name, GFLOP: runs[0].GFLOP}
+		s := summary{Method: name, GFLOP: runs[0].GFLOP, Encoder: runs[0].Encoder}
 		s.SA, s.SASD = spread(runs, func(r record) float64 { return r.SA })
 		s.RA8, s.RA8SD = spread(runs, func(r record) float64 { return r.RA8 })
 		s.RA4, _ = spread(runs, func(r record) float64 { return r.RA4 })
@@ -147,7 +160,7 @@ func (o *outcome) summarise() {
 			s.APGD = &v
 		}
 		if base := o.of(simCLR); len(base) > 0 {
-			s.Relative = s.GFLOP / base[0].GFLOP
+			s.Relative = (s.GFLOP + s.Encoder) / base[0].GFLOP
 		}
 		o.Summary = append(o.Summary, s)
 	}
@@ -162,6 +175,7 @@ func (o *outcome) summarise() {
 			}
 		}
 	}
+	o.findCrossings()
 	o.judge()
 }
 
@@ -212,7 +226,7 @@ func (o *outcome) judge() {
 	if plain != nil {
 		least, who := math.Inf(1), ""
 		for _, s := range o.Summary {
-			if slices.Contains([]string{roCL, acl, advCL, advCLPseudo, supervised}, s.Method) && s.RA8 < least {
+			if s.Method != simCLR && s.Method != random && s.RA8 < least {
 				least, who = s.RA8, s.Method
 			}
 		}

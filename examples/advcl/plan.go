@@ -32,8 +32,10 @@ type plan struct {
 	probeEpochs int
 	probeDrops  []int
 	probeBatch  int
-	apgd        int // test images under APGD
-	curve       int // steps between evaluations along the way; 0 for none
+	probeLR     float64
+	probeCached bool // standardised features of images as they are; else of weakly changed ones
+	apgd        int  // test images under APGD
+	curve       int  // steps between evaluations along the way; 0 for none
 	page        pagePlan
 }
 
@@ -55,7 +57,7 @@ const (
 var smallPlan = plan{
 	train: 20000, test: 2000, form: advcl.Mini, head: advcl.Projector{Widths: []int{128, 64}},
 	batch: 128, lr: 0.12, attackSteps: 2, attackStep: 4. / 255, clusters: []int{2, 10, 50, 100},
-	seeds: 3, methods: methodNames[:7], probeEpochs: 30, probeDrops: []int{18, 25}, probeBatch: 256, apgd: 200,
+	seeds: 3, methods: methodNames[:7], probeEpochs: 30, probeDrops: []int{18, 25}, probeBatch: 256, probeLR: 0.05, probeCached: true, apgd: 500,
 	page: pagePlan{landscape: 500, points: 15, tsne: 1000, iterations: 500, inversion: 200, sweep: 500, corruptions: 500, probe: 2000},
 }
 
@@ -71,7 +73,7 @@ var mediumPlan = func() plan {
 var fullPlan = plan{
 	train: 50000, test: 10000, form: advcl.ResNet18, head: advcl.Projector{Widths: []int{512, 128}},
 	batch: 512, epochs: 1000, lr: 0.5, attackSteps: 5, attackStep: 2. / 255, clusters: advcl.DefaultClusters,
-	seeds: 1, methods: methodNames, probeEpochs: 25, probeDrops: []int{15, 20}, probeBatch: 512, apgd: 1000,
+	seeds: 1, methods: methodNames, probeEpochs: 25, probeDrops: []int{15, 20}, probeBatch: 512, probeLR: 0.01, apgd: 1000,
 	page: pagePlan{landscape: 1000, points: 25, tsne: 2000, iterations: 1000, inversion: 500, sweep: 1000, corruptions: 2000, probe: 10000},
 }
 
@@ -79,7 +81,7 @@ var fullPlan = plan{
 var quickPlan = plan{
 	train: 256, test: 100, form: advcl.Form{Name: "tiny", Stem: 8, Stride: 2, Stages: []advcl.Stage{{Width: 16, Blocks: 1, Stride: 2}, {Width: 32, Blocks: 1, Stride: 2}}},
 	head: advcl.Projector{Widths: []int{32, 16}}, batch: 32, steps: 8, lr: 0.05, attackSteps: 1, attackStep: 8. / 255,
-	clusters: []int{2, 5}, seeds: 1, methods: methodNames, probeEpochs: 10, probeDrops: []int{6, 8}, probeBatch: 64, apgd: 20, curve: 4,
+	clusters: []int{2, 5}, seeds: 1, methods: methodNames, probeEpochs: 10, probeDrops: []int{6, 8}, probeBatch: 64, probeLR: 0.05, probeCached: true, apgd: 20, curve: 4,
 	page: pagePlan{landscape: 32, points: 5, tsne: 100, iterations: 60, inversion: 10, sweep: 32, corruptions: 16, probe: 100},
 }
 
@@ -119,15 +121,12 @@ func (p plan) total() int {
 }
 
 // stepsFor is the number of steps of the small scale on a machine of a given speed, so
-// that the whole takes about an hour: 1,000, or fewer on slower ones.
+// that the whole takes about an hour: 1,000, or 600 on slower ones.
 func stepsFor(gflops float64) int {
-	switch {
-	case gflops >= 200:
+	if gflops >= 200 {
 		return 1000
-	case gflops >= 120:
-		return 600
 	}
-	return 300
+	return 600
 }
 
 // measureSpeed measures the machine, in GFLOP/s of attack steps on the plan's encoder

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -15,7 +16,7 @@ func (e *experiment) result() example.Result {
 
 func (e *experiment) tables() []*report.Table {
 	var out []*report.Table
-	for _, t := range append([]*report.Table{e.summaryTable(), e.runTable(), e.pairTable(), e.curveTable()}, e.diagnosisTables()...) {
+	for _, t := range append([]*report.Table{e.summaryTable(), e.runTable(), e.pairTable(), e.curveTable(), e.crossingTable()}, e.diagnosisTables()...) {
 		if t.Len() > 0 {
 			out = append(out, t)
 		}
@@ -56,7 +57,11 @@ func (e *experiment) summaryTable() *report.Table {
 		if s.Relative > 0 {
 			cost = fmt.Sprintf("%.1fx", s.Relative)
 		}
-		t.AddRow(s.Method, with(s.SA, s.SASD), with(s.RA8, s.RA8SD), percent(s.RA4), optional(s.APGD), fmt.Sprintf("%.3g", s.GFLOP/1000), cost, report.Seconds(s.Seconds))
+		work := fmt.Sprintf("%.3g", s.GFLOP/1000)
+		if s.Encoder > 0 {
+			work = fmt.Sprintf("%.3g + %.3g", s.Encoder/1000, s.GFLOP/1000)
+		}
+		t.AddRow(s.Method, with(s.SA, s.SASD), with(s.RA8, s.RA8SD), percent(s.RA4), optional(s.APGD), work, cost, report.Seconds(s.Seconds))
 	}
 	return t
 }
@@ -97,12 +102,19 @@ func (e *experiment) curveTable() *report.Table {
 	if len(names) == 0 {
 		return t
 	}
-	for i, p := range e.out.of(names[0])[0].Curve {
-		row := []string{fmt.Sprint(p.Step)}
+	var steps []int
+	for _, name := range names {
+		for _, p := range e.out.of(name)[0].Curve {
+			steps = append(steps, p.Step)
+		}
+	}
+	slices.Sort(steps)
+	for _, step := range slices.Compact(steps) {
+		row := []string{fmt.Sprint(step)}
 		for _, name := range names {
 			cell := ""
-			if c := e.out.of(name)[0].Curve; i < len(c) {
-				cell = percent(c[i].SA) + " / " + percent(c[i].RA8)
+			if p := e.out.of(name)[0].at(step); p != nil {
+				cell = percent(p.SA) + " / " + percent(p.RA8)
 			}
 			row = append(row, cell)
 		}
@@ -123,6 +135,12 @@ func (e *experiment) notes() []string {
 		}
 		notes = append(notes, fmt.Sprintf("%s: %s. %s.", verdict, c.Text, c.Seen))
 	}
+	for _, s := range e.out.Summary {
+		if s.Encoder > 0 {
+			notes = append(notes, fmt.Sprintf("%s is trained with what a SimCLR encoder found, whose work is the first summand.", s.Method))
+		}
+	}
+	notes = append(notes, "RA counts an image as lost if any step of the attack misleads the classifier, which is a little stricter than a look at the last step alone.")
 	switch {
 	case e.quick:
 		notes = append(notes, "This shows that every stage works, and nothing else.")

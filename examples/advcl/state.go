@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,10 +16,11 @@ import (
 
 // kept is what a file of the state folder holds about a run.
 type kept struct {
-	Settings string `json:"settings"`
-	Record   record `json:"record"`
-	Clean    []bool `json:"clean,omitempty"`
-	Robust   []bool `json:"robust,omitempty"`
+	Settings string          `json:"settings"`
+	Record   *record         `json:"record,omitempty"`
+	Clean    []bool          `json:"clean,omitempty"`
+	Robust   []bool          `json:"robust,omitempty"`
+	Labels   json.RawMessage `json:"labels,omitempty"`
 }
 
 // stepsOnce returns the number of steps that the folder's first program chose, or keeps
@@ -105,27 +107,26 @@ func (e *experiment) finished(name string, seed uint64) (*record, error) {
 	if k == nil || err != nil {
 		return nil, err
 	}
-	if len(k.Clean) != e.plan.test || len(k.Robust) != e.plan.test {
+	if k.Record == nil || len(k.Clean) != e.plan.test || len(k.Robust) != e.plan.test {
 		return nil, fmt.Errorf("result of %s, seed %d: %d and %d answers, want %d", name, seed, len(k.Clean), len(k.Robust), e.plan.test)
 	}
-	r := k.Record
-	r.clean, r.robust = k.Clean, k.Robust
-	return &r, nil
+	k.Record.clean, k.Record.robust = k.Clean, k.Robust
+	return k.Record, nil
 }
 
 func (e *experiment) finish(r *record) error {
-	return e.write(e.file(r.Method, r.Seed, "result.json"), kept{Record: *r, Clean: r.clean, Robust: r.robust})
+	return e.write(e.file(r.Method, r.Seed, "result.json"), kept{Record: r, Clean: r.clean, Robust: r.robust})
 }
 
 // keepProgress keeps the curve and the time of a run under way.
 func (e *experiment) keepProgress(r *record) error {
-	return e.write(e.file(r.Method, r.Seed, "progress.json"), kept{Record: *r})
+	return e.write(e.file(r.Method, r.Seed, "progress.json"), kept{Record: r})
 }
 
 // resume takes over the curve and the time of a run that was stopped.
 func (e *experiment) resume(r *record) error {
 	k, err := e.read(e.file(r.Method, r.Seed, "progress.json"))
-	if k != nil && err == nil {
+	if k != nil && k.Record != nil {
 		r.Curve, r.Seconds = k.Record.Curve, k.Record.Seconds
 	}
 	return err
@@ -133,15 +134,22 @@ func (e *experiment) resume(r *record) error {
 
 // loadLabels reads pseudo-labels; nil if there are none.
 func (e *experiment) loadLabels(path string) (*advcl.PseudoLabels, error) {
-	if path == "" {
-		return nil, nil
-	}
-	l, err := advcl.LoadPseudoLabels(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	k, err := e.read(path)
+	if k == nil || err != nil {
 		return nil, err
 	}
+	l, err := advcl.ReadPseudoLabels(bytes.NewReader(k.Labels))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return l, l.Fits(e.images)
+}
+
+// keepLabels keeps pseudo-labels with the settings of the encoder that they are of.
+func (e *experiment) keepLabels(path string, l *advcl.PseudoLabels) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return e.write(path, kept{Labels: text})
 }

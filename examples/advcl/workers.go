@@ -93,6 +93,9 @@ type progress struct {
 func (p *progress) at(name string, step int, loss float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.steps == nil {
+		p.steps = map[string]int{}
+	}
 	p.steps[name] = step
 	sum := 0
 	for _, n := range p.steps {

@@ -57,17 +57,6 @@ func quick(kind Kind) Tuning {
 	}
 }
 
-func TestTRADESLossHasItsGoldenValues(t *testing.T) {
-	clean := tensor.FromFloat64([]float64{2, -1, 0.5, 0, 1, 3}, 2, 3)
-	attacked := tensor.FromFloat64([]float64{1, 0, 0.5, 0.5, 1, 1}, 2, 3)
-	y := []int{0, 2}
-	require.InDelta(t, 0.2055786581, tradesLoss(clean, attacked, y, 0).Item(), 1e-10)
-	require.InDelta(t, 0.3201006698, tradesLoss(clean, attacked, y, 1).Item()-tradesLoss(clean, attacked, y, 0).Item(), 1e-10)
-	require.InDelta(t, 2.1261826769, tradesLoss(clean, attacked, y, 6).Item(), 1e-9)
-	reversed := tradesLoss(attacked, clean, y, 1).Item() - tradesLoss(attacked, clean, y, 0).Item()
-	require.InDelta(t, 0.4008778481, reversed, 1e-10, "the other way round is another figure")
-}
-
 // Linear fine-tuning changes no value of the encoder, full fine-tuning does, and none
 // changes the encoder that it was given.
 func TestTheEncoderIsFrozenOrNot(t *testing.T) {
@@ -133,13 +122,17 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	c := tune(t, s, data)
 	x, y := data.Take(40).All()
 	eps := []float64{8. / 255, 0, 2. / 255, 1}
-	got, err := Protocol{Eps: eps, APGD: 40, AutoAttack: 10, Steps: 20, StepSize: 0.1}.Measure(context.Background(), c, x, y)
+	got, err := Protocol{Eps: eps, APGD: 40, AutoAttack: 40}.Measure(context.Background(), c, x, y)
 	require.NoError(t, err)
 	require.LessOrEqual(t, got.Robust[0].Value, got.Clean.Value)
 	require.Equal(t, got.Clean.Value, got.Robust[1].Value)
 	require.LessOrEqual(t, got.Robust[0].Value, got.Robust[2].Value)
-	require.Less(t, got.Robust[3].Value, 0.1, "nothing stands an attack without limits")
-	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value+0.05)
+	require.Less(t, got.Robust[0].Value, got.Clean.Value)
+	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value)
+	require.LessOrEqual(t, got.AutoAttack.Value, got.APGD.Value, "AutoAttack has APGD and more")
+	wide, err := Protocol{Eps: []float64{1}, StepSize: 0.1}.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	require.Less(t, wide.Robust[0].Value, 0.1, "nothing stands an attack without limits")
 	require.Len(t, got.RobustRight, 4)
 	right := 0
 	for i, ok := range got.RobustRight[0] {

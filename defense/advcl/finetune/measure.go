@@ -12,6 +12,9 @@ import (
 // Protocol says how a classifier is measured: by PGD with a fixed step size and one
 // random start, and by stronger attacks, which a claim of robustness needs: the lead of
 // a method under PGD on the cross-entropy can be a weakness of that attack.
+//
+// An image counts as lost under PGD if any of the steps misleads the classifier. The
+// papers look at the last step alone, so their robust accuracy is a little higher.
 type Protocol struct {
 	// Eps are the radii under Linf, in pixel units.
 	Eps      []float64

@@ -35,8 +35,8 @@ type Tuning struct {
 	// Standardize scales each feature to mean 0 and variance 1 over the training
 	// images and folds that into the layer afterwards. SLF without Augment only.
 	Standardize bool
-	// Attack is that of ALF and AFF; without Steps it is 8/255 in steps of 2/255, 20 of
-	// them for ALF and 10 for AFF. AFF climbs TRADES's divergence from Gaussian noise
+	// Attack is that of ALF and AFF. A Threat of zeros means 8/255 under Linf, a
+	// StepSize of 0 under Linf 2/255, and 0 Steps 20 for ALF and 10 for AFF. AFF climbs TRADES's divergence from Gaussian noise
 	// of standard deviation 0.001, whatever Objective and start say.
 	Attack attack.PGD
 	// Beta is TRADES's weight of agreement; 0 means 6.
@@ -86,7 +86,9 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 	after := func() {}
 	switch {
 	case t.Kind == AFF:
-		run.Net, run.Loss = c, t.trades
+		pgd := t.Attack
+		pgd.Seed ^= t.Seed
+		run.Net, run.Loss = c, (&advcl.TRADES{Attack: pgd, Beta: t.Beta}).Loss
 	case t.Kind == ALF:
 		run.Loss = t.attacked(c)
 	case len(t.Augment) > 0:
@@ -170,9 +172,14 @@ func (t Tuning) withDefaults(n int) Tuning {
 	if t.Drops == nil {
 		t.Drops = []int{15, 20}
 	}
+	if t.Attack.Threat == (attack.Threat{}) {
+		t.Attack.Threat.Eps = 8. / 255
+	}
+	if t.Attack.Threat.Norm == attack.Linf {
+		pick(&t.Attack.StepSize, 2./255, 2./255)
+	}
 	if t.Attack.Steps == 0 {
-		t.Attack.Threat = attack.Threat{Norm: attack.Linf, Eps: 8. / 255}
-		t.Attack.Steps, t.Attack.StepSize = 20, 2./255
+		t.Attack.Steps = 20
 		if full {
 			t.Attack.Steps = 10
 		}
