@@ -15,7 +15,8 @@ type crossing struct {
 	B       string `json:"b"`
 	Measure string `json:"measure"` // "sa" or "ra_8"
 	Axis    string `json:"axis"`    // "steps" or "gflop"
-	// Between are the values on the axis between which the order changes.
+	// Between are the values on the axis between which the order changes; null if the
+	// curves have no part of the axis in common.
 	Between [][2]float64 `json:"between"`
 	// Above is the method that is above at the end; "" for neither.
 	Above string `json:"above"`
@@ -73,7 +74,8 @@ func (o *outcome) curve(name string) []point {
 }
 
 // cross returns the places between which the sign of a - b changes, where both are
-// known, and the difference at the last one. Between points curves are straight.
+// known, and the difference at the last one; nil and 0 if they have no place in common.
+// Between points curves are straight.
 func cross(a, b []point, x, y func(point) float64) (between [][2]float64, last float64) {
 	lo, hi := max(x(a[0]), x(b[0])), min(x(a[len(a)-1]), x(b[len(b)-1]))
 	var places []float64
@@ -81,6 +83,9 @@ func cross(a, b []point, x, y func(point) float64) (between [][2]float64, last f
 		if v := x(p); v >= lo && v <= hi {
 			places = append(places, v)
 		}
+	}
+	if len(places) == 0 {
+		return nil, 0
 	}
 	slices.Sort(places)
 	between = [][2]float64{}
@@ -112,6 +117,9 @@ func (e *experiment) crossingTable() *report.Table {
 	t := report.NewTable("Where learning curves change order",
 		report.Left("methods"), report.Left("accuracy"), report.Left("in steps"), report.Left("in TFLOP"))
 	cell := func(c crossing, unit float64) string {
+		if c.Between == nil {
+			return "no part in common"
+		}
 		end := "neither above at the end"
 		if c.Above != "" {
 			end = c.Above + " above at the end"

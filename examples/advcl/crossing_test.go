@@ -27,6 +27,11 @@ func TestCurvesCrossWhereTheirOrderChanges(t *testing.T) {
 	o.Runs[1].Curve = []point{{Step: 1, GFLOP: 1, RA8: 0.9}, {Step: 3, GFLOP: 3, RA8: 0.9}}
 	o.findCrossings()
 	require.Equal(t, crossing{advCL, acl, "ra_8", "steps", [][2]float64{}, acl}, o.Crossings[2])
+	o.Runs[1].Curve = []point{{Step: 1, GFLOP: 7, RA8: 0.9}, {Step: 3, GFLOP: 8, RA8: 0.9}}
+	o.findCrossings()
+	require.Equal(t, crossing{advCL, acl, "ra_8", "gflop", nil, ""}, o.Crossings[3])
+	e.out = o
+	require.Contains(t, e.crossingTable().Text(), "no part in common")
 }
 
 // What is trained on the output of another encoder counts that one's work too.
