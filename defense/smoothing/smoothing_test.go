@@ -312,7 +312,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"Alpha is NaN":    {Model: bands, Sigma: 1, Alpha: math.NaN()},
 		"BatchSize is -1": {Model: bands, Sigma: 1, BatchSize: -1},
 		"1 IDs for 2":     {Model: bands, Sigma: 1, IDs: []uint64{4}},
-		"copies 0 to 9 of input 0": {Sigma: 1, N: 10, N0: 10, Model: function(func(*tensor.Tensor) *tensor.Tensor {
+		"copies 0 to 9 of input": {Sigma: 1, N: 10, N0: 10, Model: function(func(*tensor.Tensor) *tensor.Tensor {
 			return nil
 		})},
 		"not finite": {Sigma: 1, N: 10, N0: 10, Model: function(func(x *tensor.Tensor) *tensor.Tensor {
