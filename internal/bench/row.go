@@ -111,18 +111,18 @@ func (m *meter) item(res *result, r *row, it item) ([]float64, error) {
 	runtime.GC()
 	var ratios, us, them []float64
 	for attempt := 0; len(ratios) < m.rounds; attempt++ {
-		calm := m.calm(r.threads)
+		before := speed(r.threads)
 		a, err := ours.round()
 		if err != nil {
 			return nil, err
 		}
-		calm = m.calm(r.threads) && calm
+		between := speed(r.threads)
 		b, err := theirs.round()
 		if err != nil {
 			return nil, err
 		}
 		// CPU time does not run while another program has the processor.
-		if calm = m.calm(r.threads) && calm; !calm && os.Getenv(clockVariable) != "cpu" {
+		if calm := m.calm(r.threads, before, between, speed(r.threads)); !calm && os.Getenv(clockVariable) != "cpu" {
 			if attempt < 2*m.rounds {
 				continue
 			}
@@ -142,20 +142,29 @@ func (m *meter) item(res *result, r *row, it item) ([]float64, error) {
 	return ratios, nil
 }
 
-// calm says whether the processor now gives its full speed to the given
-// number of threads.
-func (m *meter) calm(threads int) bool {
+// calm says whether the processor gave its threads the same speed around a round's
+// measurements, and one that no other program has a share of: clocks of processors
+// change by a third with temperature, a program that shares one takes a half.
+func (m *meter) calm(threads int, speeds ...float64) bool {
+	low, high := slices.Min(speeds), slices.Max(speeds)
+	m.best[threads] = max(m.best[threads], high)
+	return low >= 0.9*high && low >= 0.6*m.best[threads]
+}
+
+// speed is the rate of multiply-adds on a number of threads, in numbers a second: the
+// best of three short loops, so that waking the threads does not count.
+func speed(threads int) float64 {
 	const count = 4000
 	each := count * max(1, kernel.PeakLoop(1))
-	begin := time.Now()
-	par.For(threads, 1, func(lo, hi int) {
-		for range hi - lo {
-			kernel.PeakLoop(count)
-		}
-	})
-	rate := float64(threads*each) / time.Since(begin).Seconds()
-	if m.best[threads] < rate {
-		m.best[threads] = rate
+	fastest := 0.0
+	for range 3 {
+		begin := time.Now()
+		par.For(threads, 1, func(lo, hi int) {
+			for range hi - lo {
+				kernel.PeakLoop(count)
+			}
+		})
+		fastest = max(fastest, float64(threads*each)/time.Since(begin).Seconds())
 	}
-	return rate >= 0.9*m.best[threads]
+	return fastest
 }
