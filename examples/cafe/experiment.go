@@ -149,7 +149,7 @@ type pictureRow struct {
 	psnr   []float64
 }
 
-func (e *experiment) run(ctx context.Context) error {
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	for _, p := range parts {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	notes := []string{"Data: " + e.data + ". Everything took " + report.Seconds(e.out.Seconds) + "."}
 	if e.missing != "" {
 		notes = append(notes, e.missing)
@@ -97,8 +98,8 @@ func (e *experiment) defenseTable() *report.Table {
 	return t
 }
 
-// page draws pictures and curves.
-func (e *experiment) page() (*report.Page, error) {
+// Page draws pictures and curves.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Private images out of averaged gradients")
 	p.Text("Four parties hold the quadrants of images and upload gradients that are averaged over batches. The server knows the networks and which samples are in a batch, and sees no image, no label and no gradient of a single sample. Data: " + e.data + ".")
 	for _, t := range e.tables() {

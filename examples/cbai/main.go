@@ -9,8 +9,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/redoubt-ml/redoubt/internal/example"
 )
 
@@ -21,17 +19,6 @@ func program() example.Program {
 		Name: "cbai",
 		About: "Finds the best arm under contaminated rewards, by robust and by classical rules,\n" +
 			"and compares pulls and errors with reference figures and bounds.",
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
-		},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env) },
 	}
 }
