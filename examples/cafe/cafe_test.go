@@ -92,7 +92,7 @@ func TestChoicesAreMadeOnSamplesHeldOut(t *testing.T) {
 }
 
 func TestFiguresHaveTheirKeys(t *testing.T) {
-	text, err := json.Marshal(outcome{Batches: []sizeRow{{}}, Defense: []defenseRow{{}}, CIFAR: &color{}})
+	text, err := json.Marshal(outcome{CAFE: &leak{}, Batches: []sizeRow{{}}, Defense: []defenseRow{{}}, CIFAR: &color{}})
 	require.NoError(t, err)
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(text, &got))
@@ -109,7 +109,7 @@ func TestFiguresHaveTheirKeys(t *testing.T) {
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {
-	var got [2]leak
+	var got [2]*leak
 	for i := range got {
 		e := tiny(t, "cafe")
 		require.NoError(t, e.Run(context.Background()))

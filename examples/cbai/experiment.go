@@ -71,7 +71,7 @@ type claims struct {
 }
 
 func newExperiment(e *example.Env) (*experiment, error) {
-	all, data, missing, err := instances(e.Data)
+	all, data, missing, err := instances(e)
 	if err != nil {
 		return nil, err
 	}

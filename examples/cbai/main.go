@@ -8,9 +8,7 @@
 //	go run ./examples/cbai -out DIR         # plots in DIR/report.html
 package main
 
-import (
-	"github.com/redoubt-ml/redoubt/internal/example"
-)
+import "github.com/redoubt-ml/redoubt/internal/example"
 
 func main() { program().Main() }
 

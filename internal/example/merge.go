@@ -80,7 +80,9 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 	}
 	var settings []string
 	for name, v := range m.Settings {
-		settings = append(settings, "-"+name+"="+v)
+		if v != "" {
+			settings = append(settings, "-"+name+"="+v)
+		}
 	}
 	slices.Sort(settings)
 	res.Notes = append(res.Notes, "Settings: "+strings.Join(settings, " "))

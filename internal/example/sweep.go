@@ -40,7 +40,7 @@ func (p Program) sweep(ctx context.Context, o *options) (Result, error) {
 			o.env.Announce("%s: %v, unit %d of %d of the shard, failed: %v", p.Name, u, i+1, len(units), err)
 			continue
 		}
-		o.env.Announce("%s: %v, unit %d of %d of the shard, %s in %s", p.Name, u, i+1, len(units), state, report.Seconds(l.Seconds))
+		o.env.Announce("%s: %v, unit %d of %d of the shard, %s, %s", p.Name, u, i+1, len(units), state, report.Seconds(l.Seconds))
 		t.AddRow(u.String(), report.Seconds(l.Seconds), state)
 		lines = append(lines, l)
 	}
