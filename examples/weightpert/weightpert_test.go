@@ -219,3 +219,11 @@ func TestOrderOfRegimesOnRealImages(t *testing.T) {
 	require.Greater(t, ibp.Certified["ibp"]["0.005"], lambda.Certified["ibp"]["0.005"])
 	require.Greater(t, ibp.Test, lambda.Test)
 }
+
+func TestSeedsAreThreeUnlessSaid(t *testing.T) {
+	for seeds, want := range map[int]int{0: 3, 1: 1, 5: 5} {
+		e, err := newExperiment(&example.Env{Seeds: seeds, Scale: example.Small}, options{mini: true})
+		require.NoError(t, err)
+		require.Equal(t, want, e.seeds)
+	}
+}

@@ -109,12 +109,20 @@ func TestElementsAreKnownByTheirNames(t *testing.T) {
 	}, got)
 }
 
+// What has a name is not mixed up with what has another, even alone in its list.
+func TestOneElementKeepsItsName(t *testing.T) {
+	m, err := Merge(read(t, "f", lineOf(1, `{"l":[{"n":"a","v":1}]}`), lineOf(2, `{"l":[{"n":"b","v":3}]}`), lineOf(3, `{"l":[]}`)))
+	require.NoError(t, err)
+	require.Len(t, m.Figures, 2)
+	require.Equal(t, []int{1, 2}, []int{by(m)["l[a].v"].N, by(m)["l[b].v"].Absent})
+}
+
 // A figure is no name, even if it tells elements apart.
 func TestFiguresAreNoNames(t *testing.T) {
 	m, err := Merge(read(t, "f", lineOf(1, `{"l":[{"n":"a","v":1},{"n":"a","v":2}]}`), lineOf(2, `{"l":[{"n":"a","v":3},{"n":"a","v":4}]}`)))
 	require.NoError(t, err)
-	require.Equal(t, 2.0, *by(m)["l[0].v"].Mean)
-	require.Equal(t, 3.0, *by(m)["l[1].v"].Mean)
+	require.Equal(t, 2.0, *by(m)["l[a].v"].Mean)
+	require.Equal(t, 3.0, *by(m)["l[a #2].v"].Mean)
 }
 
 func TestValuesOfAListAreApart(t *testing.T) {

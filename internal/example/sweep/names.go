@@ -11,8 +11,8 @@ import (
 // its elements are told apart, whatever their order: for cells of a table its texts and
 // parameters.
 //
-// Fields are taken in the order of the objects, texts first, each if it tells more
-// elements apart, until all are. Numbers and truth values count only where every result
+// The first text is taken, and then, in the order of the objects and texts before others,
+// each field that tells more elements apart, until all are. Numbers and truth values count only where every result
 // has the same ones: those are settings, and not figures.
 type names struct {
 	lists  map[string][]occurrence
@@ -73,12 +73,12 @@ func objects(l list) (out []object) {
 // choose returns the fields that tell the elements of lists apart.
 func choose(all []occurrence) []string {
 	texts, others := candidates(all)
-	var chosen []string
+	chosen := slices.Clone(texts[:min(1, len(texts))])
 	total := 0
 	for _, o := range all {
 		total += len(o.elements)
 	}
-	best := distinct(all, nil)
+	best := distinct(all, chosen)
 	for _, key := range append(texts, others...) {
 		if best == total {
 			break
