@@ -69,7 +69,12 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 	}
 	t := report.NewTable(fmt.Sprintf("%s over %s", p.Name, count(m.Seeds, "seed")),
 		report.Left("figure"), report.Right("n"), report.Right("mean"), report.Right("from"), report.Right("to"), report.Right("SD"))
+	entries := 0
 	for _, f := range m.Figures {
+		if f.Entry {
+			entries++
+			continue
+		}
 		t.AddRow(f.Name, fmt.Sprint(f.N), short(f.Mean), short(f.Lo), short(f.Hi), short(f.SD))
 	}
 	res := Result{Figures: m, Tables: []*report.Table{t}}
@@ -77,6 +82,9 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 		res.Notes = append(res.Notes, "From and to: 95 % intervals of the mean over seeds, by Student's t; of what is true or false, exact ones of the share that is true.")
 	} else {
 		res.Notes = append(res.Notes, "One seed has no interval of a mean over seeds.")
+	}
+	if entries > 0 {
+		res.Notes = append(res.Notes, fmt.Sprintf("%s of matrices are in -json only.", count(entries, "figure")))
 	}
 	var settings []string
 	for name, v := range m.Settings {

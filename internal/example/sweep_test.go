@@ -148,6 +148,7 @@ func TestInterruptedShardsKeepFinishedUnits(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
 	require.Contains(t, errs.String(), "interrupted; finished units are kept in "+dir)
+	require.NotContains(t, errs.String(), "failed", "what was not begun has not failed")
 	kept := files(t, dir)
 	require.Less(t, len(kept), 40)
 	all, err := os.ReadDir(dir)
@@ -207,6 +208,21 @@ func TestShardsWriteLinesThatMergeSumsUp(t *testing.T) {
 	code, _, errs = execute(other, "-merge", dir)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs, `program is "trial", want "other"`)
+}
+
+// A matrix does not drown the table.
+func TestEntriesOfMatricesAreInJSONOnly(t *testing.T) {
+	p := trial(func(context.Context, *Env) (Result, error) {
+		return Result{Figures: map[string]any{"confusion": [][]int{{1, 2}, {3, 4}}, "v": []int{5}}}, nil
+	})
+	code, out, _ := execute(p, "-seeds", "2")
+	require.Zero(t, code)
+	require.NotContains(t, out, "confusion")
+	require.Contains(t, out, "4 figures of matrices are in -json only.")
+	require.Regexp(t, `v\[0\] +2 +5`, out)
+	code, out, _ = execute(p, "-seeds", "2", "-json")
+	require.Zero(t, code)
+	require.Contains(t, out, `"confusion[1][0]"`)
 }
 
 func TestMergeNamesWhatItCannotRead(t *testing.T) {

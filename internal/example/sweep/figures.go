@@ -10,6 +10,7 @@ import (
 type leaf struct {
 	name  string
 	value any
+	entry bool // of a matrix
 }
 
 // leaves lists the figures of a result in order. Keys of objects are joined by dots, or
@@ -34,7 +35,7 @@ func (n *names) leaves(result any) ([]leaf, error) {
 func (n *names) walk(out *[]leaf, name, path string, v any, named ...string) {
 	switch v := v.(type) {
 	case float64, bool:
-		*out = append(*out, leaf{name, v})
+		*out = append(*out, leaf{name, v, strings.HasSuffix(path, "[][]")})
 	case object:
 		for _, m := range v {
 			if m.key == seedKey || slices.Contains(named, m.key) {

@@ -13,6 +13,8 @@ import (
 type Figure struct {
 	// Name leads to the figure in the program's JSON.
 	Name string `json:"figure"`
+	// Entry says that the figure is an entry of a matrix.
+	Entry bool `json:"-"`
 	// N is the number of seeds that have the figure, Absent of those that have not.
 	N      int `json:"n"`
 	Absent int `json:"absent"`

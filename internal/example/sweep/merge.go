@@ -125,7 +125,7 @@ func sumUp(results []result) ([]Figure, error) {
 	}
 	n := findNames(trees)
 	var order []string
-	numbers, truths := map[string][]float64{}, map[string][]bool{}
+	numbers, truths, entries := map[string][]float64{}, map[string][]bool{}, map[string]bool{}
 	for _, r := range results {
 		leaves, err := n.leaves(r.tree)
 		if err != nil {
@@ -134,6 +134,7 @@ func sumUp(results []result) ([]Figure, error) {
 		for _, l := range leaves {
 			if len(numbers[l.name])+len(truths[l.name]) == 0 {
 				order = append(order, l.name)
+				entries[l.name] = l.entry
 			}
 			switch v := l.value.(type) {
 			case float64:
@@ -154,7 +155,7 @@ func sumUp(results []result) ([]Figure, error) {
 		} else {
 			f = numbersFigure(numbers[name])
 		}
-		f.Name, f.Absent = name, len(results)-f.N
+		f.Name, f.Absent, f.Entry = name, len(results)-f.N, entries[name]
 		out = append(out, f)
 	}
 	return out, nil
