@@ -39,7 +39,7 @@ func numbersFigure(v []float64) Figure {
 	if len(v) < 2 {
 		return f
 	}
-	half := StudentT(len(v)-1) * sd / math.Sqrt(float64(len(v)))
+	half := studentT(len(v)-1) * sd / math.Sqrt(float64(len(v)))
 	f.SD, f.Lo, f.Hi = finite(sd), finite(mean-half), finite(mean+half)
 	return f
 }
@@ -56,9 +56,9 @@ func truthsFigure(v []bool) Figure {
 	return Figure{N: len(v), Mean: &e.Value, Lo: &e.Lo, Hi: &e.Hi}
 }
 
-// StudentT is the number of standard errors on either side of a mean that hold 95 % of
+// studentT is the number of standard errors on either side of a mean that hold 95 % of
 // Student's distribution with the given degrees of freedom.
-func StudentT(freedom int) float64 {
+func studentT(freedom int) float64 {
 	return distuv.StudentsT{Sigma: 1, Nu: float64(freedom)}.Quantile(0.975)
 }
 

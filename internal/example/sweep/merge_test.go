@@ -35,7 +35,7 @@ func by(m *Merged) map[string]Figure {
 // Critical values are those of printed tables of the t distribution, 97.5 %.
 func TestIntervalsAreStudents(t *testing.T) {
 	for freedom, want := range map[int]float64{1: 12.7062, 2: 4.3027, 4: 2.7764, 9: 2.2622, 29: 2.0452, 120: 1.9799} {
-		require.InDelta(t, want, StudentT(freedom), 1e-4)
+		require.InDelta(t, want, studentT(freedom), 1e-4)
 	}
 	var lines []Line
 	for seed, v := range []float64{10, 12, 9, 13} { // mean 11, SD sqrt(10/3)

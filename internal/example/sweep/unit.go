@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// MaxUnits is the largest number of units of a sweep.
-const MaxUnits = 1_000_000
+// maxUnits is the largest number of units of a sweep.
+const maxUnits = 1_000_000
 
 // Unit is what is run in one piece.
 type Unit struct {
@@ -45,12 +45,12 @@ type Range struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// Validate returns an error unless there are between 1 and MaxUnits units, each once.
+// Validate returns an error unless there are between 1 and maxUnits units, each once.
 func (r Range) Validate() error {
 	per := max(1, len(r.Values))
 	switch {
-	case r.Seeds < 1 || r.Seeds > MaxUnits/per:
-		return fmt.Errorf("a sweep of %d seeds and %d values, want 1 to %d units", r.Seeds, per, MaxUnits)
+	case r.Seeds < 1 || r.Seeds > maxUnits/per:
+		return fmt.Errorf("a sweep of %d seeds and %d values, want 1 to %d units", r.Seeds, per, maxUnits)
 	case r.First > math.MaxUint64-uint64(r.Seeds-1):
 		return fmt.Errorf("%d seeds from %d on, want none above %d", r.Seeds, r.First, uint64(math.MaxUint64))
 	}
