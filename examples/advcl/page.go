@@ -9,8 +9,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// page draws what the tables do not show.
-func (e *experiment) page(context.Context) (*report.Page, error) {
+// Page draws what the tables do not show.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Does robustness survive from pretraining to a linear layer?")
 	p.Text("An encoder is trained without labels, with or without attacks. It is frozen, and one linear layer is trained on its features with ordinary cross-entropy. " +
 		"Then an attacker who knows both changes every pixel by at most 8/255.")

@@ -104,7 +104,8 @@ func (e *experiment) defend(ctx context.Context) error {
 	for i := range min(e.scored, e.private) {
 		b.shown = append(b.shown, i)
 	}
-	e.out.MeanImage = b.score(b.mean).Median
+	guess := b.score(b.mean).Median
+	e.out.MeanImage = &guess
 	for _, kind := range []struct {
 		name string
 		make func() *fedleak.Model

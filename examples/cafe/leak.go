@@ -29,7 +29,8 @@ func (e *experiment) released(ctx context.Context) error {
 	if r == nil {
 		return err
 	}
-	out := &e.out.CAFE
+	out := new(leak)
+	e.out.CAFE = out
 	out.Seconds = time.Since(start).Seconds()
 	out.Labels = fedleak.LabelAccuracy(y, r.Labels)
 	out.Rounds, out.Cond = r.Rounds, r.Identifiability.Cond

@@ -8,11 +8,7 @@
 //	go run ./examples/cbai -out DIR         # plots in DIR/report.html
 package main
 
-import (
-	"context"
-
-	"github.com/redoubt-ml/redoubt/internal/example"
-)
+import "github.com/redoubt-ml/redoubt/internal/example"
 
 func main() { program().Main() }
 
@@ -21,17 +17,6 @@ func program() example.Program {
 		Name: "cbai",
 		About: "Finds the best arm under contaminated rewards, by robust and by classical rules,\n" +
 			"and compares pulls and errors with reference figures and bounds.",
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
-		},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env) },
 	}
 }

@@ -107,8 +107,8 @@ type experiment struct {
 	out     outcome
 }
 
-// run fills out; when it returns an error, out holds what was reached.
-func (e *experiment) run(ctx context.Context) error {
+// Run fills out; when it returns an error, out holds what was reached.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	for _, part := range []struct {

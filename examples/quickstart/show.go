@@ -14,8 +14,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	return example.Result{
 		Figures: e.out,
 		Tables:  []*report.Table{e.table()},
@@ -58,9 +58,9 @@ const (
 	pictureImages = 10
 )
 
-// page draws what the table does not show: the images, and how accuracy and loss
+// Page draws what the table does not show: the images, and how accuracy and loss
 // move.
-func (e *experiment) page(ctx context.Context) (*report.Page, error) {
+func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("Breaking and hardening a classifier of MNIST")
 	p.Text("Two networks of the same shape: one trained on the images as they are, one trained on images that an attack had changed. " +
 		"The table gives the share of test images that each still gets right when an attacker changes them. " + e.setting())

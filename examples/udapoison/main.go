@@ -14,9 +14,7 @@
 package main
 
 import (
-	"context"
 	"flag"
-	"fmt"
 	"runtime"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -27,7 +25,6 @@ func main() { program().Main() }
 // options are the program's own flags.
 type options struct {
 	mini     bool
-	seeds    int
 	learners string
 	parts    string
 }
@@ -38,33 +35,22 @@ func program() example.Program {
 		Name: "udapoison",
 		About: "Poisons the source of unsupervised domain adaptation on digits and shows what is left\n" +
 			"of the accuracy on the target, with a targeted attack, the theory's cases and defences.",
+		Seeds: true,
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use few images and few epochs, to see the program work")
-			set.IntVar(&o.seeds, "seeds", 3, "number of seeds, from -seed on")
 			set.StringVar(&o.learners, "learners", "", "learners of the table, separated by commas; none means all: "+joined(learnerNames))
 			set.StringVar(&o.parts, "parts", "", "parts of the program, separated by commas; none means all: "+joined(partNames))
 		},
 		Check: func(*example.Env) error {
-			if o.seeds < 1 {
-				return fmt.Errorf("-seeds is %d, want at least 1", o.seeds)
-			}
 			if _, err := example.Choose("-learners", o.learners, learnerNames); err != nil {
 				return err
 			}
 			_, err := example.Choose("-parts", o.parts, partNames)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, o, runtime.GOMAXPROCS(0))
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
+		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, partNames) }},
+		New: func(env *example.Env) (example.Experiment, error) {
+			return newExperiment(env, o, runtime.GOMAXPROCS(0))
 		},
 	}
 }

@@ -78,9 +78,9 @@ func (r *regime) optimizer() optim.Optimizer {
 	return o
 }
 
-func regimeNames() []string {
+func namesOf(list []regime) []string {
 	var out []string
-	for _, r := range allRegimes {
+	for _, r := range list {
 		out = append(out, r.name)
 	}
 	return out
@@ -101,7 +101,7 @@ next:
 				continue next
 			}
 		}
-		return nil, fmt.Errorf("-regimes has %q, want one of %s", name, strings.Join(regimeNames(), ", "))
+		return nil, fmt.Errorf("-regimes has %q, want one of %s", name, strings.Join(namesOf(allRegimes), ", "))
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	notes := []string{
 		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
 		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
@@ -155,11 +156,11 @@ func (e *experiment) layerTable() *report.Table {
 	return t
 }
 
-// page draws the curves.
-func (e *experiment) page() (*report.Page, error) {
+// Page draws the curves.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("A classifier whose weights are changed")
 	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
-	tables := e.result().Tables
+	tables := e.Result().Tables
 	if len(e.out.Claims) > 0 {
 		p.Table(tables[0])
 		tables = tables[1:]
