@@ -46,8 +46,8 @@ func (e Estimate) String() string {
 	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*e.Value, 100*e.Lo, 100*e.Hi)
 }
 
-// AttackReport says how a model fared under one attack.
-type AttackReport struct {
+// Outcome says how a model fared under one attack.
+type Outcome struct {
 	Name string `json:"name"`
 	// Settings describes the attack in full, if it has a String method.
 	Settings  string   `json:"settings,omitempty"`
@@ -61,8 +61,8 @@ type AttackReport struct {
 
 // Report says how a model fared on a set of inputs.
 type Report struct {
-	Clean   Estimate       `json:"clean"`
-	Attacks []AttackReport `json:"attacks"`
+	Clean   Estimate  `json:"clean"`
+	Attacks []Outcome `json:"attacks"`
 	// CleanRight says for each input whether it is right by itself.
 	CleanRight []bool `json:"-"`
 	// Worst counts the inputs that stay right under every attack.
@@ -138,7 +138,7 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if len(res.Label) != len(y) {
 			return rep, fmt.Errorf("%s: attack returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
 		}
-		ar := AttackReport{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
+		ar := Outcome{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
 		if s, ok := a.(fmt.Stringer); ok {
 			ar.Settings = s.String()
 		}

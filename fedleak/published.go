@@ -38,9 +38,9 @@ type Published struct {
 	// twice. Its other quirk belongs to the model, Model.DoubleSoftmax.
 	Released bool
 	Seed     uint64
-	// Progress is told after each iteration over a round, with the tables as they
+	// OnIteration is told after each iteration over a round, with the tables as they
 	// are; nil for none.
-	Progress func(iteration int, t *Tables)
+	OnIteration func(iteration int, t *Tables)
 }
 
 var _ Attack = Published{}
@@ -140,8 +140,8 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 			}
 			t.update(phase, list[round], gs)
 			used = max(used, round+1)
-			if a.Progress != nil {
-				a.Progress(i, t)
+			if a.OnIteration != nil {
+				a.OnIteration(i, t)
 			}
 		}
 	}

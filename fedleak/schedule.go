@@ -127,9 +127,9 @@ func stream(seed uint64, place ...uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h))
 }
 
-// CheckBatches says what is wrong with batches of ids out of n samples: an empty
+// checkBatches says what is wrong with batches of ids out of n samples: an empty
 // batch, batches of different sizes, an id out of range or twice in a batch.
-func CheckBatches(batches [][]int, n int) error {
+func checkBatches(batches [][]int, n int) error {
 	if n < 1 {
 		return fmt.Errorf("fedleak: %d samples, want at least 1", n)
 	}

@@ -1,6 +1,7 @@
 package poison
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -28,7 +29,7 @@ func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
 		return nil, err
 	}
 	if n > source.Len() {
-		return nil, invalid("poison: %d flips, want at most the %d source images", n, source.Len())
+		return nil, fmt.Errorf("poison: %d flips, want at most the %d source images", n, source.Len())
 	}
 	rng := rand.New(rand.NewPCG(f.Seed, 0xf11b))
 	idx := rng.Perm(source.Len())[:n]

@@ -119,12 +119,12 @@ func (t *WeightNoise) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Bat
 // QuantAware is quantisation-aware training: the forward pass sees rounded weight
 // matrices, and the gradient passes through the rounding.
 type QuantAware struct {
-	Quantiser Quantiser
+	Quantizer Quantizer
 }
 
 // Loss is the cross-entropy of the quantised network, for nn.Trainer.
 func (t *QuantAware) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
-	q, err := t.Quantiser.Quantise(net)
+	q, err := t.Quantizer.Quantize(net)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // implementation.
 type RandBET struct {
 	P         float64 // probability of a bit error, 0 to 1
-	Quantiser Quantiser
+	Quantizer Quantizer
 	// Clip bounds the gradient at the weights with errors; 0 means 0.05.
 	Clip float64
 	// Threshold is the loss of a batch below which errors are injected; 0 means
@@ -46,7 +46,7 @@ func (t *RandBET) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	if !(clean.Item() < threshold) {
 		return clean, nil
 	}
-	q, err := t.Quantiser.Quantise(net)
+	q, err := t.Quantizer.Quantize(net)
 	if err != nil {
 		return nil, err
 	}
