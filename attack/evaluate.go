@@ -48,21 +48,21 @@ func (e Estimate) String() string {
 
 // Outcome says how a model fared under one attack.
 type Outcome struct {
-	Name string `json:"name"`
+	Name string `json:"name"` // of the attack
 	// Settings describes the attack in full, if it has a String method.
 	Settings  string   `json:"settings,omitempty"`
 	Accuracy  Estimate `json:"accuracy"`
-	Right     []bool   `json:"-"` // right by itself and under the attack, for each input
-	Queries   int      `json:"queries"`
-	Gradients int      `json:"gradients"`
+	Right     []bool   `json:"-"`         // right by itself and under the attack, for each input
+	Queries   int      `json:"queries"`   // forward passes, over all inputs
+	Gradients int      `json:"gradients"` // backward passes, over all inputs
 	Seconds   float64  `json:"seconds"`
 	Result    Result   `json:"-"`
 }
 
 // Report says how a model fared on a set of inputs.
 type Report struct {
-	Clean   Estimate  `json:"clean"`
-	Attacks []Outcome `json:"attacks"`
+	Clean   Estimate  `json:"clean"`   // accuracy on the inputs as they are
+	Attacks []Outcome `json:"attacks"` // in the order of the call
 	// CleanRight says for each input whether it is right by itself.
 	CleanRight []bool `json:"-"`
 	// Worst counts the inputs that stay right under every attack.

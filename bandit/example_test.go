@@ -216,3 +216,60 @@ func ExampleOptimalWeights() {
 	fmt.Printf("%.2f\n", w)
 	// Output: [0.41 0.29 0.29]
 }
+
+// Estimators that are not robust do without a bias, and trust every reward: for clean
+// rewards, and for comparison.
+func ExampleMean() {
+	for _, e := range []bandit.Estimator{bandit.Mean{Sigma: 1}, bandit.MedianOfMeans{Sigma: 1}, bandit.Catoni{Sigma: 1}} {
+		cfg := bandit.Config{Arms: 5, Delta: 0.1, Estimator: e}
+		res, err := bandit.Run(context.Background(), cfg, contaminated(0).Pull)
+		fmt.Println(res.Outcome, res.Arm, err)
+	}
+	// Output:
+	// identified 1 <nil>
+	// identified 1 <nil>
+	// identified 1 <nil>
+}
+
+// Rewards that are symmetric, of unknown scale.
+func ExampleSymmetricMedian() {
+	cfg := bandit.Config{Arms: 5, Delta: 0.1, Eps: 0.05, Estimator: bandit.SymmetricMedian{}}
+	res, err := bandit.Run(context.Background(), cfg, contaminated(0.05).Pull)
+	fmt.Println(res.Outcome, res.Arm, err)
+	// Output: identified 1 <nil>
+}
+
+// Told that the arms can be told apart, a search takes fewer pulls.
+func ExampleMode() {
+	pulls := func(m bandit.Mode) int {
+		cfg := bandit.Config{Arms: 5, Delta: 0.1, Eps: 0.05, Estimator: bandit.Huber{Sigma: 1}, Mode: m}
+		res, err := bandit.Run(context.Background(), cfg, contaminated(0.05).Pull)
+		if err != nil || res.Arm != 1 {
+			panic(fmt.Sprint(res.Outcome, err))
+		}
+		return res.Pulls
+	}
+	fmt.Println(pulls(bandit.AssumeIdentifiable) < pulls(bandit.Certified))
+	// Output: true
+}
+
+// Who picks the rewards to destroy does more harm than chance.
+func ExampleAdversary() {
+	h := bandit.Huber{Sigma: 1}
+	for _, a := range []bandit.Adversary{bandit.Oblivious, bandit.Prescient, bandit.Malicious} {
+		fmt.Printf("%v %.3f\n", a, h.Bias(0.05, a))
+	}
+	// Output:
+	// oblivious 0.155
+	// prescient 0.155
+	// malicious 0.283
+}
+
+// Sizes at which intervals are evaluated.
+func ExampleGrid() {
+	g := bandit.Grid{Eta: 1.5, N0: 10}
+	for j := 1; j <= 5; j++ {
+		fmt.Print(g.Size(j), " ")
+	}
+	// Output: 10 15 23 35 53
+}

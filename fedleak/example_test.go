@@ -242,3 +242,25 @@ func ExampleMatch() {
 	fmt.Println(places)
 	// Output: [1 2 0]
 }
+
+// The published iterations, for comparison.
+func ExamplePublished() {
+	a := fedleak.Published{Iterations: 50, Seed: 1}
+	share, err := above30(federation(12, fedleak.Uniform{K: 3}, nil), 50, a)
+	fmt.Println("after 50 of their 20,000 iterations:", share, err)
+	// Output: after 50 of their 20,000 iterations: 0 <nil>
+}
+
+// In a horizontal federation clients hold samples of their own.
+func ExamplePerClient() {
+	s := fedleak.PerClient{Clients: 2, K: 3, Seed: 1}
+	batch := s.Batch(0, 20)
+	low := 0
+	for _, id := range batch {
+		if id < 10 {
+			low++
+		}
+	}
+	fmt.Println(len(batch), "ids,", low, "of the first client")
+	// Output: 6 ids, 3 of the first client
+}

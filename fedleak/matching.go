@@ -52,7 +52,7 @@ type Matching struct {
 	// Box keeps pixels in [0, 1] at every step.
 	Box  bool
 	Init Init
-	Seed uint64
+	Seed uint64 // of the starting points
 	// OnStep is told of each step of Adam with the objective; nil for none.
 	OnStep func(step int, objective float64)
 }

@@ -37,7 +37,7 @@ type Published struct {
 	// Released keeps to quirks of the released code: biases of Adam are corrected
 	// twice. Its other quirk belongs to the model, Model.DoubleSoftmax.
 	Released bool
-	Seed     uint64
+	Seed     uint64 // of the tables' first values
 	// OnIteration is told after each iteration over a round, with the tables as they
 	// are; nil for none.
 	OnIteration func(iteration int, t *Tables)

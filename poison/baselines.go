@@ -16,7 +16,7 @@ type RandomFlips struct {
 	Budget Budget
 	// ReplaceOriginals takes the images themselves out of the source.
 	ReplaceOriginals bool
-	Seed             uint64
+	Seed             uint64 // of the images and their labels
 }
 
 // Name returns "random flips".
@@ -48,7 +48,7 @@ func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
 // Noise adds images of independent uniform pixels under random labels.
 type Noise struct {
 	Budget Budget
-	Seed   uint64
+	Seed   uint64 // of the images and their labels
 }
 
 // Name returns "noise".

@@ -201,3 +201,28 @@ func ExamplePartitionVote() {
 	fmt.Println(e.Accuracy > 0.95, err)
 	// Output: true <nil>
 }
+
+// Filters that look at features need a model that was trained on the suspect source.
+func ExampleSuspect() {
+	ctx := context.Background()
+	source, target := plane("source", 0.4, 100), plane("target", 0.6, 100)
+	p, err := poison.MislabelledTarget(poison.Budget{Fraction: 0.1}, 1).Build(source, target)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := poison.Suspect{Source: p.Into(source), Target: target, Seed: 1}
+	s.Model, err = uda.Training{Method: uda.SourceOnly{}, Arch: uda.Plane(), Source: s.Source, Epochs: 20, BatchSize: 50, LR: 0.05, Seed: 1}.Run(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range []poison.Filter{poison.SpectralSignatures{}, poison.ActivationClustering{}, poison.Agreement{Clusters: 2}} {
+		kept, err := f.Keep(ctx, s)
+		fmt.Println(f.Name(), len(kept) <= s.Source.Len(), err)
+	}
+	// Output:
+	// spectral signatures true <nil>
+	// activation clustering true <nil>
+	// agreement true <nil>
+}

@@ -16,7 +16,7 @@ type Suspect struct {
 	Target *dataset.Set
 	// Model has been trained on them; filters that work on pixels do without it.
 	Model *uda.Model
-	Seed  uint64
+	Seed  uint64 // of clusters' first centres
 }
 
 // Filter chooses the source images that training is to keep.

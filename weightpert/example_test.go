@@ -386,3 +386,55 @@ func ExampleTheoryLoss() {
 	// sign step true <nil>
 	// theory true <nil>
 }
+
+// Cells of memory that are stuck, and units that are dead.
+func ExamplePerturbed() {
+	net, x, y := classifier()
+	stuck, err := weightpert.StuckWeights(net, 1, 0, 1) // every weight at 0
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fine, err := weightpert.DeadUnits(net, 0, 1) // none
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, n := range []weightpert.Perturbed{stuck, fine} {
+		loss, err := weightpert.MeanCrossEntropy(context.Background(), n, x, y)
+		fmt.Printf("%.3f %v\n", loss, err)
+	}
+	// Output:
+	// 0.693 <nil>
+	// 0.133 <nil>
+}
+
+// Weights that stay small have small scales, and bit errors weigh less.
+func ExampleClipWeights() {
+	w := []*tensor.Tensor{tensor.FromFloat64([]float64{0.09, -0.5})}
+	g := []*tensor.Tensor{tensor.FromFloat64([]float64{-1, 0})}
+	weightpert.ClipWeights{Optimizer: &optim.SGD{}, Max: 0.1}.Step(0.05, w, g)
+	fmt.Printf("%.2f\n", w[0].Values())
+	// Output: [0.10 -0.10]
+}
+
+// Robustness against the weights of one layer is robustness of the layers behind it
+// against inputs from a box, for any verifier of that.
+func ExampleActivationBox() {
+	net := small()
+	box, err := weightpert.Absolute(0)(net, 0.1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	a, err := weightpert.ActivationBox(net, box, input)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("[%.2f, %.2f] %v\n", a.Lo[0], a.Hi[0], a.Exact)
+	fmt.Println(net.Suffix(a.Layer).Inputs())
+	// Output:
+	// [0.35, 0.65] true
+	// 2
+}

@@ -24,7 +24,7 @@ type RandBET struct {
 	// Threshold is the loss of a batch below which errors are injected; 0 means
 	// 1.75.
 	Threshold float64
-	Seed      uint64
+	Seed      uint64 // of the bit errors
 }
 
 // Loss is the loss of a batch, for nn.Trainer.

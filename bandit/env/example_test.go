@@ -112,3 +112,35 @@ func ExampleMixture() {
 	fmt.Printf("mean %.1f; the share of rewards below 0.1 is %.2f\n", law.Mean(), law.Rank(0.1, 0))
 	// Output: mean 0.8; the share of rewards below 0.1 is 0.50
 }
+
+// The benchmark's first instance with what a learner is told of it.
+func ExampleBenchmark() {
+	b := env.I1()
+	fmt.Println(b.Name, len(b.Arms), b.Best(), b.Sigma, b.Eps)
+	// Output: I1 10 0 1 0.05
+}
+
+// Laws of rewards: counts of votes, a coin, two values.
+func ExampleLaw() {
+	votes, err := env.NewTable([]float64{0, 0.5, 1}, []int{50, 30, 20})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, law := range []env.Law{votes, env.Bernoulli{P: 0.3}, env.TwoPoint{Lo: -1, Hi: 1, P: 0.75}, env.Centered(2, 0.25)} {
+		fmt.Printf("%.2f ", law.Mean())
+	}
+	// Output: 0.35 0.30 0.50 0.00
+}
+
+// Two programs can agree on a world without randomness to the last pull.
+func ExampleWeyl() {
+	w := &env.Weyl{Means: []float64{0, 1}}
+	r := make([]float64, 2)
+	if err := w.Pull(context.Background(), 1, r); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.3f\n", r)
+	// Output: [0.676 3.363]
+}

@@ -222,3 +222,24 @@ func ExampleStepCosine() {
 	}
 	// Output: 0.50 1.00 0.85 0.50 0.15 0.00
 }
+
+// Rotations are labels that come from the image itself.
+func ExampleAPDPE() {
+	ap := advcl.NewAPRotation(1)
+	ap.Attack.Steps = 1
+	fell, err := pretrain(ap, stripes(32), advcl.TaskClasses(advcl.Rotation))
+	fmt.Println(ap.Name(), fell, err)
+	// Output: AP-rotation true <nil>
+}
+
+func ExampleEpochCosine() {
+	s, err := advcl.EpochCosine{LR: 1, Epochs: 4, WarmUp: -1, PerEpoch: 1}.Schedule()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for epoch := range 4 {
+		fmt.Printf("%.2f ", s(epoch))
+	}
+	// Output: 0.85 0.50 0.15 0.00
+}

@@ -37,7 +37,7 @@ var (
 		Target: Mixture{[2][2]float64{{-1, 0}, {1, 0}}, [2]float64{-1, 0}}}
 )
 
-// Cases lists the three of them.
+// Cases returns Favorable, Unfavorable and Ambiguous.
 func Cases() []Case { return []Case{Favorable, Unfavorable, Ambiguous} }
 
 // Formula says how the induced labelling function of a mixture is computed.
@@ -172,8 +172,9 @@ func gap(s, t *projected) float64 {
 
 // Point is a representation z = u·x and a hypothesis h(z) = Φ(a z + b).
 type Point struct {
-	U    [2]float64 `json:"u"`
-	A, B float64
+	U [2]float64 `json:"u"`
+	A float64    `json:"a"`
+	B float64    `json:"b"`
 }
 
 // H is the hypothesis at z.

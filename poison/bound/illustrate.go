@@ -53,7 +53,7 @@ type Illustrate struct {
 	Starts  int     // 0 means 100
 	Lambda  float64 // weight of the gap between marginals; 0 means 0.01
 	Formula Formula
-	Seed    uint64
+	Seed    uint64 // of the starts
 }
 
 // searchNodes is the number of cells of the rule during the search.

@@ -47,7 +47,7 @@ func ExampleTraining() {
 func ExampleMethod() {
 	rng := rand.New(rand.NewPCG(1, 0))
 	source, target := points(rng, -1, 100), points(rng, 1, 100)
-	for _, m := range []uda.Method{uda.SourceOnly{}, uda.CDAN{}, uda.MCD{}, uda.IWDAN{}} {
+	for _, m := range []uda.Method{uda.SourceOnly{}, uda.CDAN{}, uda.MCD{}, uda.IWDAN{}, uda.IWCDAN{}} {
 		t := uda.Training{Method: m, Arch: uda.Plane(), Source: source, Target: target, Epochs: 20, BatchSize: 100, LR: 5e-3, Seed: 1}
 		model, err := t.Run(context.Background())
 		if err != nil {
@@ -62,6 +62,7 @@ func ExampleMethod() {
 	// CDAN 100 <nil>
 	// MCD 100 <nil>
 	// IW-DAN 100 <nil>
+	// IW-CDAN 100 <nil>
 }
 
 // A model that answers the class after the right one has an accuracy of 0 and knows
@@ -139,4 +140,12 @@ func ExampleReverseGradient() {
 	y := uda.ReverseGradient(tensor.Square(x), 0.5)
 	fmt.Println(y.Item(), tensor.Grad(y, x)[0].Item())
 	// Output: 9 -3
+}
+
+// Features and predictions joined for CDAN's discriminator.
+func ExampleExactMap() {
+	f, p := tensor.FromFloat64([]float64{2, 3}, 1, 2), tensor.FromFloat64([]float64{0.5, 0.5}, 1, 2)
+	m := uda.ExactMap{Features: 2, Classes: 2}
+	fmt.Println(m.Width(), m.Join(f, p).Values())
+	// Output: 4 [1 1.5 1 1.5]
 }

@@ -67,6 +67,7 @@ type DivergedError struct {
 	Losses    Losses
 }
 
+// Error names the method, the place and what is not finite.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("uda: %s diverged in iteration %d of epoch %d: losses %+v, want finite losses and weights", e.Method, e.Iteration, e.Epoch, e.Losses)
 }

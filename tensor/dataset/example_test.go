@@ -2,10 +2,15 @@ package dataset_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -154,4 +159,30 @@ func ExampleRandomResizedCrop() {
 	err := dataset.RandomResizedCrop{Scale: [2]float64{0.2, 2}}.Check()
 	fmt.Println(err != nil)
 	// Output: true
+}
+
+// A file is fetched once, checked, and takes its name only then.
+func ExampleDownload() {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "0,0,1\n")
+	}))
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	o := dataset.DownloadOptions{
+		Dir: dir, Name: "digits", Client: server.Client(),
+		Files: []dataset.Remote{{Name: "digits.csv", URLs: []string{server.URL}, MD5: "00000000000000000000000000000000"}},
+	}
+	fmt.Println("a wrong checksum is an error:", dataset.Download(context.Background(), o) != nil)
+	o.Files[0].MD5 = ""
+	fmt.Println(dataset.Download(context.Background(), o))
+	_, err = os.Stat(filepath.Join(dir, "digits", "digits.csv"))
+	fmt.Println(err)
+	// Output:
+	// a wrong checksum is an error: true
+	// <nil>
+	// <nil>
 }
