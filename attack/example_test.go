@@ -215,3 +215,43 @@ func ExampleAutoAttack() {
 	// Square attacked 1 and broke 0
 	// robust: [false true]
 }
+
+// flip is an attack of one's own: the negative of an image, if the threat allows it.
+type flip struct{ threat attack.Threat }
+
+func (flip) Name() string { return "negative" }
+
+func (a flip) Run(ctx context.Context, m attack.Model, x *tensor.Tensor, y []int) (attack.Result, error) {
+	negative := tensor.Affine(x, -1, 1)
+	a.threat.Project(negative, x)
+	answers, err := attack.Predict(ctx, m, negative)
+	if err != nil {
+		return attack.Result{}, fmt.Errorf("negative: %w", err)
+	}
+	n := len(y)
+	res := attack.Result{
+		X: negative, Label: answers, Distance: a.threat.Distance(negative, x),
+		Success: make([]bool, n), Queries: make([]int, n), Gradients: make([]int, n),
+	}
+	for i := range y {
+		res.Success[i], res.Queries[i] = answers[i] != y[i], 1
+	}
+	return res, nil
+}
+
+// Evaluate takes an attack of one's own beside those of the package.
+func ExampleAttack() {
+	x, y := pictures()
+	th := attack.Threat{Norm: attack.Linf, Eps: 1}
+	report, err := attack.Evaluate(context.Background(), quarters{}, x, y, flip{th}, &attack.FGSM{Threat: th})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range report.Attacks {
+		fmt.Println(a.Name, a.Accuracy.Right, "of", a.Accuracy.Total)
+	}
+	// Output:
+	// negative 0 of 2
+	// FGSM 0 of 2
+}

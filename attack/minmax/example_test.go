@@ -201,3 +201,13 @@ func ExampleRule() {
 	// subset [1 2]   0.00
 	// static weights 1.50
 }
+
+// An ensemble as one target, with one loss, beside one loss for each model.
+func ExampleBundle() {
+	models := []attack.Model{slope{[]float64{1, 0}, 0.45}, slope{[]float64{0, 1}, 0.45}}
+	x, y := tensor.Full(tensor.Float64, 0.5, 1, 2), []int{1}
+	pgd := &attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.1}, Steps: 20}
+	res, err := pgd.Run(context.Background(), minmax.Bundle{Models: models}, x, y)
+	fmt.Println(res.Success, err)
+	// Output: [true] <nil>
+}

@@ -110,7 +110,7 @@ func (e *experiment) drawLandscapes(p *report.Page) error {
 			return err
 		}
 		p.Figure(report.Figure{SVG: svg, Alt: "loss landscape of " + c.Method,
-			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Centre)})
+			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Center)})
 	}
 	return nil
 }

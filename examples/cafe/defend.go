@@ -231,7 +231,7 @@ func (b *bench) learn(ctx context.Context, u upload) (accuracy, error) {
 	m := b.make()
 	f := &fedleak.Federation{Model: m, X: b.train.x, Labels: b.train.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed}
 	stage := b.env.Stage("training, "+u.name, b.trainSteps)
-	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
+	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), OnStep: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
 	var broken *fedleak.GradientError
 	if errors.As(err, &broken) {
 		return accuracy{}, nil

@@ -74,7 +74,7 @@ func (o *options) check() error {
 	case o.arch != "" && o.model == "":
 		return errors.New("-arch without -model")
 	}
-	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Validate(); err != nil {
+	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Check(); err != nil {
 		return fmt.Errorf("-norm and -eps: %w", err)
 	}
 	if o.diagnose && (o.norm != attack.Linf && o.norm != attack.L2 || o.eps == 0) {
@@ -173,7 +173,7 @@ func (c *card) attack(ctx context.Context, list []attack.Attack) error {
 		curve := attack.NewNormCurve(c.norm, c.x, rep)
 		c.Curve = &curve
 		for _, r := range rep.Attacks {
-			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.AttackReport{r}}
+			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.Outcome{r}}
 			c.curves = append(c.curves, attack.NewNormCurve(c.norm, c.x, alone))
 		}
 	}

@@ -193,7 +193,7 @@ func liftOf(a, b [][]bool) *minmax.Lift {
 
 // attackWith runs one attack with a progress line of its own.
 func (e *experiment) attackWith(ctx context.Context, name string, a minmax.APGDA, d minmax.Domains) (minmax.Result, error) {
-	stage := e.env.Stage(name, d.Centre().Dim(0))
+	stage := e.env.Stage(name, d.Center().Dim(0))
 	a.Seed = e.env.Seed + e.env.Stream("attack")
 	a.OnProgress = func(done, _ int) { stage.Done(done) }
 	return a.Run(ctx, d)

@@ -153,7 +153,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 func TestTexturesAreFitForBackgrounds(t *testing.T) {
 	e := example.Env{Seed: 2}
 	s := textures(e.Rand("x"), 3, 28, 28)
-	require.NoError(t, s.Validate())
+	require.NoError(t, s.Check())
 	_, std := s.Moments()
 	require.Greater(t, std[0], 0.05)
 }
@@ -164,7 +164,7 @@ func TestFramedDigitsKeepTheirInkInTheMiddle(t *testing.T) {
 		s.Floats[i] = float32(1+i/256) / 2
 	}
 	f := framed(s)
-	require.NoError(t, f.Validate())
+	require.NoError(t, f.Check())
 	require.Equal(t, []int{28, 28, 2}, []int{f.H, f.W, f.Len()})
 	require.Equal(t, s.Labels, f.Labels)
 	for i, v := range f.Floats {
@@ -219,6 +219,6 @@ func TestDigitsAreBlendedWithPhotos(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "MNIST-M (generated)", d.name)
 	require.Contains(t, note, "3 windows of BSDS500")
-	require.NoError(t, d.train.Validate())
+	require.NoError(t, d.train.Check())
 	require.NoError(t, dataset.Aligned(digits.train, d.train))
 }
