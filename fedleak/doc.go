@@ -35,9 +35,8 @@
 //	m := fedleak.NewQuadrants(rng, 28, 1, 10, fedleak.Shape{})
 //	f := &fedleak.Federation{Model: m, X: fedleak.Quadrants(x), Labels: y, Schedule: fedleak.Uniform{K: 40}}
 //	seen, err := f.Observe(1000)
-//	...
 //	r, err := fedleak.CAFE{}.Run(ctx, m, seen)
-//	s := fedleak.NewScore(f.X, images, r.Complete())
+//	s := fedleak.NewScore(f.X, r.Images(nil), r.Complete())
 //
 // Analytic, RGAP and SPEAR look at a single round: a batch of one sample, or, behind
 // ReLU, a small one. Matching is the family of attacks that look for samples with the

@@ -81,7 +81,7 @@ func ReadCaptions(r io.Reader) ([]Caption, error) {
 func LoadCaptions(path string) ([]Caption, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("env: %w", err)
 	}
 	defer f.Close()
 	captions, err := ReadCaptions(f)

@@ -13,6 +13,11 @@
 // adversary's own noise come from three streams, so changing the adversary leaves
 // the clean rewards as they are.
 //
+// None, Shift, Replace and Noise replace rewards at the toss of a coin, TailShift picks
+// those that hurt; Oblivious, Prescient and Malicious take functions of the caller's own,
+// of whom they demand that they keep to what their kind may see. I1 to I5 are instances
+// to compare rules on; captions and inhibitors are real ones.
+//
 //	world, err := env.New(instance, env.Shift{Offset: 20}, 0.05, seed)
 //	result, err := bandit.Run(ctx, config, world.Pull)
 package env

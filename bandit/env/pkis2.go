@@ -78,7 +78,7 @@ func ReadPKIS2(r io.Reader) (*PKIS2, error) {
 func LoadPKIS2(path string) (*PKIS2, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("env: %w", err)
 	}
 	defer f.Close()
 	t, err := ReadPKIS2(f)
