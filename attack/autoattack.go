@@ -62,23 +62,23 @@ type AutoAttack struct {
 // Stage says what one attack of AutoAttack did.
 type Stage struct {
 	Name      string   `json:"name"`
-	Settings  string   `json:"settings"` // the attack in full
-	Attacked  int      `json:"attacked"` // inputs that had resisted so far
-	Broken    int      `json:"broken"`   // of these, those that fell
-	Robust    Estimate `json:"robust"`   // inputs that resist this attack and those before
-	Queries   int      `json:"queries"`
-	Gradients int      `json:"gradients"`
+	Settings  string   `json:"settings"`  // the attack in full
+	Attacked  int      `json:"attacked"`  // inputs that had resisted so far
+	Broken    int      `json:"broken"`    // of these, those that fell
+	Robust    Estimate `json:"robust"`    // inputs that resist this attack and those before
+	Queries   int      `json:"queries"`   // forward passes, over all inputs
+	Gradients int      `json:"gradients"` // backward passes, over all inputs
 	Seconds   float64  `json:"seconds"`
 }
 
 // AutoReport is the outcome of AutoAttack.
 type AutoReport struct {
-	Threat   Threat    `json:"threat"`
-	Version  Version   `json:"version"`
-	Seed     uint64    `json:"seed"`
-	Clean    Estimate  `json:"clean"`
-	Robust   Estimate  `json:"robust"` // upper bound of the robust accuracy
-	Stages   []Stage   `json:"stages"`
+	Threat   Threat    `json:"threat"`  // as in AutoAttack
+	Version  Version   `json:"version"` // as in AutoAttack
+	Seed     uint64    `json:"seed"`    // as in AutoAttack
+	Clean    Estimate  `json:"clean"`   // accuracy on the inputs as they are
+	Robust   Estimate  `json:"robust"`  // upper bound of the robust accuracy
+	Stages   []Stage   `json:"stages"`  // in the order of the attacks
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Right says for each input whether it is classified right and resisted.
 	Right []bool `json:"right"`

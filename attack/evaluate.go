@@ -17,11 +17,11 @@ import (
 //
 // Clopper and Pearson, Biometrika 1934.
 type Estimate struct {
-	Right int     `json:"right"`
-	Total int     `json:"total"`
+	Right int     `json:"right"` // right answers
+	Total int     `json:"total"` // answers
 	Value float64 `json:"value"` // Right/Total
-	Lo    float64 `json:"lo"`
-	Hi    float64 `json:"hi"`
+	Lo    float64 `json:"lo"`    // lower end of the interval
+	Hi    float64 `json:"hi"`    // upper end of the interval
 }
 
 // NewEstimate returns the estimate for right out of total answers, with
@@ -51,12 +51,12 @@ type Outcome struct {
 	Name string `json:"name"` // of the attack
 	// Settings describes the attack in full, if it has a String method.
 	Settings  string   `json:"settings,omitempty"`
-	Accuracy  Estimate `json:"accuracy"`
+	Accuracy  Estimate `json:"accuracy"`  // of inputs that are right by themselves and under the attack
 	Right     []bool   `json:"-"`         // right by itself and under the attack, for each input
 	Queries   int      `json:"queries"`   // forward passes, over all inputs
 	Gradients int      `json:"gradients"` // backward passes, over all inputs
 	Seconds   float64  `json:"seconds"`
-	Result    Result   `json:"-"`
+	Result    Result   `json:"-"` // what the attack found
 }
 
 // Report says how a model fared on a set of inputs.

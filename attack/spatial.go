@@ -47,9 +47,9 @@ type Spatial struct {
 // Pose is how an image was turned, counter-clockwise about its middle, and then
 // shifted, in pixels.
 type Pose struct {
-	Degrees float64 `json:"degrees"`
-	Down    float64 `json:"down"`
-	Right   float64 `json:"right"`
+	Degrees float64 `json:"degrees"` // counter-clockwise
+	Down    float64 `json:"down"`    // pixels
+	Right   float64 `json:"right"`   // pixels
 }
 
 // Name returns "spatial", or "spatial-10" with 10 random poses.

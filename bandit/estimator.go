@@ -50,11 +50,11 @@ func (a *Adversary) UnmarshalText(text []byte) error {
 
 // Setting is what an Estimator is told about an experiment.
 type Setting struct {
-	Arms      int     // K
-	Delta     float64 // error probability of the whole experiment
-	Eps       float64 // contamination probability, in [0, 1/2)
-	Adversary Adversary
-	Grid      *Grid
+	Arms      int       // K
+	Delta     float64   // error probability of the whole experiment
+	Eps       float64   // contamination probability, in [0, 1/2)
+	Adversary Adversary // who replaces rewards
+	Grid      *Grid     // the sizes at which samples are evaluated
 }
 
 // level returns L_j for c failure events for each arm and grid point.

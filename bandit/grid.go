@@ -21,8 +21,8 @@ import (
 // of overshooting the stopping time by a factor of at most Eta for each arm.
 // A Grid may be used by several goroutines.
 type Grid struct {
-	Eta  float64
-	N0   int
+	Eta  float64 // ratio of neighbouring sizes, in [1, 4]
+	N0   int     // the first size, at least 1
 	mu   sync.Mutex
 	size []int // size[j-1] is n_j
 }

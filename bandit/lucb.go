@@ -40,7 +40,7 @@ func (r LUCB) start(d *Design) policy {
 //
 // Kaufmann and Kalyanakrishnan, COLT 2013.
 type KLLUCB struct {
-	Union bool
+	Union bool // use the provable beta
 }
 
 var _ Rule = KLLUCB{}

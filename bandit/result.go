@@ -46,14 +46,14 @@ type Event struct {
 	Pulls int     `json:"pulls"` // pulls of all arms after it
 	Arm   int     `json:"arm"`   // the arm pulled
 	N     int     `json:"n"`     // its rewards after it
-	Est   float64 `json:"est"`
-	Lo    float64 `json:"lo"` // interval of the mean, infinite if it says nothing
+	Est   float64 `json:"est"`   // estimate of the mean
+	Lo    float64 `json:"lo"`    // interval of the mean, infinite if it says nothing
 	Hi    float64 `json:"hi"`
 }
 
 // Result is what a search found, or how far it is.
 type Result struct {
-	Outcome   Outcome    `json:"outcome"`
+	Outcome   Outcome    `json:"outcome"`   // how the search ended, or Running
 	Arm       int        `json:"arm"`       // the best arm if Identified and one was sought, else -1
 	Set       []int      `json:"set"`       // the answer if Identified, else the arms not ruled out
 	Leader    int        `json:"leader"`    // arm with the largest estimate; the lowest index of equals

@@ -8,7 +8,7 @@ import (
 
 // MultiAccuracy says how a classifier stands up to several attacks.
 type MultiAccuracy struct {
-	Clean attack.Estimate `json:"clean"`
+	Clean attack.Estimate `json:"clean"` // accuracy on the inputs as they are
 	// Max is the accuracy when every input meets the attack that hurts it most,
 	// Acc^max_adv: the share of inputs that stay right under all of them.
 	Max attack.Estimate `json:"acc_max_adv"`

@@ -17,7 +17,7 @@ import (
 // round. For a batch of one sample that is exact; for more it is a mixture of them,
 // which is what CAFE takes apart.
 type Analytic struct {
-	Inversion Inversion
+	Inversion Inversion // Step III
 }
 
 var _ Attack = Analytic{}

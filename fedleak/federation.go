@@ -14,14 +14,14 @@ import (
 // samples (vertical), or clients that hold samples of their own (horizontal), and a
 // server that chooses the batches and gets gradients.
 type Federation struct {
-	Model *Model
+	Model *Model // what is attacked or trained
 	// X holds each party's slices of all samples, [N, H, W, C], in [0, 1], which is
 	// the range in which attacks look for them. In a horizontal
 	// federation it holds one tensor, with the clients' samples one after the other.
 	X []*tensor.Tensor
 	// Labels holds a class in [0, Model.Classes) for each sample.
 	Labels   []int
-	Schedule Schedule
+	Schedule Schedule // the batches, which the server knows
 	// Defense changes what a party or client uploads; nil uploads the gradients.
 	// The server's own gradient, of the top network, is not defended.
 	Defense Defense

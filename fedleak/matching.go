@@ -39,8 +39,8 @@ type Matching struct {
 	Seeds int // 0 means 1
 	// Labels are known distributions' classes by id; nil leaves them to Rule.
 	Labels []int
-	Rule   LabelRule
-	Method Method
+	Rule   LabelRule // the zero value is JointLabels
+	Method Method    // the zero value is Adam
 	// Steps is the number of steps of Adam, or of evaluations of L-BFGS; 0 means
 	// 300.
 	Steps int
@@ -51,7 +51,7 @@ type Matching struct {
 	Decay bool
 	// Box keeps pixels in [0, 1] at every step.
 	Box  bool
-	Init Init
+	Init Init   // the zero value is NormalInit
 	Seed uint64 // of the starting points
 	// OnStep is told of each step of Adam with the objective; nil for none.
 	OnStep func(step int, objective float64)

@@ -132,8 +132,8 @@ type Score struct {
 	OfMean float64 `json:"psnr_of_mean"`
 	// SliceMean is the mean of the PSNRs of single slices, as in CAFE's code.
 	SliceMean float64 `json:"psnr_slices"`
-	SSIM      float64 `json:"ssim"`
-	MSE       float64 `json:"mse"`
+	SSIM      float64 `json:"ssim"` // mean, in [-1, 1]
+	MSE       float64 `json:"mse"`  // mean, in squared pixel units
 	// Above20, Above30 and Above40 are the shares of samples above so many dB.
 	Above20 float64 `json:"frac_above_20"`
 	Above30 float64 `json:"frac_above_30"`

@@ -15,7 +15,7 @@ import (
 // Clipping alone protects nothing from CAFE: a clipped sample has gradient c v_n in
 // every batch, and Step II divides the factor out again.
 type ClippedNoise struct {
-	Clip       float64
+	Clip       float64 // the largest norm of a sample's gradient at a party, above 0
 	Multiplier float64 // 0 adds no noise
 }
 

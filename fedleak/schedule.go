@@ -25,7 +25,7 @@ var (
 
 // Uniform draws K of the n ids without replacement, independently in each round.
 type Uniform struct {
-	K    int
+	K    int    // ids in a batch, 1 to the number of samples
 	Seed uint64 // of the batches
 }
 
@@ -38,7 +38,7 @@ func (s Uniform) Batch(t, n int) []int { return choose(stream(s.Seed, uint64(t))
 // Epochs deals the n ids out anew in each epoch of n/K rounds; ids that do not fill
 // a batch sit the epoch out.
 type Epochs struct {
-	K    int
+	K    int    // ids in a batch, 1 to the number of samples
 	Seed uint64 // of the batches
 }
 
@@ -56,7 +56,7 @@ func (s Epochs) Batch(t, n int) []int {
 // The server then sees no more than the sum of each batch, however long it looks:
 // Step I is impossible. Of the defences it is the one that costs nothing.
 type FixedBatches struct {
-	K    int
+	K    int    // ids in a batch, 1 to the number of samples
 	Seed uint64 // of the batches
 }
 
@@ -71,7 +71,7 @@ func (s FixedBatches) Batch(t, n int) []int {
 // PerClient draws K ids of each of Clients equal blocks of ids, as a round of a
 // horizontal federation does.
 type PerClient struct {
-	Clients, K int
+	Clients, K int    // at least 1; K ids of each client
 	Seed       uint64 // of the batches
 }
 

@@ -26,8 +26,8 @@ type SPEAR struct {
 	Trials int
 	// Round is the round that is attacked.
 	Round     int
-	Inversion Inversion
-	Seed      uint64 // of the sets of columns
+	Inversion Inversion // Step III
+	Seed      uint64    // of the sets of columns
 }
 
 var _ Attack = SPEAR{}

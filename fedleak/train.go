@@ -11,7 +11,7 @@ import (
 
 // Training trains a federation's model on the gradients that its server sees.
 type Training struct {
-	Steps int
+	Steps int // rounds, at least 1
 	// LR is the learning rate of each step.
 	LR optim.Schedule
 	// Optimizer moves all parameters; nil means plain gradient descent.

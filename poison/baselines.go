@@ -13,7 +13,7 @@ var _, _ Builder = RandomFlips{}, Noise{}
 // RandomFlips adds copies of random source images under random wrong labels: what an
 // attacker without knowledge of the target can do.
 type RandomFlips struct {
-	Budget Budget
+	Budget Budget // how many
 	// ReplaceOriginals takes the images themselves out of the source.
 	ReplaceOriginals bool
 	Seed             uint64 // of the images and their labels
@@ -47,7 +47,7 @@ func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
 
 // Noise adds images of independent uniform pixels under random labels.
 type Noise struct {
-	Budget Budget
+	Budget Budget // how many
 	Seed   uint64 // of the images and their labels
 }
 

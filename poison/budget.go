@@ -34,7 +34,7 @@ func (w Whole) String() string {
 // Budget is the number of poisons that an attacker may add.
 type Budget struct {
 	Fraction float64 // in (0, 1], below 1 for OfUnion
-	Of       Whole
+	Of       Whole   // the zero value is OfTarget
 }
 
 // Count returns the number of poisons for the given numbers of images, rounded

@@ -54,8 +54,8 @@ func (f LossTrim) Keep(ctx context.Context, epoch int, m *uda.Model, source *dat
 // PartitionVote trains a model on each of some random parts of the source, with all
 // of the target, and answers by majority: the first step of Yu et al., ICDM 2022.
 type PartitionVote struct {
-	Training uda.Training
-	Parts    int // 0 means 5
+	Training uda.Training // of each model, with the whole source
+	Parts    int          // 0 means 5
 }
 
 // Run trains the models and evaluates their vote on a labelled set. Of classes with

@@ -20,7 +20,7 @@ var _ Builder = Watermark{}
 //
 // Mehra et al., NeurIPS 2021, section 4.
 type Watermark struct {
-	Budget Budget
+	Budget Budget // how many
 	// Alpha is the part of the target image, in [0, 1].
 	Alpha float64
 	// Labels maps each class to the label of its poisons; nil means the next class,

@@ -119,7 +119,7 @@ func (t *WeightNoise) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Bat
 // QuantAware is quantisation-aware training: the forward pass sees rounded weight
 // matrices, and the gradient passes through the rounding.
 type QuantAware struct {
-	Quantizer Quantizer
+	Quantizer Quantizer // rounds the weights
 }
 
 // Loss is the cross-entropy of the quantised network, for nn.Trainer.

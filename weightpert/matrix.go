@@ -11,9 +11,9 @@ import (
 // and all others are 0: so a convolution is laid out.
 type Matrix struct {
 	Rows, Cols int
-	Val        []float64
-	Start      []int   // Rows+1 offsets, nil for a dense matrix
-	Col        []int32 // nil for a dense matrix
+	Val        []float64 // the entries
+	Start      []int     // Rows+1 offsets, nil for a dense matrix
+	Col        []int32   // nil for a dense matrix
 }
 
 // NewMatrix returns a dense matrix of the given rows, which it copies. It panics

@@ -9,9 +9,9 @@ import (
 
 // Layer is a linear map, a bias and an activation: z = Act(Weight z' + Bias).
 type Layer struct {
-	Weight Matrix
-	Bias   []float64 // one for each row, nil for none
-	Act    Activation
+	Weight Matrix     // [outputs, inputs]
+	Bias   []float64  // one for each row, nil for none
+	Act    Activation // the zero value is Identity
 	// filter says what the weights of each output channel range over where the
 	// matrix is a convolution laid out, which can leave out taps that never meet
 	// the image; nil for a matrix that is all there is.

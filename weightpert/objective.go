@@ -10,8 +10,8 @@ import (
 // Objective is what a universal attack on weights climbs. No single one is always
 // the strongest, see Ensemble.
 type Objective struct {
-	Kind  ObjectiveKind
-	Class int // for Push
+	Kind  ObjectiveKind // the zero value is CrossEntropy
+	Class int           // for Push
 }
 
 // ObjectiveKind selects an objective.

@@ -40,8 +40,8 @@ func (b Ball) String() string {
 // have weights of its own. It is the worst accuracy of all iterates, the unchanged
 // weights included.
 type PGD struct {
-	Eps  float64
-	Ball Ball
+	Eps  float64 // size of the change, see Ball; from 0 on
+	Ball Ball    // the zero value is Linf
 	// Steps is the number of steps of a start; 0 means 20.
 	Steps int
 	// StartOnly takes no steps: only the starts are measured.
@@ -58,7 +58,7 @@ type PGD struct {
 	// Leak is the slope of ReLU below 0 in the backward pass, see SamplePGD; 0
 	// means 0.3, and a negative one true gradients.
 	Leak      float64
-	Objective Objective
+	Objective Objective // the zero value is CrossEntropy
 	// Layers are the positions in Matrices of what may change; nil means all.
 	Layers []int
 	// Biases lets the vectors among the parameters change too. It goes with all

@@ -18,7 +18,7 @@ import (
 // forms are in the package comment. All need 1-Lipschitz activations, T1 also ones
 // that are monotone and not negative.
 type Product struct {
-	Form Form
+	Form Form // the zero value is Smaller
 }
 
 // Form selects a form of the Product bound.

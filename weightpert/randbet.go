@@ -17,8 +17,8 @@ import (
 // Stutz et al., MLSys 2021, Algorithm 1, with the settings of the public
 // implementation.
 type RandBET struct {
-	P         float64 // probability of a bit error, 0 to 1
-	Quantizer Quantizer
+	P         float64   // probability of a bit error, 0 to 1
+	Quantizer Quantizer // rounds the weights before bits are flipped
 	// Clip bounds the gradient at the weights with errors; 0 means 0.05.
 	Clip float64
 	// Threshold is the loss of a batch below which errors are injected; 0 means

@@ -20,7 +20,7 @@ type TheoryLoss struct {
 	Lambda, Mu float64 // 0 leaves a term out
 	// Eps is the change of each weight that η is for; 0 means 0.01.
 	Eps float64
-	Eta Eta
+	Eta Eta // the zero value is FirstOrder
 	// RampSteps is the number of training steps over which Lambda and Mu grow
 	// linearly from 0; 0 takes them in full from the first step. Three tenths
 	// of all steps are a good choice.

@@ -9,8 +9,8 @@ import (
 // RowBall says that each row of one layer may change by a vector of at most Eps in
 // the P-norm.
 type RowBall struct {
-	Layer int
-	Eps   float64
+	Layer int     // from 0
+	Eps   float64 // from 0 on
 	P     float64 // 1 or more; +Inf is the element-wise box
 }
 

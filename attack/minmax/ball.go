@@ -11,7 +11,7 @@ import (
 
 // Ball is a norm ball around 0, to be intersected with a box that contains 0.
 type Ball struct {
-	Norm attack.Norm
+	Norm attack.Norm // Linf, L2, L1 or L0
 	// Eps is the radius; for L0 the number of values that may differ from 0.
 	Eps float64
 	// Approximate scales a point onto the ball and then clips it to the box, as

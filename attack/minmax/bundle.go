@@ -17,8 +17,8 @@ var _ attack.Model = Bundle{}
 //
 // Liu et al., ICLR 2017, section 5, with Probabilities.
 type Bundle struct {
-	Models        []attack.Model
-	Probabilities bool // average probabilities instead of logits
+	Models        []attack.Model // at least one
+	Probabilities bool           // average probabilities instead of logits
 }
 
 // Check returns an error if there are no models or one is nil.

@@ -42,7 +42,7 @@ func (b BoxRule) String() string {
 //
 // Eq. (5) of Wang et al., NeurIPS 2021.
 type Group struct {
-	Model attack.Model
+	Model attack.Model // the one that all groups are shown to
 	// X holds the inputs [G K, ...], with pixels in [0, 1], and Y their labels. Inputs
 	// g K to (g+1) K - 1 are group g.
 	X *tensor.Tensor
@@ -50,7 +50,7 @@ type Group struct {
 	// Size is K, the number of images of a group; it divides their number. See
 	// Partition.
 	Size    int
-	BoxRule BoxRule
+	BoxRule BoxRule // the zero value is BoxIntersect
 	// Targets holds a class to reach for each input; nil for any wrong class.
 	Targets []int
 	// Loss is what to make small; nil means PaperMargin.

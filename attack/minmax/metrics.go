@@ -9,9 +9,9 @@ import (
 
 // Rate is a share between 0 and 1 with its 95 % confidence interval.
 type Rate struct {
-	Value float64 `json:"value"`
-	Lo    float64 `json:"lo"`
-	Hi    float64 `json:"hi"`
+	Value float64 `json:"value"` // the share
+	Lo    float64 `json:"lo"`    // lower end of the interval
+	Hi    float64 `json:"hi"`    // upper end of the interval
 }
 
 // String shows the rate in percent, as in "86.0 % [80.5, 90.1]".
@@ -36,7 +36,7 @@ func rateOf(sum float64, n int) Rate {
 
 // Scores say how N rows did in K domains.
 type Scores struct {
-	Rows int `json:"rows"`
+	Rows int `json:"rows"` // the number N
 	// All is the share of rows that won in every domain: ASR_all of an ensemble,
 	// ASR_gp of a group of images or of the transformed copies of an image.
 	All Rate `json:"asr_all"`

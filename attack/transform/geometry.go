@@ -47,8 +47,8 @@ func (t Crop) Apply(rng Sources, x *tensor.Tensor) *tensor.Tensor {
 // Rotation turns images about their middle, ((H-1)/2, (W-1)/2), counter-clockwise
 // for positive angles.
 type Rotation struct {
-	Degrees       Range
-	Interpolation Interpolation
+	Degrees       Range         // the angle; the zero Range turns nothing
+	Interpolation Interpolation // the zero value is Nearest
 }
 
 // String returns "rotation 30°".
@@ -69,8 +69,8 @@ func (t Rotation) Apply(rng Sources, x *tensor.Tensor) *tensor.Tensor {
 
 // Translation shifts images by numbers of pixels, which need not be whole.
 type Translation struct {
-	Down, Right   Range
-	Interpolation Interpolation
+	Down, Right   Range         // in pixels; the zero Range shifts nothing
+	Interpolation Interpolation // the zero value is Nearest
 }
 
 // String returns "translation 1 down, 2 right".
@@ -96,9 +96,9 @@ func (t Translation) Apply(rng Sources, x *tensor.Tensor) *tensor.Tensor {
 // Pose turns images about their middle, counter-clockwise for positive angles, and
 // then shifts them by numbers of pixels, with one interpolation for both.
 type Pose struct {
-	Degrees       Range
-	Down, Right   Range
-	Interpolation Interpolation
+	Degrees       Range         // the angle; the zero Range turns nothing
+	Down, Right   Range         // in pixels; the zero Range shifts nothing
+	Interpolation Interpolation // the zero value is Nearest
 }
 
 // String names angle and shifts.

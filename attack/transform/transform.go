@@ -156,8 +156,8 @@ func once(rng Sources, n int) Sources {
 
 // Sometimes applies a transform to each image with a probability.
 type Sometimes struct {
-	Transform Transform
-	P         float64 // from 0 to 1
+	Transform Transform // not nil
+	P         float64   // from 0 to 1
 }
 
 // String returns the transform's name with the probability.

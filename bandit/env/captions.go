@@ -12,10 +12,10 @@ import (
 
 // Caption is one entry of a New Yorker caption contest with its votes.
 type Caption struct {
-	ID       int
-	Unfunny  int
+	ID       int // its number in the contest
+	Unfunny  int // votes
 	Somewhat int // somewhat funny
-	Funny    int
+	Funny    int // votes
 }
 
 // Mean is the mean of the votes as rewards 0, 1/2 and 1.

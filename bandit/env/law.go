@@ -79,7 +79,7 @@ func (l Bernoulli) Rank(y, v float64) float64 { return TwoPoint{0, 1, l.P}.Rank(
 // Mixture is Parts[k] with probability Weights[k].
 type Mixture struct {
 	Weights []float64 // add up to 1
-	Parts   []Law
+	Parts   []Law     // as many as Weights
 }
 
 // Mean implements Law.

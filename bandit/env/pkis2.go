@@ -15,8 +15,8 @@ import (
 // Drewry et al., "Progress towards a public chemogenomic set for protein kinases and
 // a call for contributions", PLoS ONE 2017, table S4.
 type PKIS2 struct {
-	Compounds  []string
-	Kinases    []string
+	Compounds  []string    // names, in the order of the rows
+	Kinases    []string    // names, in the order of the columns
 	Inhibition [][]float64 // by compound and kinase, 0 to 100
 }
 

@@ -10,8 +10,8 @@ import (
 
 // Instance is a set of arms.
 type Instance struct {
-	Name string
-	Arms []Law
+	Name string // for tables
+	Arms []Law  // the laws of their clean rewards, at least one
 	// Streams names the random streams of the arms; nil names them by index. Arms
 	// that move with their streams keep their rewards.
 	Streams []uint64
@@ -103,10 +103,10 @@ var _ bandit.Pull = (*World)(nil).Pull
 
 // Stack is one arm's stack of rewards, as its adversary sees it.
 type Stack struct {
-	Arm   int
-	Best  bool // the arm has the largest mean
-	Law   Law
-	Eps   float64
+	Arm   int        // its number
+	Best  bool       // the arm has the largest mean
+	Law   Law        // of its clean rewards
+	Eps   float64    // the share of entries that may be replaced
 	J     int        // the entry about to be shown, from 0
 	Noise *rand.Rand // the adversary's own
 

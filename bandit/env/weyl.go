@@ -16,7 +16,7 @@ import (
 // kept within 1e-12 of the ends of [0, 1], pull j (from 1) of arm i (from 0) is
 // mu_i + Φ⁻¹(u).
 type Weyl struct {
-	Means []float64
+	Means []float64 // of the arms
 	// Every makes each pull j with j mod Every = Every/2 an outlier, Offset below the
 	// mean of arm 0 and above that of the others; zero: none.
 	Every  int

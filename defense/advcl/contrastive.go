@@ -25,10 +25,10 @@ import (
 // Algorithms A4 and A5 of the reference code of Fan et al., NeurIPS 2021, up to the
 // clean passes, which it repeats in every attack step with the same outcome.
 type Contrastive struct {
-	Method string // name, for tables
-	Views  Registry
-	Terms  []Term
-	Attack Attack
+	Method string   // name, for tables
+	Views  Registry // what the terms name
+	Terms  []Term   // at least one
+	Attack Attack   // on the views that are attacked
 	// Pseudo adds the pseudo-supervised term; nil for none.
 	Pseudo *Pseudo
 	// Target is the position of the term that the attack makes large.
@@ -55,9 +55,9 @@ type Contrastive struct {
 
 // Term is a contrastive loss of some views.
 type Term struct {
-	Views  []string
-	Loss   NTXent
-	Weight float64 // 0 means 1
+	Views  []string // names in the registry, at least two
+	Loss   NTXent   // their contrastive loss
+	Weight float64  // 0 means 1
 	// Anneal multiplies the weight in an epoch; nil for 1.
 	Anneal Factor
 }

@@ -18,10 +18,10 @@ import (
 // convolution, normalisation and ReLU, stages of basic blocks, and the mean over
 // pixels. Pixels are not normalised.
 type Form struct {
-	Name   string
-	Stem   int // channels of the first convolution
-	Stride int // of the first convolution
-	Stages []Stage
+	Name   string  // for tables
+	Stem   int     // channels of the first convolution
+	Stride int     // of the first convolution
+	Stages []Stage // at least one
 }
 
 // Stage is some basic blocks of one width, the first of which has the stride.

@@ -19,7 +19,7 @@ import (
 type Attack struct {
 	Eps      float64 // radius in pixel units, below 1
 	StepSize float64 // in pixel units; 0 means Eps/4
-	Steps    int
+	Steps    int     // 0 makes none
 	// Eval attacks the network in evaluation mode, as ACL and RoCL do. Otherwise it is
 	// in training mode: gradients flow through the batch's mean and variance, and every
 	// pass enters the running statistics.

@@ -15,9 +15,9 @@ import (
 // Pretraining trains a network by a method on images whose labels are not looked at,
 // but by Supervised.
 type Pretraining struct {
-	Net    *Network
-	Method Method
-	Data   *dataset.Set
+	Net    *Network     // what is trained, in place
+	Method Method       // the way to pretrain
+	Data   *dataset.Set // the images
 	// Optimizer nil means SGD with momentum 0.9 and weight decay 1e-4, the reference
 	// code's.
 	Optimizer optim.Optimizer

@@ -14,7 +14,7 @@ import (
 //
 // Eq. (10) of Fan et al., NeurIPS 2021.
 type Pseudo struct {
-	Labels *PseudoLabels
+	Labels *PseudoLabels // one labelling for each head of the network
 	// Weight is λ; 0 means 0.2.
 	Weight float64
 	// View is what is attacked; "" means Weak.

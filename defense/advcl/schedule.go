@@ -17,7 +17,7 @@ import (
 // Reference code of Fan et al., NeurIPS 2021.
 type EpochCosine struct {
 	LR     float64 // 0 means 0.5
-	Epochs int
+	Epochs int     // of the training, more than WarmUp
 	WarmUp int     // epochs; 0 means 10, -1 none
 	Start  float64 // 0 means 0.01
 	// PerEpoch is the number of batches in an epoch.
@@ -67,10 +67,10 @@ func (c EpochCosine) Schedule() (optim.Schedule, error) {
 // 0 to LR at step WarmUp, counted from 1, and falls along half a cosine to Floor at
 // step Steps.
 type StepCosine struct {
-	LR     float64
-	Steps  int
-	WarmUp int // steps
-	Floor  float64
+	LR     float64 // the highest rate, above 0
+	Steps  int     // of the training, more than WarmUp
+	WarmUp int     // steps
+	Floor  float64 // the last rate, from 0 to LR
 }
 
 // Schedule returns the learning rate by step. Errors: no more steps than those of

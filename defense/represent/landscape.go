@@ -22,7 +22,7 @@ import (
 // Li et al., NeurIPS 2018; with attacked inputs Fan et al., NeurIPS 2021, Figure 6. The
 // size of the grid, and when inputs are attacked, are our choice.
 type Landscape struct {
-	Net nn.Layer
+	Net nn.Layer // the classifier
 	// Stats names the set of normalisation statistics; "" is the first.
 	Stats string
 	// Points is the number of grid points along each axis; 0 means 25.

@@ -26,7 +26,7 @@ const (
 
 // Adversary holds the settings that DANN, CDAN and their weighted forms share.
 type Adversary struct {
-	Mode Mode
+	Mode Mode // the zero value is InvertedLabels
 	// Repeats is the number of times that an iteration runs on its batch; 0 means
 	// 1. The reference has 3 for all pairs but MNIST to USPS.
 	Repeats int

@@ -13,8 +13,8 @@ const evalBatch = 500
 
 // Evaluation is what a model answers to a labelled set.
 type Evaluation struct {
-	N        int     `json:"n"`
-	Accuracy float64 `json:"accuracy"`
+	N        int     `json:"n"`        // images
+	Accuracy float64 `json:"accuracy"` // share of right answers
 	// Confusion counts images by true class (rows) and answer (columns).
 	Confusion [][]int `json:"confusion"`
 }

@@ -15,8 +15,8 @@ import (
 
 // Training says how a method adapts from a source to a target.
 type Training struct {
-	Method Method
-	Arch   Architecture
+	Method Method       // the way to adapt
+	Arch   Architecture // the networks
 	// Source has labels. Target has the same form of images; its labels are not
 	// looked at, and SourceOnly can do without it.
 	Source, Target *dataset.Set

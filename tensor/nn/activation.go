@@ -59,9 +59,9 @@ func (l Plain) String() string {
 // Pool2D takes the maximum, or the mean, over Size by Size windows; padding never wins
 // and does not count.
 type Pool2D struct {
-	Size    int
-	Window  tensor.Window
-	Average bool
+	Size    int           // height and width of a window in pixels
+	Window  tensor.Window // stride and padding
+	Average bool          // the mean, not the maximum
 }
 
 // MaxPool2D takes the maximum over size by size windows.

@@ -59,7 +59,7 @@ func (l *Linear) Visit(prefix string, visit func(Slot)) {
 type Conv2D struct {
 	Filter *tensor.Tensor // [R, S, C, K]
 	Bias   *tensor.Tensor // [K], nil for none
-	Window tensor.Window
+	Window tensor.Window  // stride and padding
 }
 
 // NewConv2D returns a float32 convolution of size by size filters with

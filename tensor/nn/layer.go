@@ -22,11 +22,11 @@ type Layer interface {
 
 // Slot is a tensor of a network, with its name and form in a file.
 type Slot struct {
-	Name      string
-	Tensor    *tensor.Tensor
-	Trainable bool // a parameter; otherwise a statistic
-	Layout    Layout
-	Range     Range // the values that the tensor can have
+	Name      string         // as in a file
+	Tensor    *tensor.Tensor // the network's own
+	Trainable bool           // a parameter; otherwise a statistic
+	Layout    Layout         // of the tensor in files
+	Range     Range          // the values that the tensor can have
 	// Image holds the extents [H, W, C] of the images that a dense layer sees
 	// flattened, zero for none: in a file its inputs come channel by channel.
 	Image [3]int

@@ -22,7 +22,7 @@ type NormSet struct {
 //
 // Ioffe and Szegedy, ICML 2015; several sets: Xie et al., CVPR 2020.
 type BatchNorm struct {
-	Sets []*NormSet
+	Sets []*NormSet // at least one; the first is the default
 	// Eps is added to the variance; 0 means 1e-5.
 	Eps float64
 	// Momentum is the weight of a batch in the running averages; 0 means 0.1.

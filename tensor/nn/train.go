@@ -36,21 +36,21 @@ type Progress struct {
 	Epoch int     `json:"epoch"` // from 0
 	Step  int     `json:"step"`  // from 0, over all epochs
 	Steps int     `json:"steps"` // in all
-	Loss  float64 `json:"loss"`
-	LR    float64 `json:"lr"`
+	Loss  float64 `json:"loss"`  // of the step's batch
+	LR    float64 `json:"lr"`    // learning rate
 }
 
 // Trainer trains a network on a data set.
 type Trainer struct {
-	Net  Layer
-	Data *dataset.Set
+	Net  Layer        // what is trained, in place
+	Data *dataset.Set // images and labels
 	// Loss is what training makes smaller; nil means CrossEntropy, for which
 	// the data must have labels and the network a class for each. With a Loss
 	// of its own the data need no labels.
 	Loss      Loss
-	Optimizer optim.Optimizer // nil means Adam with its defaults
-	Schedule  optim.Schedule  // nil means a constant 1e-3
-	Augment   *dataset.Augmenter
+	Optimizer optim.Optimizer    // nil means Adam with its defaults
+	Schedule  optim.Schedule     // nil means a constant 1e-3
+	Augment   *dataset.Augmenter // random changes of the images; nil for none
 	// Epochs is the number of passes over the data, at least 1 unless Steps is set.
 	Epochs int
 	// Steps is the number of training steps, in place of Epochs, which is 0 then; 0

@@ -20,7 +20,7 @@ type Adam struct {
 	Beta1       float64 // decay of the first moment; 0 means 0.9
 	Beta2       float64 // decay of the second moment; 0 means 0.999
 	Eps         float64 // added to the root of the second moment; 0 means 1e-8
-	WeightDecay float64
+	WeightDecay float64 // factor of w; 0 for none
 	// Decoupled subtracts lr WeightDecay w from w (AdamW) instead of adding
 	// WeightDecay w to the gradient.
 	Decoupled bool

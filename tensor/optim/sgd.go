@@ -19,7 +19,7 @@ var velocity = []slot{{name: "velocity"}}
 type SGD struct {
 	Momentum    float64 // 0 keeps no memory
 	WeightDecay float64 // factor of w added to its gradient
-	Nesterov    bool
+	Nesterov    bool    // looks ahead by the velocity
 
 	memory memory // velocities
 }

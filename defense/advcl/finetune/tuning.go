@@ -28,7 +28,7 @@ const (
 // reference code of Fan et al., NeurIPS 2021, for SLF and ALF, and for AFF those of
 // Jiang et al., NeurIPS 2020.
 type Tuning struct {
-	Kind Kind
+	Kind Kind // SLF, ALF or AFF
 	// Augment are random changes of the training images. With none, SLF computes the
 	// features of all images once.
 	Augment []dataset.Augment

@@ -85,7 +85,7 @@ var _ dataset.Augment = Corruption{}
 // Corruption is a corruption of some severity. As a dataset.Augment it corrupts a
 // training image, in floating point.
 type Corruption struct {
-	Type Type `json:"type"`
+	Type Type `json:"type"` // the zero value is GaussianNoise
 	// Severity is 1 (hardly seen) to MaxSeverity.
 	Severity int `json:"severity"`
 	// Seed selects the random draws of Apply. Image i of a set has the same draws at
