@@ -45,6 +45,7 @@ func (e *experiment) leakTable() *report.Table {
 	t := report.NewTable("What a server recovers from averaged gradients alone",
 		report.Left("data"), report.Right("samples"), report.Right("batch"), report.Right("rounds"), report.Right("error of V"), report.Right("worst row"), report.Right("error of H"),
 		report.Right("PSNR, median"), report.Right("above 40 dB"), report.Right("labels"), report.Right("invisible"), report.Right("time"))
+	t.ID = "leak"
 	if c := e.out.CAFE; c.Rounds > 0 {
 		t.AddRow("MNIST", strconv.Itoa(e.samples), strconv.Itoa(e.batch), strconv.Itoa(c.Rounds), fmt.Sprintf("%.1e", c.V), fmt.Sprintf("%.1e", c.VMax), fmt.Sprintf("%.1e", c.H),
 			db(c.PSNR)+" dB", report.Percent(c.Above), report.Percent(c.Labels), strconv.Itoa(c.Dead), report.Seconds(c.Seconds))
@@ -59,6 +60,7 @@ func (e *experiment) leakTable() *report.Table {
 func (e *experiment) sizeTable() *report.Table {
 	t := report.NewTable(fmt.Sprintf("One batch by different attacks, median PSNR in dB after %d steps; only CAFE and L2 over all rounds see further rounds", e.steps),
 		report.Right("batch"), report.Right("CAFE"), report.Right("DLG"), report.Right("cosine"), report.Right("SAPAG"), report.Right("L2, all rounds"), report.Right("mean image"), report.Right("rounds"), report.Right("time"))
+	t.ID = "batches"
 	for _, r := range e.out.Batches {
 		t.AddRow(strconv.Itoa(r.K), db(r.CAFE), db(r.DLG), db(r.Cosine), db(r.SAPAG), db(r.Many), db(r.Mean), strconv.Itoa(r.Rounds), report.Seconds(r.Seconds))
 	}
@@ -68,6 +70,7 @@ func (e *experiment) sizeTable() *report.Table {
 func (e *experiment) publishedTable() *report.Table {
 	t := report.NewTable(fmt.Sprintf("CAFE with the iterations of its paper, by gradient descent and Adam; batches of %d, in Step I alone of %d", e.paperBatch, e.batch),
 		report.Left("setting"), report.Right("samples"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
+	t.ID = "published"
 	if c := e.out.CAFE; c.LawRounds > 0 {
 		t.AddRow(fmt.Sprintf("Step I alone, %.3f of what its law says", c.LawRatio), strconv.Itoa(e.samples), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
 	}
@@ -80,6 +83,7 @@ func (e *experiment) publishedTable() *report.Table {
 func (e *experiment) defenseTable() *report.Table {
 	t := report.NewTable("Defences: accuracy and leakage, PSNR in dB",
 		report.Left("uploads"), report.Right("rate"), report.Right("test %"), report.Right("points"), report.Right("CAFE"), report.Right("adaptive"), report.Right("calibrated"), report.Right("ε at 1e-5"))
+	t.ID = "defences"
 	for _, r := range e.out.Defense {
 		eps := "–"
 		if r.Epsilon > 0 {
@@ -118,7 +122,7 @@ func (e *experiment) page() (*report.Page, error) {
 			return nil, err
 		}
 		p.Heading(pic.title)
-		p.Figure(report.Figure{PNG: png, Alt: pic.title, Caption: "PSNR in dB below each image."})
+		p.Figure(report.Figure{ID: pic.id, PNG: png, Alt: pic.title, Caption: "PSNR in dB below each image."})
 	}
 	chart := plot.LineChart{X: "iterations over rounds", Y: "PSNR in dB"}
 	for _, r := range e.out.Published {
@@ -127,12 +131,11 @@ func (e *experiment) page() (*report.Page, error) {
 		}
 	}
 	if len(chart.Series) > 0 {
-		svg, err := chart.SVG()
+		p.Heading("The paper's iterations")
+		err := p.Draw(chart, report.Figure{ID: "iterations", Alt: "PSNR against iterations", Caption: "CAFE as published approaches step by step what linear algebra has at once."})
 		if err != nil {
 			return nil, err
 		}
-		p.Heading("The paper's iterations")
-		p.Figure(report.Figure{SVG: svg, Alt: "PSNR against iterations", Caption: "CAFE as published approaches step by step what linear algebra has at once."})
 	}
 	return p, nil
 }

@@ -34,6 +34,7 @@ func (e *experiment) tables() []*report.Table {
 			report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Right("delta"), report.Left("mode"),
 			report.Left("estimator"), report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("sd"),
 			report.Right("reference"), report.Right("z"), report.Right("wrong"), report.Right("no answer"), report.Right("lower bound"))
+		t.ID = g.name
 		for _, c := range e.out.Cells {
 			if c.group != g.name {
 				continue
@@ -109,25 +110,25 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 		p.Text(n)
 	}
 	p.Heading("What confidence costs")
-	if err := addChart(p, e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
+	if err := addChart(p, "delta", e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
 		return nil, err
 	}
 	p.Heading("What contamination costs")
-	if err := addChart(p, e.epsChart("I1", []string{"TM", "HM", "HG", "ALT"}), "Pulls of the gap rule on I1, certified, and the lower bound for any method on Gaussian arms. TM and HM cannot certify a gap of 1 at 10 %: the bias that outliers may cause is then more than a quarter of it."); err != nil {
+	if err := addChart(p, "eps", e.epsChart("I1", []string{"TM", "HM", "HG", "ALT"}), "Pulls of the gap rule on I1, certified, and the lower bound for any method on Gaussian arms. TM and HM cannot certify a gap of 1 at 10 %: the bias that outliers may cause is then more than a quarter of it."); err != nil {
 		return nil, err
 	}
 	if _, ok := e.instances["NY650-100"]; ok {
-		if err := addChart(p, e.epsChart("NY650-100", []string{"KLB"}), "Pulls among the best 100 captions of contest 650. The gap cannot be seen from 3.9 % on."); err != nil {
+		if err := addChart(p, "eps-captions", e.epsChart("NY650-100", []string{"KLB"}), "Pulls among the best 100 captions of contest 650. The gap cannot be seen from 3.9 % on."); err != nil {
 			return nil, err
 		}
 	}
 	p.Heading("How the intervals close")
-	for _, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}} {
+	for i, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}} {
 		c, err := e.intervalChart(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		if err := addChart(p, c, fmt.Sprintf("Intervals of the five arms of I2 in one run of %s with HM. An arm that is no longer pulled keeps its interval.", r.Name())); err != nil {
+		if err := addChart(p, []string{"intervals-gap", "intervals-elimination"}[i], c, fmt.Sprintf("Intervals of the five arms of I2 in one run of %s with HM. An arm that is no longer pulled keeps its interval.", r.Name())); err != nil {
 			return nil, err
 		}
 	}
@@ -138,13 +139,8 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 	return p, nil
 }
 
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
 }
 
 // add appends a cell to a series with a band of one standard deviation.

@@ -41,12 +41,7 @@ func (e *experiment) drawWeights(p *report.Page) error {
 		}
 		c.Series = append(c.Series, s)
 	}
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: "box plots of weights against iterations", Caption: "Weights of the four networks over the images, linf ensemble attack: boxes from the first to the third quartile, whiskers to the extremes."})
-	return nil
+	return p.Draw(c, report.Figure{ID: "weights", Alt: "box plots of weights against iterations", Caption: "Weights of the four networks over the images, linf ensemble attack: boxes from the first to the third quartile, whiskers to the extremes."})
 }
 
 func (e *experiment) drawGamma(p *report.Page) error {
@@ -68,7 +63,7 @@ func (e *experiment) drawGamma(p *report.Page) error {
 	if last > 0 {
 		c.Series = append(c.Series, plot.Series{Name: "gamma 1e5", X: []float64{s.X[0], s.X[len(s.X)-1]}, Y: []float64{last, last}, Dashed: true})
 	}
-	return addChart(p, c, "Share of images that fool all four networks, with 95 % intervals. gamma = 0 is the worst case, a very large gamma the average.")
+	return addChart(p, "gamma-curve", c, "Share of images that fool all four networks, with 95 % intervals. gamma = 0 is the worst case, a very large gamma the average.")
 }
 
 const largestDrawnGamma = 30
@@ -86,7 +81,7 @@ func (e *experiment) drawUniversal(p *report.Page) error {
 		weighted.Lo, weighted.Hi = append(weighted.Lo, r.MinMax.Interval[0]), append(weighted.Hi, r.MinMax.Interval[1])
 	}
 	c := plot.LineChart{X: "images that share a perturbation (K)", Y: "groups fooled whole", Percent: true, Series: []plot.Series{average, weighted}}
-	return addChart(p, c, "Groups of K images that one perturbation fools whole, with 95 % intervals.")
+	return addChart(p, "groups-curve", c, "Groups of K images that one perturbation fools whole, with 95 % intervals.")
 }
 
 // drawGroup shows the first group of images of one digit.
@@ -98,7 +93,7 @@ func (e *experiment) drawGroup(p *report.Page) error {
 	if err != nil {
 		return err
 	}
-	p.Figure(report.Figure{PNG: png, Alt: "five digits, a shared perturbation and its weights", Caption: "Five images of one digit that share a perturbation: the least radius under linf that fools the network on each alone, and the weight that the min-max attack gives it."})
+	p.Figure(report.Figure{ID: "group", PNG: png, Alt: "five digits, a shared perturbation and its weights", Caption: "Five images of one digit that share a perturbation: the least radius under linf that fools the network on each alone, and the weight that the min-max attack gives it."})
 	return nil
 }
 
@@ -114,19 +109,14 @@ func (e *experiment) drawDefense(p *report.Page) error {
 		}
 		c.Series = append(c.Series, plot.Series{Name: r.Training, X: curveEps, Y: r.Curve, Points: true, Dashed: r.Training == "linf only" || r.Training == "l2 only"})
 	}
-	for _, c := range charts {
-		if err := addChart(p, *c, fmt.Sprintf("Accuracy under the worse of both attacks; all networks were hardened for l2 %v. S is the area under a line.", l2Eps)); err != nil {
+	for i, c := range charts {
+		if err := addChart(p, fmt.Sprintf("defense-curve-%d", i+1), *c, fmt.Sprintf("Accuracy under the worse of both attacks; all networks were hardened for l2 %v. S is the area under a line.", l2Eps)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
 }

@@ -28,6 +28,7 @@ func main() { program().Main() }
 type options struct {
 	mini     bool
 	seeds    int
+	epochs   int
 	learners string
 	parts    string
 }
@@ -41,12 +42,16 @@ func program() example.Program {
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use few images and few epochs, to see the program work")
 			set.IntVar(&o.seeds, "seeds", 3, "number of seeds, from -seed on")
+			set.IntVar(&o.epochs, "epochs", 0, "epochs of the first pair's learners; 0 means as many as the scale has")
 			set.StringVar(&o.learners, "learners", "", "learners of the table, separated by commas; none means all: "+joined(learnerNames))
 			set.StringVar(&o.parts, "parts", "", "parts of the program, separated by commas; none means all: "+joined(partNames))
 		},
 		Check: func(*example.Env) error {
 			if o.seeds < 1 {
 				return fmt.Errorf("-seeds is %d, want at least 1", o.seeds)
+			}
+			if o.epochs < 0 {
+				return fmt.Errorf("-epochs is %d, want 0 or more", o.epochs)
 			}
 			if _, err := example.Choose("-learners", o.learners, learnerNames); err != nil {
 				return err

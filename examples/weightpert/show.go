@@ -45,6 +45,7 @@ func (e *experiment) regimeTable() *report.Table {
 	}
 	cols = append(cols, report.Right("10 % of |w|"))
 	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", cols...)
+	t.ID = "attacked"
 	for _, f := range e.out.Regimes {
 		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
 		for _, eps := range attackEps {
@@ -66,6 +67,7 @@ func (e *experiment) ensembleTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	t := report.NewTable("Accuracy in % under the worst of these and a push to each class", cols...)
+	t.ID = "ensemble"
 	for _, f := range e.out.Regimes {
 		if f.Ensemble == nil {
 			continue
@@ -85,6 +87,7 @@ func (e *experiment) certifiedTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	t := report.NewTable("Certified accuracy in %, all weights may move by eps", append(cols, report.Right("median radius"))...)
+	t.ID = "certified"
 	for _, f := range e.out.Regimes {
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), m}
@@ -111,6 +114,7 @@ func (e *experiment) certifiedTable() *report.Table {
 func (e *experiment) boundTable() *report.Table {
 	t := report.NewTable("Generalisation at eps 0.001: bound on the error, with its terms, and certified accuracy on unseen images with 99 % confidence",
 		report.Left("training"), report.Right("seed"), report.Left("bound = empirical + network + perturbation + confidence"), report.Right("certified at least %"))
+	t.ID = "generalisation"
 	for _, f := range e.out.Regimes {
 		bound := "–"
 		if f.Bound != nil {
@@ -124,6 +128,7 @@ func (e *experiment) boundTable() *report.Table {
 func (e *experiment) quantisedTable() *report.Table {
 	t := report.NewTable("Accuracy in % after rounding, and images that any 8-bit rounding keeps",
 		report.Left("training"), report.Right("8 bits"), report.Right("4 bits"), report.Right("3 bits"), report.Right("IBP"), report.Right("CROWN"), report.Right("CROWN, scale per row"))
+	t.ID = "quantised"
 	for _, q := range e.out.Quantised {
 		cert := func(name string) string {
 			if v, ok := q.Certified[name]; ok {
@@ -140,6 +145,7 @@ func (e *experiment) faultTable() *report.Table {
 	t := report.NewTable("Accuracy in % with memory faults in 8-bit weights",
 		report.Left("training"), report.Right("bit errors 0.1 %"), report.Right("0.5 %"), report.Right("1 %"), report.Right("stuck at 0: 5 %"), report.Right("20 %"), report.Right("noise 0.1 σ"), report.Right("0.2 σ"),
 		report.Right("100 random flips"), report.Right("best flip"), report.Right("searched"), report.Right("flips"))
+	t.ID = "faults"
 	for _, f := range e.out.Faults {
 		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2), at(f.Gaussian, 0.1), at(f.Gaussian, 0.2),
 			percent(f.Random), percent(f.First), percent(f.Searched), strconv.Itoa(f.Flips))
@@ -149,6 +155,7 @@ func (e *experiment) faultTable() *report.Table {
 
 func (e *experiment) layerTable() *report.Table {
 	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
+	t.ID = "layers"
 	for _, s := range e.out.Sensitivity {
 		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), percent(s.Attacked), percent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
 	}
@@ -179,7 +186,7 @@ func (e *experiment) page() (*report.Page, error) {
 			a.Dashed = true
 			c.Series = append(c.Series, a)
 		}
-		if err := addChart(p, c, "What each bound certifies for "+f.Name+", what an attack with weights for each image leaves, and what one for all images at once leaves. CROWN and the attack with weights for each image are measured on the same images, fewer than the others."); err != nil {
+		if err := addChart(p, "certified-"+f.Name, c, "What each bound certifies for "+f.Name+", what an attack with weights for each image leaves, and what one for all images at once leaves. CROWN and the attack with weights for each image are measured on the same images, fewer than the others."); err != nil {
 			return nil, err
 		}
 	}
@@ -192,7 +199,7 @@ func (e *experiment) page() (*report.Page, error) {
 		last.X, last.Y = append(last.X, float64(s.Layer+1)), append(last.Y, s.Attacked)
 	}
 	if len(layers.Series) > 0 {
-		if err := addChart(p, layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
+		if err := addChart(p, "layers", layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
 			return nil, err
 		}
 	}
@@ -221,7 +228,7 @@ func (e *experiment) attackCharts(p *report.Page) error {
 		c := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
 		c.Series = append(c.Series, curves[0])
 		c.Series = append(c.Series, curves[i:min(i+regimesAtOnce, len(curves))]...)
-		if err := addChart(p, c, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+		if err := addChart(p, fmt.Sprintf("attacked-%d", (i-1)/regimesAtOnce+1), c, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
 			return err
 		}
 	}
@@ -238,11 +245,6 @@ func series(name string, m map[string]float64, eps []float64) plot.Series {
 	return s
 }
 
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
 }

@@ -1,6 +1,7 @@
 package example
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -31,8 +32,8 @@ func checkFolder(dir string) error {
 	return nil
 }
 
-// writeFiles writes report.html and the other files of a result and returns
-// their paths.
+// writeFiles writes report.html, the same page as data in report.json and the other
+// files of a result, and returns their paths.
 func writeFiles(dir string, res Result) ([]string, error) {
 	files := maps.Clone(res.Files)
 	if res.Page != nil {
@@ -40,15 +41,19 @@ func writeFiles(dir string, res Result) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("report.html: %w", err)
 		}
+		data, err := json.Marshal(res.Page)
+		if err != nil {
+			return nil, fmt.Errorf("report.json: %w", err)
+		}
 		if files == nil {
 			files = map[string][]byte{}
 		}
-		files["report.html"] = html
+		files["report.html"], files["report.json"] = html, data
 	}
 	var written []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)
-		if err := writeWhole(path, files[name]); err != nil {
+		if err := WriteWhole(path, files[name]); err != nil {
 			return written, err
 		}
 		written = append(written, path)
@@ -56,8 +61,8 @@ func writeFiles(dir string, res Result) ([]string, error) {
 	return written, nil
 }
 
-// writeWhole writes a file so that it is either complete or not there.
-func writeWhole(path string, content []byte) error {
+// WriteWhole writes a file so that it is either complete or not there.
+func WriteWhole(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".part-*")
 	if err != nil {
 		return err

@@ -40,8 +40,8 @@ type Result struct {
 	Tables  []*report.Table
 	// Notes are printed below the tables, a line each.
 	Notes []string
-	// Page becomes report.html, and every other file of Files is written beside
-	// it, when -out is given.
+	// Page becomes report.html and, as data for the gallery, report.json, and every
+	// other file of Files is written beside them, when -out is given.
 	Page  *report.Page
 	Files map[string][]byte
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+)
+
+// entry says how an example is shown.
+type entry struct {
+	name  string // of its folder
+	title string
+	about string   // what is seen, and why it matters
+	quick []string // flags of its quick scale
+	full  string   // the command of its long run
+	// blocks are the tables and figures of its page that the gallery takes over, and
+	// withData those that are there with some data sets only.
+	blocks, withData []string
+	reading          string // how to read them; empty if the captions say it
+	picture          string // ID of the figure that -pictures writes
+}
+
+// command is what to type for the quick scale.
+func (e entry) command() string {
+	return strings.Join(append([]string{"go run ./examples/" + e.name}, e.quick...), " ")
+}
+
+// flags are those of the quick scale and those that the gallery was given.
+func (e entry) flags(env *example.Env) []string {
+	flags := append([]string{"-seed", strconv.FormatUint(env.Seed, 10)}, e.quick...)
+	if env.Data != "" {
+		flags = append(flags, "-data", env.Data)
+	}
+	return flags
+}
+
+// entries are the examples in the order of the page.
+var entries = []entry{
+	{
+		name: "quickstart", title: "Break a classifier, then harden it",
+		about: "Two networks of the same shape learn to read digits: one from the images as they are, one from images that an attack changes while it learns. " +
+			"An attacker may then change every pixel by at most 0.3 of its range. The first network reads nearly all clean digits and hardly any attacked one, although a human reader still reads them all. " +
+			"The second one keeps most of its answers.",
+		quick:   []string{"-mini"},
+		full:    "go run ./examples/quickstart -out DIR",
+		blocks:  []string{"digits", "accuracy", "radius"},
+		picture: "digits",
+	},
+	{
+		name: "evaluate", title: "How robust is a model? An evaluation card",
+		about: "AutoAttack runs four attacks without settings to choose, each on what the ones before have left, so that its figures can be compared between models. " +
+			"The card says what each attack broke and at what cost. Here it judges a small network that is trained on the spot; any classifier in an ONNX or safetensors file can take its place.",
+		quick:   []string{"-n", "50"},
+		full:    "go run ./examples/evaluate -model net.onnx -dataset cifar10 -data DATA -eps 0.0314 -n 1000 -out DIR",
+		blocks:  []string{"attacks", "images"},
+		picture: "images",
+	},
+	{
+		name: "minmax", title: "One perturbation against many models at once",
+		about: "An attack that must work on several models, images or transformations at once usually lowers the average of their losses, and leaves the hardest one unbroken. " +
+			"The min-max attack of Wang et al. (NeurIPS 2021) plays against the hardest: it keeps a weight for each and moves weight to those that still resist.",
+		quick:   []string{"-mini"},
+		full:    "go run ./examples/minmax -data DATA -out DIR",
+		blocks:  []string{"ensemble", "weights"},
+		picture: "weights",
+	},
+	{
+		name: "weightpert", title: "When the weights themselves are changed",
+		about: "Weights are rounded, stored in memory that fails, or changed by an attacker. What does a network keep if every weight may move by up to eps? " +
+			"Certificates say for which images no such change can alter the answer, attacks show changes that do; the truth lies between. Training for it moves both up (after Tsai et al., NeurIPS 2021).",
+		quick:   []string{"-mini"},
+		full:    "go run ./examples/weightpert -out DIR",
+		blocks:  []string{"attacked-1", "certified-standard"},
+		picture: "attacked-1",
+	},
+	{
+		name: "udapoison", title: "A little poison breaks domain adaptation",
+		about: "A learner adapts from labelled digits (the source) to digits of another kind without labels (the target). An attacker adds a few images to the source, a tenth as many as the target has. " +
+			"That is enough to make the learner give the labels of the attacker's choice to the target, while its accuracy on the source stays (Mehra et al., NeurIPS 2021).",
+		quick:   []string{"-mini"},
+		full:    "go run ./examples/udapoison -data DATA -out DIR",
+		blocks:  []string{"poisons-1", "accuracy"},
+		picture: "poisons-1",
+	},
+	{
+		name: "cafe", title: "Private images out of averaged gradients",
+		about: "Four parties hold a quadrant of every image each and send gradients that are averaged over batches. The averaging is supposed to hide single images. " +
+			"CAFE (Jin et al., NeurIPS 2021) uses that the same images return in many batches: it solves for what each image contributes, and recovers images and labels.",
+		quick:   []string{"-mini"},
+		full:    "go run ./examples/cafe -data DATA -out DIR",
+		blocks:  []string{"digits", "leak", "defences"},
+		picture: "digits",
+	},
+	{
+		name: "cbai", title: "The best arm when some rewards are lies",
+		about: "Which of ten drugs, ads or captions is best, in as few trials as possible, if an adversary replaces some of the results? The usual rules return a wrong answer with confidence. " +
+			"Rules on robust means know what contamination can hide, and say so when no number of trials would tell two arms apart (after Mukherjee et al., NeurIPS 2021).",
+		full:    "go run ./examples/cbai -data DATA -out DIR",
+		blocks:  []string{"eps", "intervals-gap"},
+		picture: "eps",
+	},
+	{
+		name: "advcl", title: "Robustness from pretraining without labels",
+		about: "An encoder is trained on images without labels and frozen; somebody else puts a linear layer on it and trains that in the ordinary way. Does robustness survive? " +
+			"AdvCL (Fan et al., NeurIPS 2021) attacks its own views of each image during pretraining; plain contrastive learning (SimCLR) does not.",
+		quick:   []string{"-quick"},
+		full:    "go run ./examples/advcl -data DATA -out DIR",
+		blocks:  []string{"summary", "neurons"},
+		picture: "neurons",
+	},
+}
