@@ -14,17 +14,17 @@ func (e *experiment) page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Does robustness survive from pretraining to a linear layer?")
 	p.Text("An encoder is trained without labels, with or without attacks. It is frozen, and one linear layer is trained on its features with ordinary cross-entropy. " +
 		"Then an attacker who knows both changes every pixel by at most 8/255.")
-	for _, t := range e.tables() {
-		p.Table(t)
-	}
-	for _, n := range e.notes() {
-		p.Text(n)
-	}
+	p.Text("SA is the standard accuracy, on images as they are; RA the robust accuracy, under a PGD attack of 20 steps (PGD-20) of the radius that stands beside it. TFLOP is the work of pretraining in 10¹² operations.")
 	for _, draw := range []func(*report.Page) error{e.drawCurves, e.drawSweeps, e.drawLandscapes, e.drawMaps, e.drawInversions} {
 		if err := draw(p); err != nil {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	for _, t := range e.tables() {
+		p.Table(t)
+	}
+	p.List(e.notes()...)
 	return p, nil
 }
 
@@ -60,7 +60,7 @@ func (e *experiment) drawCurves(p *report.Page) error {
 				p.Heading("Learning curves")
 				headed = true
 			}
-			err := p.Draw(chart, report.Figure{ID: m.id + "-" + a.id, Alt: m.name + " against " + a.name, Caption: fmt.Sprintf("%s of a linear layer on the encoder as it is then, against %s; seed %d.", m.name, a.name, e.env.Seed)})
+			err := p.Draw(chart, report.Figure{ID: m.id + "-" + a.id, Alt: m.name + " against " + a.name, Caption: fmt.Sprintf("A linear layer is trained on the encoder as it is after so much training: its %s, against %s; seed %d.", m.name, a.name, e.env.Seed)})
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (e *experiment) drawLandscapes(p *report.Page) error {
 	p.Heading("Loss around the weights")
 	for _, c := range d.Encoders {
 		s := d.surfaces[c.Method]
-		chart := plot.ContourChart{Title: c.Method, X: "a", Y: "b", XS: s.Axis, YS: s.Axis, Z: s.Loss}
+		chart := plot.ContourChart{Title: c.Method, X: "a, along the first direction", Y: "b, along the second direction", XS: s.Axis, YS: s.Axis, Z: s.Loss}
 		err := p.Draw(chart, report.Figure{ID: "landscape-" + c.Method, Alt: "loss landscape of " + c.Method,
 			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Centre)})
 		if err != nil {

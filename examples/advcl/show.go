@@ -128,7 +128,7 @@ func (e *experiment) curveTable() *report.Table {
 }
 
 func (e *experiment) notes() []string {
-	notes := []string{fmt.Sprintf("%s, %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
+	notes := []string{fmt.Sprintf("Data: %s; %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
 	for _, c := range e.out.Claims {
 		verdict := "Seen"
 		switch {

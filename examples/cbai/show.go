@@ -106,9 +106,9 @@ func (e *experiment) notes() []string {
 // page draws how pulls grow and how intervals close.
 func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("The best arm under contaminated rewards")
-	for _, n := range e.notes() {
-		p.Text(n)
-	}
+	p.Text("Ten or so arms give noisy rewards, and an adversary replaces a share eps of them. Wanted is the arm of the largest mean, wrong with probability at most delta, in as few pulls as possible. " +
+		"Estimators: TM is the trimmed mean, HM Huber's estimator, HG the same for Gaussian arms, MED and ALT are medians, KLB is for rewards from 0 to 1, mean is not robust. " +
+		"The gap rule pulls the arms that are hardest to tell apart; elimination drops arms that cannot be the best. Certified answers hold whatever the gaps, assumed ones if the arms can be told apart at all.")
 	p.Heading("What confidence costs")
 	if err := addChart(p, "delta", e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
 		return nil, err
@@ -132,6 +132,9 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	p.Table(e.headline())
+	p.List(e.notes()...)
 	p.Heading("All cells")
 	for _, t := range e.tables() {
 		p.Table(t)
@@ -153,7 +156,7 @@ func add(s *plot.Series, x float64, c *cell) {
 }
 
 func (e *experiment) deltaChart() plot.LineChart {
-	chart := plot.LineChart{X: "delta", Y: "pulls", LogX: true}
+	chart := plot.LineChart{X: "probability of a wrong answer allowed (delta)", Y: "pulls", LogX: true}
 	for _, est := range []string{"ALT", "TM", "HM", "HG"} {
 		s := plot.Series{Name: est, Points: true}
 		for _, delta := range deltas {
@@ -173,7 +176,7 @@ func appendFilled(all []plot.Series, s plot.Series) []plot.Series {
 }
 
 func (e *experiment) epsChart(name string, estimators []string) plot.LineChart {
-	chart := plot.LineChart{X: "eps", Y: "pulls", LogY: true}
+	chart := plot.LineChart{X: "share of rewards that are replaced (eps)", Y: "pulls", LogY: true}
 	grid := []float64{0, 1e-4, .01, .02, .03, .05, .10}
 	for _, est := range estimators {
 		s := plot.Series{Name: est, Points: true}
@@ -206,7 +209,7 @@ func (e *experiment) intervalChart(ctx context.Context, rule bandit.Rule) (plot.
 	if err != nil {
 		return plot.LineChart{}, err
 	}
-	chart := plot.LineChart{X: "pulls of all arms", Y: "mean", LogX: true}
+	chart := plot.LineChart{X: "pulls of all arms", Y: "mean reward, interval", LogX: true}
 	for arm, mu := range in.Means() {
 		s := plot.Series{Name: fmt.Sprintf("arm %d, mean %g", arm, mu)}
 		point := func(pulls int, ev bandit.Event) {

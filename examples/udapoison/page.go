@@ -25,17 +25,17 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 	if text := e.headline(); text != "" {
 		p.Text(text)
 	}
-	for _, t := range e.result().Tables {
-		p.Table(t)
-	}
-	for _, note := range e.notes() {
-		p.Text(note)
-	}
 	for _, draw := range []func(context.Context, *report.Page) error{e.drawSamples, e.drawConfusion, e.drawFeatures, e.drawCases, e.drawClean} {
 		if err := draw(ctx, p); err != nil {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	res := e.result()
+	for _, t := range res.Tables {
+		p.Table(t)
+	}
+	p.List(res.Notes...)
 	return p, nil
 }
 
@@ -84,7 +84,7 @@ func (e *experiment) drawSamples(_ context.Context, p *report.Page) error {
 			return err
 		}
 		p.Figure(report.Figure{ID: fmt.Sprintf("poisons-%d", i+1), PNG: grid, Alt: "Poisons from " + e.pairs[i].Name,
-			Caption: fmt.Sprintf("%s: the same target images, blended with the nearest source image of their class. The label that the victim sees stands below.", e.pairs[i].Name)})
+			Caption: fmt.Sprintf("%s: images of the target, blended into the nearest source image of their class; alpha is the share of the target. Below stands the label that the attacker gives them, always the next digit.", e.pairs[i].Name)})
 	}
 	return nil
 }

@@ -166,27 +166,30 @@ func (e *experiment) layerTable() *report.Table {
 func (e *experiment) page() (*report.Page, error) {
 	p := report.NewPage("A classifier whose weights are changed")
 	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
-	tables := e.result().Tables
-	if len(e.out.Claims) > 0 {
-		p.Table(tables[0])
-		tables = tables[1:]
-	}
+	p.Text("Trainings: standard is cross-entropy alone; lambda adds the margin bound for changed weights, mu a penalty on norms, ibp trains with interval bounds, awp, sam and sign with attacks on the weights, noise with random changes, decay with weight decay, quant-aware with rounded weights, clustering with a penalty that spreads weights, randbet with bit errors. The number is the strength.")
+	p.Heading("What attacks leave")
 	if err := e.attackCharts(p); err != nil {
 		return nil, err
 	}
+	headed := false
 	for _, f := range e.out.Regimes {
 		if f.Seed != e.env.Seed || f.Radius == nil {
 			continue
 		}
-		c := plot.LineChart{Title: f.Name, X: "largest change of a weight (eps)", Y: "certified accuracy", Percent: true, LogX: true}
-		for _, m := range []string{"product", "path", "ibp", "crown"} {
-			c.Series = append(c.Series, series(m, f.Certified[m], certifyEps))
+		if !headed {
+			p.Heading("What can be certified")
+			p.Text("From loose to tight: the product of the layers' norms, path by path, interval propagation (IBP), and linear bounds (CROWN). Whatever lies between a certificate and an attack is not known.")
+			headed = true
+		}
+		c := plot.LineChart{Title: "Training: " + f.Name, X: "largest change of a weight (eps)", Y: "images certified, or left", Percent: true, LogX: true}
+		for _, m := range []struct{ name, text string }{{"product", "product of norms"}, {"path", "path by path"}, {"ibp", "IBP"}, {"crown", "CROWN"}} {
+			c.Series = append(c.Series, series(m.text, f.Certified[m.name], certifyEps))
 		}
 		for _, a := range []plot.Series{series("attack, per image", f.PerImage, certifyEps), series("attack, all images", f.Attacked, attackEps)} {
 			a.Dashed = true
 			c.Series = append(c.Series, a)
 		}
-		if err := addChart(p, "certified-"+f.Name, c, "What each bound certifies for "+f.Name+", what an attack with weights for each image leaves, and what one for all images at once leaves. CROWN and the attack with weights for each image are measured on the same images, fewer than the others."); err != nil {
+		if err := addChart(p, "certified-"+f.Name, c, "Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right by an attack that changes the weights for each image anew, and by one that changes them once for all images. CROWN and the attack for each image are measured on the same images, fewer than the others."); err != nil {
 			return nil, err
 		}
 	}
@@ -199,13 +202,17 @@ func (e *experiment) page() (*report.Page, error) {
 		last.X, last.Y = append(last.X, float64(s.Layer+1)), append(last.Y, s.Attacked)
 	}
 	if len(layers.Series) > 0 {
+		p.Heading("Which layer matters")
 		if err := addChart(p, "layers", layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
 			return nil, err
 		}
 	}
-	for _, t := range tables {
+	p.Heading("Figures")
+	res := e.result()
+	for _, t := range res.Tables {
 		p.Table(t)
 	}
+	p.List(res.Notes...)
 	return p, nil
 }
 
@@ -228,7 +235,7 @@ func (e *experiment) attackCharts(p *report.Page) error {
 		c := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
 		c.Series = append(c.Series, curves[0])
 		c.Series = append(c.Series, curves[i:min(i+regimesAtOnce, len(curves))]...)
-		if err := addChart(p, fmt.Sprintf("attacked-%d", (i-1)/regimesAtOnce+1), c, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+		if err := addChart(p, fmt.Sprintf("attacked-%d", (i-1)/regimesAtOnce+1), c, "Images still right after an attack has changed all weights by up to eps, once for all images, by projected gradient ascent."); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	stdfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -102,12 +104,15 @@ func (c LineChart) label(p *plot.Plot) {
 // scale chooses the axes.
 func (c LineChart) scale(p *plot.Plot) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(plainTicks)
-	if c.LogX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	switch {
+	case c.LogX:
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+	case c.countsX():
+		p.X.Tick.Marker = plot.TickerFunc(countTicks)
 	}
 	switch {
 	case c.LogY:
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	case c.Percent:
 		p.Y.Min, p.Y.Max = min(p.Y.Min, 0), max(p.Y.Max, 1)
 		p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
@@ -118,6 +123,18 @@ func (c LineChart) scale(p *plot.Plot) {
 	if p.X.Min == p.X.Max && !c.LogX {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
+}
+
+// countsX says whether all X values are whole numbers, which have nothing in between.
+func (c LineChart) countsX() bool {
+	for _, s := range c.Series {
+		for _, x := range s.X {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+	}
+	return len(c.Series) > 0
 }
 
 // ticks places about six labels at round values.
@@ -141,6 +158,20 @@ func plainTicks(lo, hi float64) []plot.Tick {
 	return ticks(lo, hi, func(v, step float64) string {
 		return strconv.FormatFloat(math.Round(v/step*1e3)*step/1e3, 'g', 6, 64)
 	})
+}
+
+// countTicks are the plain ones that are whole numbers.
+func countTicks(lo, hi float64) []plot.Tick {
+	return slices.DeleteFunc(plainTicks(lo, hi), func(t plot.Tick) bool { return t.Value != math.Round(t.Value) })
+}
+
+// logTicks writes small and large powers of ten without zeros and signs that say nothing.
+func logTicks(lo, hi float64) []plot.Tick {
+	all := plot.LogTicks{Prec: -1}.Ticks(lo, hi)
+	for i := range all {
+		all[i].Label = strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(all[i].Label)
+	}
+	return all
 }
 
 func percentTicks(lo, hi float64) []plot.Tick {
