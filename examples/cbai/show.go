@@ -70,7 +70,7 @@ func (e *experiment) notes() []string {
 		notes = append(notes, fmt.Sprintf("Not found in %s: %s.", e.env.Data, strings.Join(e.missing, ", ")))
 	}
 	if e.look {
-		notes = append(notes, fmt.Sprintf("These are a few of %d cells, with fewer runs than in -json and -out DIR, which have them all.", len(e.out.Cells)))
+		notes = append(notes, fmt.Sprintf("These are a few of %d cells, and with fewer runs than -json and -out DIR have without -mini.", len(e.out.Cells)))
 	}
 	say := func(format string, values ...*float64) {
 		args := make([]any, len(values))

@@ -13,6 +13,7 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/plot"
 	"github.com/redoubt-ml/redoubt/internal/report"
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
@@ -55,8 +56,8 @@ func (e *experiment) table() *report.Table {
 	return t
 }
 
-// curveImages is the number of test images of the curves.
-const curveImages = 500
+// curves returns the test images of the curves: a quarter of all, 500 at most.
+func (e *experiment) curves() *dataset.Set { return e.test.Take(max(1, min(500, e.test.Len()/4))) }
 
 // page draws what the table does not show: the images, and how accuracy and loss
 // move.
@@ -66,7 +67,7 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 		"The table gives the share of test images that each still gets right when an attacker changes them. " + e.setting())
 	p.Table(e.table())
 
-	x, y := e.test.Take(curveImages).All()
+	x, y := e.curves().All()
 	p.Heading("How far is far enough")
 	eps := []float64{0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4}
 	accuracy := plot.LineChart{X: "largest change of a pixel (eps)", Y: "accuracy under PGD-40", Percent: true}
@@ -124,7 +125,7 @@ func addChart(p *report.Page, id string, c plot.LineChart, caption string) error
 // pictureOf returns the first image of each digit that both networks read, and the
 // first of all where there is none.
 func (e *experiment) pictureOf(ctx context.Context) ([]int, error) {
-	x, y := e.test.Take(curveImages).All()
+	x, y := e.curves().All()
 	read := make([]int, len(y))
 	for _, n := range e.networks() {
 		answers, err := attack.Predict(ctx, nn.Classifier{Net: n.net}, x)
