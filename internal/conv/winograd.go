@@ -13,15 +13,16 @@ const (
 	winogradIn     = 6
 	winogradPoints = winogradIn * winogradIn
 	// winogradChannels is the least number of input and output channels for
-	// which the transforms cost less than they save, and winogradMap the
-	// smallest map.
-	winogradChannels = 64
-	winogradMap      = 8
+	// which the transforms cost less than they save.
+	winogradChannels = 32
+	// winogradFew is how many squares of a batch are worth transforming the
+	// gradient of the filters for.
+	winogradFew = 16
 	// winogradBlock is how many elements of transformed images and results
-	// make a block, unless that is fewer squares than winogradSquares, too few
+	// make a block, unless that is fewer squares than winogradLeast, too few
 	// for the transformed filters to be worth reading.
-	winogradBlock   = 1 << 19
-	winogradSquares = 48
+	winogradBlock = 1 << 19
+	winogradLeast = 48
 	// winogradDepth is the most input channels of a tile's product.
 	winogradDepth = 256
 	// winogradGap keeps points that are a power of two apart from sharing
@@ -29,11 +30,19 @@ const (
 	winogradGap = 48
 )
 
-// winograd says whether the passes of g run as Winograd's.
+// winograd says whether the passes of g run as Winograd's: there are channels enough,
+// and the squares that cover the map lie at most half outside it. The number of images
+// is not asked, as results of an image do not depend on those beside it.
 func (g *Geometry) winograd() bool {
 	return g.Winograd && g.R == 3 && g.S == 3 && g.StrideH == 1 && g.StrideW == 1 &&
 		g.C >= winogradChannels && g.K >= winogradChannels && g.C%32 == 0 && g.K%32 == 0 &&
-		g.OH >= winogradMap && g.OW >= winogradMap && g.PadT <= 2 && g.PadL <= 2
+		g.PadT <= 2 && g.PadL <= 2 &&
+		winogradOut*winogradOut*g.winogradSquares() <= 2*g.OH*g.OW
+}
+
+// winogradSquares is the number of squares of an image.
+func (g *Geometry) winogradSquares() int {
+	return ((g.OH + winogradOut - 1) / winogradOut) * ((g.OW + winogradOut - 1) / winogradOut)
 }
 
 // squares is a pass of Winograd's convolution in progress: the product of
@@ -90,7 +99,7 @@ func (v *squares) cut() {
 	v.down = (v.dstH + winogradOut - 1) / winogradOut
 	v.across = (v.dstW + winogradOut - 1) / winogradOut
 	v.lines = v.n * v.down
-	size := max(winogradSquares, winogradBlock/(winogradPoints*(v.srcC+v.dstC)))
+	size := max(winogradLeast, winogradBlock/(winogradPoints*(v.srcC+v.dstC)))
 	v.blocks = max(1, v.lines*v.across/size)
 	if v.blocks > 1 {
 		v.blocks += v.blocks % 2

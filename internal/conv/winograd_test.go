@@ -43,6 +43,10 @@ func winogradGeometries(t *testing.T) (all []Geometry) {
 		{N: 1, H: 13, W: 10, C: 96, K: 64},
 		{N: 1, H: 9, W: 8, C: 64, K: 64, PadT: 2, PadL: 0, PadB: 1, PadR: 2},
 		{N: 1, H: 8, W: 9, C: 288, K: 64, PadT: 0, PadL: 2, PadB: 2, PadR: 3},
+		{N: 17, H: 4, W: 4, C: 96, K: 32, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 3, H: 16, W: 7, C: 32, K: 32, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 16, H: 3, W: 3, C: 64, K: 64, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 8, H: 2, W: 8, C: 32, K: 64, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
 	} {
 		g.R, g.S, g.StrideH, g.StrideW, g.Winograd = 3, 3, 1, 1, true
 		require.NoError(t, g.Complete())
@@ -96,4 +100,29 @@ func TestWinogradPropagatesNaN(t *testing.T) {
 	// Output pixel (3, 3) of the first image sees the damaged one.
 	require.True(t, math.IsNaN(float64(y[0][(3*g.OW+3)*g.K])))
 	require.True(t, math.IsNaN(float64(y[2][0])))
+}
+
+// Squares that mostly lie outside the map and too few channels run directly, and so does
+// the gradient of filters for few images, while results of images do not depend on how
+// many there are.
+func TestWinogradRunsWhereItGains(t *testing.T) {
+	square := func(n, size, c, k int) Geometry {
+		g := Geometry{N: n, H: size, W: size, C: c, K: k, R: 3, S: 3, StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Winograd: true}
+		require.NoError(t, g.Complete())
+		return g
+	}
+	for _, g := range []Geometry{square(1, 5, 64, 64), square(1, 2, 64, 64), square(8, 16, 16, 32), square(8, 16, 32, 48)} {
+		require.False(t, g.winograd(), "%+v", g)
+	}
+	rng := rand.New(rand.NewPCG(44, 44))
+	many := square(20, 4, 32, 64)
+	x, w, dy := random[float32](rng, many.N*16*many.C), random[float32](rng, 9*many.C*many.K), random[float32](rng, many.N*16*many.K)
+	all := passes(many, x, w, dy, nil, false)
+	one := square(1, 4, 32, 64)
+	got := passes(one, x[:16*one.C], w, dy[:16*one.K], nil, false)
+	require.Equal(t, all[0][:16*one.K], got[0])
+	require.Equal(t, all[1][:16*one.C], got[1])
+	direct := one
+	direct.Winograd = false
+	require.Equal(t, passes(direct, x[:16*one.C], w, dy[:16*one.K], nil, false)[2], got[2])
 }
