@@ -141,6 +141,7 @@ func TestCancelledExperimentReportsWhatItHas(t *testing.T) {
 func TestBadFlagsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-seeds is 0":         {"-seeds", "0"},
+		"-epochs is -1":       {"-epochs", "-1"},
 		`-learners has "GAN"`: {"-learners", "dann,GAN"},
 		`-parts has "x"`:      {"-parts", "x"},
 	} {
