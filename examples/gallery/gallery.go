@@ -57,7 +57,7 @@ func (g *gallery) run(ctx context.Context) error {
 	defer os.RemoveAll(dir)
 	var failed []error
 	for i, e := range g.entries {
-		g.env.Announce("%d of %d: %s", i+1, len(g.entries), e.command())
+		g.env.Announce("%d of %d: %s", i+1, len(g.entries), e.command(g.env))
 		g.env.Stage(e.name, -1)
 		s := g.show(ctx, e, filepath.Join(dir, e.name))
 		if err := ctx.Err(); err != nil {
@@ -66,7 +66,7 @@ func (g *gallery) run(ctx context.Context) error {
 		}
 		if s.Error == "" && g.pictures != "" && e.picture != "" {
 			if err := g.writePicture(&s); err != nil {
-				return err
+				s.Error = err.Error()
 			}
 		}
 		g.out.Examples = append(g.out.Examples, s)
@@ -79,7 +79,7 @@ func (g *gallery) run(ctx context.Context) error {
 
 // show runs one example.
 func (g *gallery) show(ctx context.Context, e entry, dir string) shown {
-	s := shown{Name: e.name, Command: e.command(), entry: e}
+	s := shown{Name: e.name, Command: e.command(g.env), entry: e}
 	fail := func(err error) shown {
 		s.Error = err.Error()
 		return s
@@ -115,7 +115,7 @@ func (g *gallery) show(ctx context.Context, e entry, dir string) shown {
 func (g *gallery) writePicture(s *shown) error {
 	_, f := s.page.Lookup(s.entry.picture)
 	if f == nil || f.PNG == nil {
-		return fmt.Errorf("%s has no picture %q", s.Name, s.entry.picture)
+		return fmt.Errorf("its page has no picture %q", s.entry.picture)
 	}
 	return example.WriteWhole(filepath.Join(g.pictures, s.Name+".png"), f.PNG)
 }

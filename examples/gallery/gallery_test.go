@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 		fake().Main()
 	}
 	os.Setenv(beExample, "yes") // for the programs that tests start
+	os.Unsetenv("REDOUBT_DATA")
 	os.Exit(m.Run())
 }
 
@@ -135,7 +136,6 @@ func inOrder(t *testing.T, text string, parts ...string) {
 }
 
 func TestPageHasThePartsOfEveryExampleInOrder(t *testing.T) {
-	t.Setenv("REDOUBT_DATA", "")
 	dir := t.TempDir()
 	code, stdout, stderr := execute(context.Background(), fakes, "-examples", "two,one", "-seed", "5", "-out", dir)
 	require.Zero(t, code, stderr)
@@ -144,7 +144,7 @@ func TestPageHasThePartsOfEveryExampleInOrder(t *testing.T) {
 		`<a href="#the-first">The first</a>`, `<a href="#the-second">The second</a>`,
 		"go run ./examples/one", "Seed 5",
 		`<h2 id="the-first">The first</h2>`, "First things first.", "data:image/svg", "A curve.", "Some figures", "seed &lt;&amp;&gt;", ">5<",
-		"go run ./examples/one -out DIR", "go run ./examples/one -long",
+		"go run ./examples/one -seed 5 -out DIR", "go run ./examples/one -long",
 		`<h2 id="the-second">`, "Second things second.", "Some figures", "This is how to read it.", "go run ./examples/two -long")
 	require.NotContains(t, page, "Not for the gallery")
 	require.NotContains(t, page, "stopped")
@@ -167,7 +167,7 @@ func TestDataAndFiguresArePassedOn(t *testing.T) {
 	require.EqualValues(t, 1, got.Seed)
 	require.Len(t, got.Examples, 1)
 	require.Equal(t, data, got.Examples[0].Figures.Data)
-	require.Equal(t, "go run ./examples/one", got.Examples[0].Command)
+	require.Equal(t, "go run ./examples/one -data "+data, got.Examples[0].Command)
 	require.Empty(t, got.Examples[0].Error)
 }
 
@@ -202,7 +202,7 @@ func TestPicturesAreWritten(t *testing.T) {
 func TestAnInterruptedGalleryKeepsWhatIsFinished(t *testing.T) {
 	temporary, dir := t.TempDir(), t.TempDir()
 	cmd := exec.Command(os.Args[0], "-examples", "one,slow,two", "-out", dir)
-	cmd.Env = append(os.Environ(), beGallery+"=yes", "TMPDIR="+temporary, "REDOUBT_DATA=")
+	cmd.Env = append(os.Environ(), beGallery+"=yes", "TMPDIR="+temporary)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -278,7 +278,6 @@ func TestEveryExampleHasAnEntry(t *testing.T) {
 }
 
 func TestARealExampleIsShown(t *testing.T) {
-	t.Setenv("REDOUBT_DATA", "")
 	if testing.Short() {
 		t.Skip("builds and runs a program")
 	}

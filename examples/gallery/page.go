@@ -50,7 +50,7 @@ func (g *gallery) overview() *report.Table {
 				}
 			}
 		}
-		t.AddRow(e.name, e.title, e.command(), time)
+		t.AddRow(e.name, e.title, e.command(g.env), time)
 	}
 	return t
 }

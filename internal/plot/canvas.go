@@ -58,6 +58,7 @@ func asPNG(p *plot.Plot) ([]byte, error) {
 
 // drawBeside draws the plot with its legend to the right, where it hides no line.
 func drawBeside(c draw.Canvas, p *plot.Plot) {
+	c = draw.Crop(c, vg.Points(4), 0, vg.Points(3), vg.Points(-4)) // nothing touches the edge
 	legend := p.Legend
 	p.Legend = plot.NewLegend()
 	box := legend.Rectangle(c)

@@ -166,8 +166,11 @@ func countTicks(lo, hi float64) []plot.Tick {
 }
 
 // logTicks writes small and large powers of ten without zeros and signs that say nothing.
+// Ticks beyond the axis, for whose labels room would be kept, are left out.
 func logTicks(lo, hi float64) []plot.Tick {
-	all := plot.LogTicks{Prec: -1}.Ticks(lo, hi)
+	all := slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(lo, hi), func(t plot.Tick) bool {
+		return t.Value < lo*(1-1e-9) || t.Value > hi*(1+1e-9)
+	})
 	for i := range all {
 		all[i].Label = strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(all[i].Label)
 	}
