@@ -4,7 +4,7 @@
 //	go run ./examples/gallery -out DIR                 # DIR/report.html, minutes on two cores
 //	go run ./examples/gallery -out DIR -data DATA      # with the data sets that DATA has
 //	go run ./examples/gallery -examples cafe,minmax    # some examples, in the terminal
-//	go run ./examples/gallery -pictures DIR            # a PNG file for each example
+//	go run ./examples/gallery -pictures DIR            # a PNG file for each example, as in pictures/
 //	go run ./examples/gallery -json                    # every figure of every example
 //
 // The examples are built and run as programs of their own. The page that each leaves
