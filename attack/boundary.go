@@ -23,8 +23,8 @@ type Boundary struct {
 	// SphericalStep is the first size of the random step, and SourceStep of the
 	// step towards the input, relative to the distance; 0 means 0.01.
 	SphericalStep, SourceStep float64
-	Targets                   []int // a class to reach for each input; nil for any wrong one
-	Seed                      uint64
+	Targets                   []int                 // a class to reach for each input; nil for any wrong one
+	Seed                      uint64                // of the random numbers
 	BatchSize                 int                   // inputs in a forward pass; 0 means 32
 	OnProgress                func(done, total int) // as in PGD
 }

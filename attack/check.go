@@ -39,7 +39,7 @@ func checkSettings(attack string, settings ...setting) error {
 
 // checkInputs returns an error unless x and y can be attacked under a threat.
 func checkInputs(m Model, x *tensor.Tensor, y []int, th Threat) error {
-	if err := th.Validate(); err != nil {
+	if err := th.Check(); err != nil {
 		return err
 	}
 	if err := checkBatch(m, x); err != nil {

@@ -29,11 +29,11 @@ type CarliniWagner struct {
 	Searches int
 	// C is the first value of c; 0 means 1e-3.
 	C float64
-	// LearningRate is that of Adam; 0 means 0.01.
-	LearningRate float64
-	Targets      []int                 // a class to reach for each input; nil for any wrong one
-	BatchSize    int                   // inputs in a forward pass; 0 means 32
-	OnProgress   func(done, total int) // as in PGD
+	// LR is that of Adam; 0 means 0.01.
+	LR         float64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	BatchSize  int                   // inputs in a forward pass; 0 means 32
+	OnProgress func(done, total int) // as in PGD
 }
 
 // Name returns "C&W".
@@ -41,7 +41,7 @@ func (a *CarliniWagner) Name() string { return "C&W" }
 
 // String describes all that matters for the outcome.
 func (a *CarliniWagner) String() string {
-	return summary(a.Name(), a.Threat, "steps", or(a.Steps, 1000), "searches", or(a.Searches, 9), "c", or(a.C, 1e-3), "learning rate", or(a.LearningRate, 0.01), "confidence", a.Confidence) + targeted(a.Targets)
+	return summary(a.Name(), a.Threat, "steps", or(a.Steps, 1000), "searches", or(a.Searches, 9), "c", or(a.C, 1e-3), "learning rate", or(a.LR, 0.01), "confidence", a.Confidence) + targeted(a.Targets)
 }
 
 // Run attacks inputs x [N, ...] with labels y. Result.Distance holds the smallest
@@ -51,7 +51,7 @@ func (a *CarliniWagner) Run(ctx context.Context, m Model, x *tensor.Tensor, y []
 		return Result{}, fmt.Errorf("attack: C&W under %v, want l2", a.Threat.Norm)
 	}
 	if err := checkAll(m, x, y, a.Threat, a.Targets, "C&W", setting{"confidence", a.Confidence, 0}, setting{"steps", float64(a.Steps), 0},
-		setting{"searches", float64(a.Searches), 0}, setting{"c", a.C, 0}, setting{"learning rate", a.LearningRate, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
+		setting{"searches", float64(a.Searches), 0}, setting{"c", a.C, 0}, setting{"learning rate", a.LR, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
 		return Result{}, err
 	}
 	r := &relay{model: m, objective: Margin{}, targeted: a.Targets != nil, goals: a.Targets, batch: a.BatchSize, progress: a.OnProgress}
@@ -62,7 +62,7 @@ func beginCW[T float](a *CarliniWagner, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		t := &carlini[T]{
 			catch: catch[T]{threat: a.Threat, x0: x0}, aim: r.aim(i, y), search: newSearch(or(a.C, 1e-3), or(a.Searches, 9)),
-			confidence: a.Confidence, steps: or(a.Steps, 1000), rate: or(a.LearningRate, 0.01),
+			confidence: a.Confidence, steps: or(a.Steps, 1000), rate: or(a.LR, 0.01),
 			u0: make([]float64, len(x0)), u: make([]float64, len(x0)), m: make([]float64, len(x0)), v: make([]float64, len(x0)),
 			x: make([]T, len(x0)),
 		}

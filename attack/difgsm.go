@@ -33,7 +33,7 @@ type DIFGSM struct {
 	Least float64
 	// AllSteps goes on after a success and keeps the last one, as in MIFGSM.
 	AllSteps   bool
-	Seed       uint64
+	Seed       uint64                // of the changes of images
 	Objective  Objective             // what to climb; nil means CrossEntropy
 	Targets    []int                 // a class to reach for each input; nil for any wrong one
 	BatchSize  int                   // inputs in a forward pass; 0 means 32

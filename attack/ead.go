@@ -32,12 +32,12 @@ type EAD struct {
 	Searches int
 	// C is the first value of c; 0 means 1e-3.
 	C float64
-	// LearningRate is the first step size; 0 means 0.01. It falls with the
+	// LR is the first step size; 0 means 0.01. It falls with the
 	// square root of the steps left.
-	LearningRate float64
-	Targets      []int                 // a class to reach for each input; nil for any wrong one
-	BatchSize    int                   // inputs in a forward pass; 0 means 32
-	OnProgress   func(done, total int) // as in PGD
+	LR         float64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	BatchSize  int                   // inputs in a forward pass; 0 means 32
+	OnProgress func(done, total int) // as in PGD
 }
 
 // Name returns "EAD".
@@ -45,7 +45,7 @@ func (a *EAD) Name() string { return "EAD" }
 
 // String describes all that matters for the outcome.
 func (a *EAD) String() string {
-	return summary(a.Name(), a.Threat, "steps", or(a.Steps, 1000), "searches", or(a.Searches, 9), "c", or(a.C, 1e-3), "learning rate", or(a.LearningRate, 0.01), "beta", or(a.Beta, 1e-3), "confidence", a.Confidence) + targeted(a.Targets)
+	return summary(a.Name(), a.Threat, "steps", or(a.Steps, 1000), "searches", or(a.Searches, 9), "c", or(a.C, 1e-3), "learning rate", or(a.LR, 0.01), "beta", or(a.Beta, 1e-3), "confidence", a.Confidence) + targeted(a.Targets)
 }
 
 // Run attacks inputs x [N, ...] with labels y. Result.Distance holds the smallest
@@ -55,7 +55,7 @@ func (a *EAD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 		return Result{}, fmt.Errorf("attack: EAD under %v, want l1 or l2", a.Threat.Norm)
 	}
 	if err := checkAll(m, x, y, a.Threat, a.Targets, "EAD", setting{"confidence", a.Confidence, 0}, setting{"beta", a.Beta, 0}, setting{"steps", float64(a.Steps), 0},
-		setting{"searches", float64(a.Searches), 0}, setting{"c", a.C, 0}, setting{"learning rate", a.LearningRate, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
+		setting{"searches", float64(a.Searches), 0}, setting{"c", a.C, 0}, setting{"learning rate", a.LR, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
 		return Result{}, err
 	}
 	r := &relay{model: m, objective: Margin{}, targeted: a.Targets != nil, goals: a.Targets, batch: a.BatchSize, progress: a.OnProgress}
@@ -66,7 +66,7 @@ func beginEAD[T float](a *EAD, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		t := &elastic[T]{
 			catch: catch[T]{threat: a.Threat, x0: x0}, aim: r.aim(i, y), search: newSearch(or(a.C, 1e-3), or(a.Searches, 9)),
-			confidence: a.Confidence, beta: or(a.Beta, 1e-3), steps: or(a.Steps, 1000), rate: or(a.LearningRate, 0.01),
+			confidence: a.Confidence, beta: or(a.Beta, 1e-3), steps: or(a.Steps, 1000), rate: or(a.LR, 0.01),
 			x: make([]T, len(x0)), y: make([]T, len(x0)),
 		}
 		t.start()

@@ -46,23 +46,23 @@ func (e Estimate) String() string {
 	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*e.Value, 100*e.Lo, 100*e.Hi)
 }
 
-// AttackReport says how a model fared under one attack.
-type AttackReport struct {
-	Name string `json:"name"`
+// Outcome says how a model fared under one attack.
+type Outcome struct {
+	Name string `json:"name"` // of the attack
 	// Settings describes the attack in full, if it has a String method.
 	Settings  string   `json:"settings,omitempty"`
 	Accuracy  Estimate `json:"accuracy"`
-	Right     []bool   `json:"-"` // right by itself and under the attack, for each input
-	Queries   int      `json:"queries"`
-	Gradients int      `json:"gradients"`
+	Right     []bool   `json:"-"`         // right by itself and under the attack, for each input
+	Queries   int      `json:"queries"`   // forward passes, over all inputs
+	Gradients int      `json:"gradients"` // backward passes, over all inputs
 	Seconds   float64  `json:"seconds"`
 	Result    Result   `json:"-"`
 }
 
 // Report says how a model fared on a set of inputs.
 type Report struct {
-	Clean   Estimate       `json:"clean"`
-	Attacks []AttackReport `json:"attacks"`
+	Clean   Estimate  `json:"clean"`   // accuracy on the inputs as they are
+	Attacks []Outcome `json:"attacks"` // in the order of the call
 	// CleanRight says for each input whether it is right by itself.
 	CleanRight []bool `json:"-"`
 	// Worst counts the inputs that stay right under every attack.
@@ -138,7 +138,7 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if len(res.Label) != len(y) {
 			return rep, fmt.Errorf("%s: attack returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
 		}
-		ar := AttackReport{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
+		ar := Outcome{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
 		if s, ok := a.(fmt.Stringer); ok {
 			ar.Settings = s.String()
 		}

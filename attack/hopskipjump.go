@@ -23,8 +23,8 @@ type HopSkipJump struct {
 	// Samples is the first number of questions for a direction; 0 means 100. It
 	// grows with the square root of the steps.
 	Samples    int
-	Targets    []int // a class to reach for each input; nil for any wrong one
-	Seed       uint64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	Seed       uint64                // of the random numbers
 	BatchSize  int                   // inputs in a forward pass; 0 means 32
 	OnProgress func(done, total int) // as in PGD
 }

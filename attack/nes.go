@@ -25,8 +25,8 @@ type NES struct {
 	// StepSize is the size of a step in the threat's norm; 0 means a tenth of
 	// Eps.
 	StepSize   float64
-	Targets    []int // a class to reach for each input; nil for any wrong one
-	Seed       uint64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	Seed       uint64                // of the directions
 	BatchSize  int                   // inputs in a forward pass; 0 means 32
 	OnProgress func(done, total int) // as in PGD
 }

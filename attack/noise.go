@@ -14,8 +14,8 @@ type Noise struct {
 	Threat Threat
 	// Repeats is the number of points for each input; 0 means 100.
 	Repeats    int
-	Targets    []int // a class to reach for each input; nil for any wrong one
-	Seed       uint64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	Seed       uint64                // of the points
 	BatchSize  int                   // inputs in a forward pass; 0 means 32
 	OnProgress func(done, total int) // as in PGD
 }

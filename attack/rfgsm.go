@@ -20,7 +20,7 @@ type RFGSM struct {
 	Threat Threat
 	// Alpha is the size of the random step, up to Eps; 0 means Eps/2.
 	Alpha      float64
-	Seed       uint64
+	Seed       uint64                // of the random step
 	Objective  Objective             // what to climb; nil means CrossEntropy
 	Targets    []int                 // a class to reach for each input; nil for any wrong one
 	BatchSize  int                   // inputs in a forward pass; 0 means 32

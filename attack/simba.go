@@ -21,8 +21,8 @@ type SimBA struct {
 	Queries int
 	// StepSize is the change of a value; 0 means 0.2, and Eps under Linf.
 	StepSize   float64
-	Targets    []int // a class to reach for each input; nil for any wrong one
-	Seed       uint64
+	Targets    []int                 // a class to reach for each input; nil for any wrong one
+	Seed       uint64                // of the order of the values
 	BatchSize  int                   // inputs in a forward pass; 0 means 32
 	OnProgress func(done, total int) // as in PGD
 }

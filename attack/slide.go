@@ -26,7 +26,7 @@ type SLIDE struct {
 	Share float64
 	// RandomStart starts from a random point of the ball, of the seed Seed.
 	RandomStart bool
-	Seed        uint64
+	Seed        uint64                // of the random start
 	Objective   Objective             // what to climb; nil means CrossEntropy
 	Targets     []int                 // a class to reach for each input; nil for any wrong one
 	BatchSize   int                   // inputs in a forward pass; 0 means 32

@@ -69,8 +69,8 @@ type Threat struct {
 	Hi float64 `json:"hi"`
 }
 
-// Validate returns an error if the threat makes no sense.
-func (t Threat) Validate() error {
+// Check returns an error if the threat makes no sense.
+func (t Threat) Check() error {
 	lo, hi := t.box()
 	switch {
 	case t.Norm < Linf || t.Norm > L0:
@@ -136,7 +136,7 @@ const grain = 1 << 14
 // perExample checks a threat and two batches of one shape and calls f for each
 // of their examples, in their type.
 func (t Threat) perExample(op string, x, x0 *tensor.Tensor, f32 func(i int, x, x0 []float32), f64 func(i int, x, x0 []float64)) {
-	if err := t.Validate(); err != nil {
+	if err := t.Check(); err != nil {
 		panic(fmt.Sprintf("attack: %s: %v", op, err))
 	}
 	if fmt.Sprint(x.Shape()) != fmt.Sprint(x0.Shape()) || x.DType() != x0.DType() || x.Rank() < 1 {

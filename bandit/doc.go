@@ -30,6 +30,13 @@
 // For rewards in [0, 1]: BoundedKL. For symmetric rewards of unknown scale:
 // SymmetricMedian. Not robust, for comparison: Mean, MedianOfMeans, Catoni.
 //
+// Writing [L_i, U_i] for the interval of arm i, whose half-width r(n) falls to the bias
+// b and not to 0, a search has its answer l when
+//
+//	max over i ≠ l of U_i - L_l <= Tol,
+//
+// which is sure to come if the best mean leads by more than 4 b.
+//
 // A Rule says which arm to pull and when to stop: GapBased, Elimination, Uniform,
 // UGapE, or Likelihood, which stops Gaussian arms by a likelihood ratio.
 // Baselines that ignore contamination are rules as well.
@@ -55,6 +62,20 @@
 //	result := search.Result()
 //
 // and Save and Resume in between.
+//
+// # What to use
+//
+// Huber and GapBased for sub-Gaussian rewards; Likelihood with GaussianHuber, which
+// takes fewer pulls, if rewards are known to be Gaussian; BoundedKL for votes and clicks;
+// SuccessiveHalving where the number of pulls is fixed. NewDesign says before the first
+// pull what floor the intervals have (Bias), whether means of interest can be told apart
+// (Identifiable) and at what cost (UpperBound).
+//
+// # Limits
+//
+// An Eps that is too low voids the guarantee and cannot be noticed. Means closer than
+// twice the bias cannot be told apart by any amount of data; a search stops and says so
+// unless NoFutility is set. Arms do not change and rewards of an arm are independent.
 //
 // # Cost
 //

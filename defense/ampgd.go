@@ -134,7 +134,7 @@ func scaled(threats []attack.Threat, sizes []float64, steps, step, ramp int) (se
 	}
 	for i := range out.threats {
 		th := &out.threats[i]
-		if err := th.Validate(); err != nil {
+		if err := th.Check(); err != nil {
 			return sets{}, fmt.Errorf("threat %d: %w", i, err)
 		}
 		size := 2.5 * th.Eps / float64(steps)

@@ -2,7 +2,6 @@ package defense_test
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync/atomic"
@@ -260,16 +259,16 @@ func TestWeightLog(t *testing.T) {
 func TestLogDet(t *testing.T) {
 	a := tensor.FromFloat64([]float64{3, 0, 0, 1, 0, 0}, 2, 3)
 	b := tensor.FromFloat64([]float64{1, 1, 0, 0, -2, 0}, 2, 3)
-	h := defense.LogDet(a, b).Values()
+	h := defense.LogDet(0, a, b).Values()
 	require.InDelta(t, math.Log(0.5), h[0], 1e-5)
 	require.InDelta(t, 0, h[1], 1e-5)
-	require.InDelta(t, math.Log(2e-6), defense.LogDet(a, a).At(0), 1e-3, "parallel gradients meet the ridge")
+	require.InDelta(t, math.Log(2e-6), defense.LogDet(0, a, a).At(0), 1e-3, "parallel gradients meet the ridge")
 	r := rand.New(rand.NewPCG(6, 6))
 	three := make([]*tensor.Tensor, 3)
 	for i := range three {
 		three[i] = tensor.Normal(r, tensor.Float64, 0, 1, 4, 2, 3)
 	}
-	require.NoError(t, gradcheck.Check(r, 1e-6, func(xs []*tensor.Tensor) *tensor.Tensor { return defense.LogDet(xs...) }, three...))
+	require.NoError(t, gradcheck.Check(r, 1e-6, func(xs []*tensor.Tensor) *tensor.Tensor { return defense.LogDet(0, xs...) }, three...))
 	// By a cofactor expansion.
 	unit := func(i int) []float64 {
 		v := tensor.Slice(three[i], 0, 1, 2).Values()
@@ -290,7 +289,7 @@ func TestLogDet(t *testing.T) {
 		return s
 	}
 	p, q, s := dot(0, 1), dot(0, 2), dot(1, 2)
-	require.InDelta(t, math.Log(1+2*p*q*s-p*p-q*q-s*s), defense.LogDet(three...).At(1), 1e-4)
+	require.InDelta(t, math.Log(1+2*p*q*s-p*p-q*q-s*s), defense.LogDet(0, three...).At(1), 1e-4)
 }
 
 // The gradient of the regularised loss in the parameters has a second-order part: it
@@ -346,7 +345,7 @@ func TestDPARMakesAttacksDiverse(t *testing.T) {
 		require.NoError(t, err)
 		w := tape.Watch(inputs[0])
 		g := tensor.Grad(tensor.Sum(tensor.CrossEntropy(net.Forward(&nn.Pass{}, w), append(y[:len(y):len(y)], y...))), w)[0]
-		return tensor.Mean(defense.LogDet(tensor.Slice(g, 0, 0, len(y)).Detach(), tensor.Slice(g, 0, len(y), 2*len(y)).Detach())).Item()
+		return tensor.Mean(defense.LogDet(0, tensor.Slice(g, 0, 0, len(y)).Detach(), tensor.Slice(g, 0, len(y), 2*len(y)).Detach())).Item()
 	}
 	require.Greater(t, mean(5), mean(0))
 }
@@ -409,33 +408,4 @@ func TestArea(t *testing.T) {
 	require.Panics(t, func() { defense.Area([]float64{0, 1}, []float64{1}) })
 	require.Panics(t, func() { defense.Area([]float64{1, 0}, []float64{1, 1}) })
 	require.Panics(t, func() { defense.Multi(attack.Report{}) })
-}
-
-func ExampleAMPGD() {
-	set, test, err := dataset.MNISTMini()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	threats := []attack.Threat{{Norm: attack.Linf, Eps: 0.05}, {Norm: attack.L2, Eps: 0.6}}
-	net := nn.NewMLP(rand.New(rand.NewPCG(1, 0)), 28, 28, 1, 64, 10)
-	log := new(defense.WeightLog)
-	at := &defense.AMPGD{Threats: threats, Steps: 4, OnWeights: log.Add}
-	trainer := nn.Trainer{Net: net, Data: set.Take(1000), Epochs: 4, BatchSize: 50, Loss: at.Loss}
-	if err := trainer.Run(ctx); err != nil {
-		fmt.Println(err)
-		return
-	}
-	x, y := test.Take(200).All()
-	report, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, x, y,
-		&attack.PGD{Threat: threats[0], Steps: 20}, &attack.PGD{Threat: threats[1], Steps: 20})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("more than half of the digits withstand both:", defense.Multi(report).Max.Value > 0.5)
-	fmt.Println("weights recorded at", len(log.Steps()), "steps")
-	// Output:
-	// more than half of the digits withstand both: true
-	// weights recorded at 80 steps
 }

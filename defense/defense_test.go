@@ -2,7 +2,6 @@ package defense_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -93,28 +92,4 @@ func TestBadSettingsGiveAnError(t *testing.T) {
 	require.ErrorContains(t, run((&defense.AdversarialTraining{Attack: attack.PGD{Threat: threat, Steps: 1}, RampSteps: -1}).Loss), "RampSteps is -1")
 	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: threat, Steps: 1}, Beta: -1}).Loss), "Beta is -1")
 	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: attack.Threat{Eps: -2}, Steps: 1}}).Loss), "eps is -2")
-}
-
-func ExampleAdversarialTraining() {
-	set, test, err := dataset.MNISTMini()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	small := attack.Threat{Norm: attack.Linf, Eps: 0.05}
-	net := nn.NewMLP(rand.New(rand.NewPCG(1, 0)), 28, 28, 1, 64, 10)
-	at := &defense.AdversarialTraining{Attack: attack.PGD{Threat: small, Steps: 5}}
-	trainer := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Loss: at.Loss}
-	if err := trainer.Run(ctx); err != nil {
-		fmt.Println(err)
-		return
-	}
-	x, y := test.Take(200).All()
-	report, err := attack.Evaluate(ctx, nn.Classifier{Net: net}, x, y, &attack.PGD{Threat: small, Steps: 20})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("more than half of the digits hold out:", report.Worst.Value > 0.5)
-	// Output: more than half of the digits hold out: true
 }

@@ -5,21 +5,18 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
-// ridge is added to the diagonal of GᵀG, whose determinant is 0 where two gradients
-// are parallel.
-const ridge = 1e-6
-
-// LogDet is the diversity of K gradients of each of n examples, log det(GᵀG + 1e-6 I)
+// LogDet is the diversity of K gradients of each of n examples, log det(GᵀG + ridge I)
 // with G's columns scaled to length 1: 0 (but for the ridge) where they are orthogonal,
 // and less elsewhere. gradients are K tensors [n, ...]; the result is [n] and can be
-// differentiated in them.
+// differentiated in them. The ridge, without which the determinant of two parallel
+// gradients is 0, is above 0; 0 means 1e-6.
 //
 // "Towards a unified min-max framework for adversarial exploration and
 // robustness", the earlier version of Wang et al., NeurIPS 2021.
-func LogDet(gradients ...*tensor.Tensor) *tensor.Tensor { return LogDetRidge(ridge, gradients...) }
-
-// LogDetRidge is LogDet with another ridge in place of 1e-6, above 0.
-func LogDetRidge(ridge float64, gradients ...*tensor.Tensor) *tensor.Tensor {
+func LogDet(ridge float64, gradients ...*tensor.Tensor) *tensor.Tensor {
+	if ridge == 0 {
+		ridge = 1e-6
+	}
 	k := len(gradients)
 	unit := make([]*tensor.Tensor, k)
 	for i, g := range gradients {
@@ -70,5 +67,5 @@ func diversity(net nn.Layer, p *nn.Pass, tape *tensor.Tape, copies []*tensor.Ten
 		losses = append(losses, tensor.CrossEntropy(net.Forward(p, watched[k]), y))
 	}
 	g := tensor.Gradients(sumAll(losses), tensor.GradOptions{CreateGraph: true}, watched...)
-	return LogDet(g...)
+	return LogDet(0, g...)
 }

@@ -134,7 +134,7 @@ func (in *inner) gradients(losses, copies []*tensor.Tensor) []*tensor.Tensor {
 	}
 	if in.DPAR > 0 {
 		g := tensor.Gradients(sumAll(losses), tensor.GradOptions{CreateGraph: true}, copies...)
-		total = tensor.Add(total, tensor.MulScalar(tensor.Sum(LogDet(g...)), in.DPAR))
+		total = tensor.Add(total, tensor.MulScalar(tensor.Sum(LogDet(0, g...)), in.DPAR))
 	}
 	return tensor.Grad(total, copies...)
 }

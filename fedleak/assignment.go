@@ -7,11 +7,11 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// Assign returns, for each row of a square matrix of costs, a column of its own such
+// assign returns, for each row of a square matrix of costs, a column of its own such
 // that the sum of the costs is least: the Hungarian method in the form of Jonker and
 // Volgenant (Computing 1987), O(n³). It panics if the matrix is not square or a cost
 // is NaN.
-func Assign(cost [][]float64) []int {
+func assign(cost [][]float64) []int {
 	n := len(cost)
 	for i, row := range cost {
 		if len(row) != n {
@@ -94,7 +94,7 @@ func Match(truth, guess []*tensor.Tensor) ([]*tensor.Tensor, []int) {
 			}
 		}
 	}
-	order := Assign(cost)
+	order := assign(cost)
 	out := make([]*tensor.Tensor, len(guess))
 	for p, g := range guess {
 		out[p] = tensor.Gather(g, order)

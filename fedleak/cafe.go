@@ -43,9 +43,9 @@ type CAFE struct {
 	Inversion Inversion
 	// Samples restricts Step III to these ids; nil means all.
 	Samples []int
-	// Progress is told of slices that are done; nil for none. It may be called
+	// OnProgress is told of slices that are done; nil for none. It may be called
 	// from several goroutines.
-	Progress func(done, of int)
+	OnProgress func(done, of int)
 }
 
 var _ Attack = CAFE{}
@@ -269,7 +269,7 @@ func (c CAFE) wanted(i int) bool { return c.Samples == nil || slices.Contains(c.
 
 // progress returns a counter of inverted slices, nil if nobody asks.
 func (w *work) progress() func(int) {
-	if w.Progress == nil {
+	if w.OnProgress == nil {
 		return nil
 	}
 	of := 0
@@ -281,7 +281,7 @@ func (w *work) progress() func(int) {
 		}
 	}
 	var done atomic.Int64
-	return func(k int) { w.Progress(int(done.Add(int64(k))), of) }
+	return func(k int) { w.OnProgress(int(done.Add(int64(k))), of) }
 }
 
 func all(ok []bool) bool { return !slices.Contains(ok, false) }

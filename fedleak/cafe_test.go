@@ -290,7 +290,7 @@ func TestModelsThatCannotBeAttackedAreNamed(t *testing.T) {
 func TestCancelledAttackReturnsWhatItHas(t *testing.T) {
 	f := convolutional(t, 8, Uniform{K: 2, Seed: 1})
 	stop, cancel := context.WithCancel(ctx)
-	r, err := CAFE{Progress: func(done, _ int) {
+	r, err := CAFE{OnProgress: func(done, _ int) {
 		if done == 3 {
 			cancel()
 		}

@@ -10,9 +10,9 @@ import (
 // Upload says which gradient of whom is uploaded in which round.
 type Upload struct {
 	Round, Party, Client int
-	Tensor               int // the parameter's number, in the order of nn.Params
-	Batch                int // samples that the mean was taken over
-	Seed                 uint64
+	Tensor               int    // the parameter's number, in the order of nn.Params
+	Batch                int    // samples that the mean was taken over
+	Seed                 uint64 // that of the federation
 }
 
 // random returns the random numbers of an upload.

@@ -97,7 +97,7 @@ func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) 
 	if err := f.checkRefs(ctx, t, refs); err != nil {
 		return nil, err
 	}
-	if err := CheckBatches([][]int{ids}, len(f.Labels)); err != nil {
+	if err := checkBatches([][]int{ids}, len(f.Labels)); err != nil {
 		return nil, err
 	}
 	return f.upload(t, ids, refs, f.sampleNorms), nil

@@ -64,9 +64,9 @@ func (e *NotIdentifiableError) Error() string {
 // Identify reports on batches of ids out of n samples, without any gradient: what an
 // attack could find out, and so what a schedule protects. It is for a vertical federation,
 // in which all parties have part in each sample; see IdentifyClients for a horizontal one.
-// Errors are those of CheckBatches.
+// Errors are those of checkBatches.
 func Identify(batches [][]int, n int) (Identifiability, error) {
-	if err := CheckBatches(batches, n); err != nil {
+	if err := checkBatches(batches, n); err != nil {
 		return Identifiability{}, err
 	}
 	return newSystem(batches, n, 1, nil).report, nil
@@ -78,7 +78,7 @@ func Identify(batches [][]int, n int) (Identifiability, error) {
 // finds these, behind ReLU, all the same. clients below 1, or that n is no multiple of,
 // are an error.
 func IdentifyClients(batches [][]int, n, clients int) (Identifiability, error) {
-	if err := CheckBatches(batches, n); err != nil {
+	if err := checkBatches(batches, n); err != nil {
 		return Identifiability{}, err
 	}
 	if clients < 1 || n%clients != 0 {

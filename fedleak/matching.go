@@ -52,9 +52,9 @@ type Matching struct {
 	// Box keeps pixels in [0, 1] at every step.
 	Box  bool
 	Init Init
-	Seed uint64
-	// Progress is told of each step of Adam with the objective; nil for none.
-	Progress func(step int, objective float64)
+	Seed uint64 // of the starting points
+	// OnStep is told of each step of Adam with the objective; nil for none.
+	OnStep func(step int, objective float64)
 }
 
 // LabelRule says where the labels come from.
@@ -88,7 +88,7 @@ type Init uint8
 const (
 	NormalInit  Init = iota // standard normal
 	UniformInit             // uniform on [0, 1)
-	GreyInit                // 0.5 with a deviation of 0.01
+	GrayInit                // 0.5 with a deviation of 0.01
 )
 
 var _ Attack = Matching{}

@@ -28,7 +28,7 @@ func sigmoid(t *testing.T, n, k int) *Federation {
 // Every member of the family lowers its objective and recovers a single sample better
 // than grey.
 func TestMatchingRecoversASingleSample(t *testing.T) {
-	for _, a := range []Matching{DLG(), IDLG(), InvertingGradients(), SAPAGAttack(), GradInversion(), {Fade: true, TV: 0.01, Init: GreyInit, Box: true}} {
+	for _, a := range []Matching{DLG(), IDLG(), InvertingGradients(), SAPAGAttack(), GradInversion(), {Fade: true, TV: 0.01, Init: GrayInit, Box: true}} {
 		f := sigmoid(t, 2, 1)
 		o := observe(t, f, 2)
 		id := o.Batch(0)[0]
@@ -37,7 +37,7 @@ func TestMatchingRecoversASingleSample(t *testing.T) {
 			a.Scale, a.BatchNorm = 1, 1e-3
 		}
 		first, last := math.NaN(), 0.0
-		a.Progress = func(step int, v float64) {
+		a.OnStep = func(step int, v float64) {
 			if step == 0 {
 				first = v
 			}
@@ -139,7 +139,7 @@ func TestBadMatchingIsNamed(t *testing.T) {
 	_, err := GradInversion().Run(ctx, g.Model, observe(t, g, 1))
 	require.ErrorContains(t, err, "without normalisation layers")
 	stop, cancel := context.WithCancel(ctx)
-	a := Matching{Progress: func(step int, _ float64) {
+	a := Matching{OnStep: func(step int, _ float64) {
 		if step == 2 {
 			cancel()
 		}
@@ -205,7 +205,7 @@ func TestObjectiveThatIsNotFiniteEndsTheSearch(t *testing.T) {
 	// The best state is kept, not the last: a rate far too large leaves it.
 	best, last := math.Inf(1), 0.0
 	stop, cancel := context.WithCancel(ctx)
-	a := Matching{LR: 50, Steps: 9, Init: UniformInit, Progress: func(step int, v float64) {
+	a := Matching{LR: 50, Steps: 9, Init: UniformInit, OnStep: func(step int, v float64) {
 		best, last = math.Min(best, v), v
 		if step == 7 {
 			cancel()

@@ -76,7 +76,7 @@ func TestAssignmentIsTheBestOfAll(t *testing.T) {
 		}
 		got := 0.0
 		used := make([]bool, n)
-		for i, j := range Assign(cost) {
+		for i, j := range assign(cost) {
 			require.False(t, used[j])
 			used[j] = true
 			got += cost[i][j]

@@ -58,7 +58,7 @@ func batches(o Observations) ([][]int, error) {
 	if set.Clients < 0 || set.Clients > 0 && set.Samples%set.Clients != 0 {
 		return nil, fmt.Errorf("fedleak: %d samples for %d clients, want equal shares", set.Samples, set.Clients)
 	}
-	return out, CheckBatches(out, set.Samples)
+	return out, checkBatches(out, set.Samples)
 }
 
 // fetch gets gradients and checks that they fit the model and are finite.

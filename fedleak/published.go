@@ -37,10 +37,10 @@ type Published struct {
 	// Released keeps to quirks of the released code: biases of Adam are corrected
 	// twice. Its other quirk belongs to the model, Model.DoubleSoftmax.
 	Released bool
-	Seed     uint64
-	// Progress is told after each iteration over a round, with the tables as they
+	Seed     uint64 // of the tables' first values
+	// OnIteration is told after each iteration over a round, with the tables as they
 	// are; nil for none.
-	Progress func(iteration int, t *Tables)
+	OnIteration func(iteration int, t *Tables)
 }
 
 var _ Attack = Published{}
@@ -140,8 +140,8 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 			}
 			t.update(phase, list[round], gs)
 			used = max(used, round+1)
-			if a.Progress != nil {
-				a.Progress(i, t)
+			if a.OnIteration != nil {
+				a.OnIteration(i, t)
 			}
 		}
 	}

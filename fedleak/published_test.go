@@ -64,7 +64,7 @@ func squares(v []float64) (s float64) {
 }
 
 func TestRowAdamCountsRowsAndQuirksCountSteps(t *testing.T) {
-	first := func(a *RowAdam, at int) float64 {
+	first := func(a *rowAdam, at int) float64 {
 		table := make([]float64, 2)
 		for range at - 1 {
 			a.Step(table, 2, []int{1}, []float64{0})
@@ -73,10 +73,10 @@ func TestRowAdamCountsRowsAndQuirksCountSteps(t *testing.T) {
 		return table[0]
 	}
 	for at, want := range map[int]float64{1: -0.0031622773, 10: -0.00074209, 100: -0.00301089, 1000: -0.01999518} {
-		require.InDelta(t, want, first(&RowAdam{LR: 0.01, Released: true}, at), 5e-9)
-		require.InDelta(t, -0.01/(1+1e-7), first(&RowAdam{LR: 0.01}, at), 1e-12)
+		require.InDelta(t, want, first(&rowAdam{LR: 0.01, Released: true}, at), 5e-9)
+		require.InDelta(t, -0.01/(1+1e-7), first(&rowAdam{LR: 0.01}, at), 1e-12)
 	}
-	a, table := &RowAdam{LR: 0.01, Released: true}, []float64{0}
+	a, table := &rowAdam{LR: 0.01, Released: true}, []float64{0}
 	a.Step(table, 1, []int{0}, []float64{1})
 	before := table[0]
 	a.Step(table, 1, []int{0}, []float64{1})
@@ -257,7 +257,7 @@ func TestReleasedSettingRunsOnItsModel(t *testing.T) {
 	a := Released()
 	a.Iterations = 30
 	seen := 0
-	a.Progress = func(i int, tb *Tables) {
+	a.OnIteration = func(i int, tb *Tables) {
 		require.Equal(t, seen, i)
 		require.Len(t, tb.X, 4)
 		seen++
@@ -311,7 +311,7 @@ func TestPublishedSaysWhatItDidNotReach(t *testing.T) {
 	for _, nested := range []bool{false, true} {
 		stop, cancel := context.WithCancel(ctx)
 		a.Nested = nested
-		a.Progress = func(i int, _ *Tables) {
+		a.OnIteration = func(i int, _ *Tables) {
 			if i == 1 {
 				cancel()
 			}

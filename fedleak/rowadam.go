@@ -2,9 +2,9 @@ package fedleak
 
 import "math"
 
-// RowAdam is Adam (Kingma and Ba, ICLR 2015) for a table of which each step changes
+// rowAdam is Adam (Kingma and Ba, ICLR 2015) for a table of which each step changes
 // some rows: moments and the number of steps belong to the row.
-type RowAdam struct {
+type rowAdam struct {
 	LR float64
 	// Eps is added to the root of the second moment; 0 means 1e-7.
 	Eps float64
@@ -19,7 +19,7 @@ type RowAdam struct {
 
 // Step moves rows, by their numbers, of a table of n rows against their gradients,
 // which follow each other in grad. All steps must be given the same table.
-func (a *RowAdam) Step(table []float64, n int, rows []int, grad []float64) {
+func (a *rowAdam) Step(table []float64, n int, rows []int, grad []float64) {
 	if a.mean == nil {
 		a.mean, a.square, a.count = make([]float64, len(table)), make([]float64, len(table)), make([]int, n)
 	}

@@ -26,7 +26,7 @@ var (
 // Uniform draws K of the n ids without replacement, independently in each round.
 type Uniform struct {
 	K    int
-	Seed uint64
+	Seed uint64 // of the batches
 }
 
 // Check implements Schedule.
@@ -39,7 +39,7 @@ func (s Uniform) Batch(t, n int) []int { return choose(stream(s.Seed, uint64(t))
 // a batch sit the epoch out.
 type Epochs struct {
 	K    int
-	Seed uint64
+	Seed uint64 // of the batches
 }
 
 // Check implements Schedule.
@@ -57,7 +57,7 @@ func (s Epochs) Batch(t, n int) []int {
 // Step I is impossible. Of the defences it is the one that costs nothing.
 type FixedBatches struct {
 	K    int
-	Seed uint64
+	Seed uint64 // of the batches
 }
 
 // Check implements Schedule.
@@ -72,7 +72,7 @@ func (s FixedBatches) Batch(t, n int) []int {
 // horizontal federation does.
 type PerClient struct {
 	Clients, K int
-	Seed       uint64
+	Seed       uint64 // of the batches
 }
 
 // Check implements Schedule.
@@ -127,9 +127,9 @@ func stream(seed uint64, place ...uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h))
 }
 
-// CheckBatches says what is wrong with batches of ids out of n samples: an empty
+// checkBatches says what is wrong with batches of ids out of n samples: an empty
 // batch, batches of different sizes, an id out of range or twice in a batch.
-func CheckBatches(batches [][]int, n int) error {
+func checkBatches(batches [][]int, n int) error {
 	if n < 1 {
 		return fmt.Errorf("fedleak: %d samples, want at least 1", n)
 	}

@@ -109,7 +109,7 @@ func (s *search) begin() {
 				switch s.Init {
 				case UniformInit:
 					x[i] = rng.Float64()
-				case GreyInit:
+				case GrayInit:
 					x[i] = 0.5 + 0.01*rng.NormFloat64()
 				default:
 					x[i] = rng.NormFloat64()

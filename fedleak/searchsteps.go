@@ -62,11 +62,11 @@ func (s *search) adam(ctx context.Context) error {
 	tables := append(slices.Clone(s.x), s.y)
 	kept := keeper{best: math.Inf(1)}
 	steady := s.Rounds == 1 && s.Seeds == 1 && !s.Fade
-	adams := make([]*RowAdam, len(s.x))
+	adams := make([]*rowAdam, len(s.x))
 	for i := range adams {
-		adams[i] = &RowAdam{}
+		adams[i] = &rowAdam{}
 	}
-	labels := &RowAdam{}
+	labels := &rowAdam{}
 	for t := range s.Steps {
 		if ctx.Err() != nil {
 			kept.restore(tables)
@@ -115,8 +115,8 @@ func (s *search) adam(ctx context.Context) error {
 			}
 			s.tape.Reset()
 		}
-		if s.Progress != nil {
-			s.Progress(t, total/float64(s.Seeds))
+		if s.OnStep != nil {
+			s.OnStep(t, total/float64(s.Seeds))
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ type SPEAR struct {
 	// Round is the round that is attacked.
 	Round     int
 	Inversion Inversion
-	Seed      uint64
+	Seed      uint64 // of the sets of columns
 }
 
 var _ Attack = SPEAR{}

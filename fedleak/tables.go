@@ -28,9 +28,9 @@ type Tables struct {
 	n, classes int
 	V, H, X    [][]float64 // per party: [N, d2], [N, d1], [N, H W C]
 	Y          []float64   // logits of labels, [N, classes]
-	adamH      []*RowAdam
-	adamX      []*RowAdam
-	adamY      *RowAdam
+	adamH      []*rowAdam
+	adamX      []*rowAdam
+	adamY      *rowAdam
 	tape       *tensor.Tape
 	rounds     int    // that Observe took in
 	ones       int    // updates of Step I
@@ -55,7 +55,7 @@ func (a Published) Start(m *Model, s Setting, k int) (*Tables, error) {
 		return nil, errors.New("fedleak: Published: normalisation with batch statistics ties the samples of a batch together")
 	}
 	t := &Tables{a: a, m: m, n: n, classes: m.Classes, tape: tensor.NewTape(), visited: make([]bool, n)}
-	adam := func(lr float64) *RowAdam { return &RowAdam{LR: lr, Released: a.Released} }
+	adam := func(lr float64) *rowAdam { return &rowAdam{LR: lr, Released: a.Released} }
 	for p := range m.Bottoms {
 		l, err := m.firstDense(p)
 		if err != nil {
@@ -107,7 +107,7 @@ func (t *Tables) Observe(ids []int, gradients []*tensor.Tensor) error {
 	if len(gradients) != len(refs) {
 		return fmt.Errorf("fedleak: Tables.Observe: %d gradients, want %d", len(gradients), len(refs))
 	}
-	if err := CheckBatches([][]int{ids}, t.n); err != nil {
+	if err := checkBatches([][]int{ids}, t.n); err != nil {
 		return err
 	}
 	for i, r := range refs {

@@ -22,8 +22,8 @@ type Training struct {
 	Record *Transcript
 	// Keep names the gradients to store; nil means all.
 	Keep []Ref
-	// Progress is told of each step that is done; nil for none.
-	Progress func(step int)
+	// OnStep is told of each step that is done; nil for none.
+	OnStep func(step int)
 }
 
 // Run trains f's model, in place. It stops between two steps when ctx is cancelled,
@@ -71,8 +71,8 @@ func (tr Training) Run(ctx context.Context, f *Federation) error {
 			}
 		}
 		opt.Step(lr, params, gs)
-		if tr.Progress != nil {
-			tr.Progress(step)
+		if tr.OnStep != nil {
+			tr.OnStep(step)
 		}
 	}
 	return nil

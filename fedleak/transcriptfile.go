@@ -184,7 +184,7 @@ func (t *Transcript) check() error {
 	if c := t.Protocol.Clients; c < 0 || c > 0 && t.Protocol.Samples%c != 0 {
 		return fmt.Errorf("%d samples for %d clients, want equal shares", t.Protocol.Samples, c)
 	}
-	return CheckBatches(ids, t.Protocol.Samples)
+	return checkBatches(ids, t.Protocol.Samples)
 }
 
 // fewSamples is the number of samples that a transcript may have whatever it holds.

@@ -2,8 +2,10 @@ package poison
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/poison/uda"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -30,7 +32,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		return nil, err
 	}
 	if s.Target == nil || s.Target.Len() == 0 {
-		return nil, invalid("poison: filter: the target is empty")
+		return nil, fmt.Errorf("poison: filter: the target is empty")
 	}
 	ft, err := uda.FeaturesOf(ctx, s.Model, s.Target)
 	if err != nil {
@@ -44,9 +46,9 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 	if k == 0 {
 		k = 5 * s.Source.Classes
 	}
-	groups, err := uda.KMeans(newRand(s.Seed), ft, k)
+	groups, err := kmeans.Run(newRand(s.Seed), ft, k)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("poison: agreement: %w", err)
 	}
 	votes := make([][]int, k)
 	for c := range votes {
@@ -64,7 +66,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		}
 	}
 	reach := radii(ft, groups, k)
-	dist := uda.SquaredDistances(x, groups.Centres)
+	dist := kmeans.SquaredDistances(x, groups.Centers)
 	keep := make([]bool, x.Dim(0))
 	for i, c := range tensor.ArgMax(tensor.Neg(dist)) {
 		keep[i] = label[c] == s.Source.Labels[i] || dist.At(i, c) > reach[c]
@@ -74,9 +76,9 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 
 // radii returns, for each of k clusters, the squared distance from the centre that nine
 // tenths of its rows of x keep to.
-func radii(x *tensor.Tensor, g uda.Clusters, k int) []float64 {
+func radii(x *tensor.Tensor, g kmeans.Clusters, k int) []float64 {
 	of := make([][]float64, k)
-	dist := uda.SquaredDistances(x, g.Centres)
+	dist := kmeans.SquaredDistances(x, g.Centers)
 	for i, c := range g.Of {
 		of[c] = append(of[c], dist.At(i, c))
 	}

@@ -1,6 +1,7 @@
 package poison
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -15,7 +16,7 @@ type RandomFlips struct {
 	Budget Budget
 	// ReplaceOriginals takes the images themselves out of the source.
 	ReplaceOriginals bool
-	Seed             uint64
+	Seed             uint64 // of the images and their labels
 }
 
 // Name returns "random flips".
@@ -28,7 +29,7 @@ func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
 		return nil, err
 	}
 	if n > source.Len() {
-		return nil, invalid("poison: %d flips, want at most the %d source images", n, source.Len())
+		return nil, fmt.Errorf("poison: %d flips, want at most the %d source images", n, source.Len())
 	}
 	rng := rand.New(rand.NewPCG(f.Seed, 0xf11b))
 	idx := rng.Perm(source.Len())[:n]
@@ -47,7 +48,7 @@ func (f RandomFlips) Build(source, target *dataset.Set) (*Poison, error) {
 // Noise adds images of independent uniform pixels under random labels.
 type Noise struct {
 	Budget Budget
-	Seed   uint64
+	Seed   uint64 // of the images and their labels
 }
 
 // Name returns "noise".

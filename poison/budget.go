@@ -46,7 +46,7 @@ func (b Budget) Count(source, target int) (int, error) { return b.countOf(source
 // budget allows.
 func (b Budget) countOf(source, target int, replace bool) (int, error) {
 	if !(b.Fraction > 0 && b.Fraction <= 1) || b.Of == OfUnion && b.Fraction == 1 {
-		return 0, invalid("poison: budget is %v of the %v, want it in (0, 1]", b.Fraction, b.Of)
+		return 0, fmt.Errorf("poison: budget is %v of the %v, want it in (0, 1]", b.Fraction, b.Of)
 	}
 	var n float64
 	switch b.Of {
@@ -60,12 +60,12 @@ func (b Budget) countOf(source, target int, replace bool) (int, error) {
 			n /= 1 - b.Fraction
 		}
 	default:
-		return 0, invalid("poison: budget of %v, want OfTarget, OfSource or OfUnion", b.Of)
+		return 0, fmt.Errorf("poison: budget of %v, want OfTarget, OfSource or OfUnion", b.Of)
 	}
 	// A product such as 0.29 * 100 lies below its true value.
 	count := int(math.Floor(n*(1+1e-12) + 1e-12))
 	if count == 0 {
-		return 0, invalid("poison: %v of the %v with %d source and %d target images is no poison, want at least 1", b.Fraction, b.Of, source, target)
+		return 0, fmt.Errorf("poison: %v of the %v with %d source and %d target images is no poison, want at least 1", b.Fraction, b.Of, source, target)
 	}
 	return count, nil
 }

@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -117,20 +118,20 @@ func (a CleanLabel) withDefaults() CleanLabel {
 func (a CleanLabel) check() error {
 	switch {
 	case a.Models < 1 || a.Epochs < 1 || a.Steps < 0 || a.Poisons < 1:
-		return invalid("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
+		return fmt.Errorf("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
 	case a.Fixed == nil && a.Period < a.Models:
-		return invalid("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
+		return fmt.Errorf("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
 	case !(a.Eps >= 0 && a.Eps <= 1):
-		return invalid("poison: clean label: eps is %v, want it in [0, 1]", a.Eps)
+		return fmt.Errorf("poison: clean label: eps is %v, want it in [0, 1]", a.Eps)
 	case !(a.Blend >= 0 && a.Blend < 1):
-		return invalid("poison: clean label: blend is %v, want it in [0, 1)", a.Blend)
+		return fmt.Errorf("poison: clean label: blend is %v, want it in [0, 1)", a.Blend)
 	}
 	return nil
 }
 
-// Bases returns the n images of class wanted in the pool that are nearest to the
+// nearestBases returns the n images of class wanted in the pool that are nearest to the
 // image x, from near to far.
-func Bases(pool *dataset.Set, x []float32, wanted, n int) ([]int, error) {
+func nearestBases(pool *dataset.Set, x []float32, wanted, n int) ([]int, error) {
 	var idx []int
 	for i, y := range pool.Labels {
 		if y == wanted {
@@ -138,7 +139,7 @@ func Bases(pool *dataset.Set, x []float32, wanted, n int) ([]int, error) {
 		}
 	}
 	if n > len(idx) {
-		return nil, invalid("poison: clean label: %d poisons, want at most the %d images of class %d", n, len(idx), wanted)
+		return nil, fmt.Errorf("poison: clean label: %d poisons, want at most the %d images of class %d", n, len(idx), wanted)
 	}
 	all := pixels(pool)
 	far := map[int]float64{}
@@ -171,14 +172,14 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	}
 	if s := a.Training.Source; a.Fixed == nil && s != nil {
 		if err := s.Compatible(pool); err != nil {
-			return nil, invalid("poison: clean label: pool: %w", err)
+			return nil, fmt.Errorf("poison: clean label: pool: %w", err)
 		}
 	}
 	if wanted < 0 || wanted >= pool.Classes || x.Labels[0] == wanted {
-		return nil, invalid("poison: clean label: wanted class is %d for an image of class %d, want another one in [0, %d)", wanted, x.Labels[0], pool.Classes)
+		return nil, fmt.Errorf("poison: clean label: wanted class is %d for an image of class %d, want another one in [0, %d)", wanted, x.Labels[0], pool.Classes)
 	}
 	goal, _ := x.Batch([]int{0})
-	idx, err := Bases(pool, goal.Float32s(), wanted, a.Poisons)
+	idx, err := nearestBases(pool, goal.Float32s(), wanted, a.Poisons)
 	if err != nil {
 		return nil, err
 	}

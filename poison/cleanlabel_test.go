@@ -266,5 +266,5 @@ func TestBadCleanLabelIsAnError(t *testing.T) {
 	got, err := a.Run(c, x, pool, 1)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, got.Phases, 1)
-	require.NoError(t, got.Set.Validate())
+	require.NoError(t, got.Set.Check())
 }

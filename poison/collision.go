@@ -56,10 +56,10 @@ func (c Collision) Run(ctx context.Context, models []Embedding, u, base, x *tens
 		return nil, nil, err
 	}
 	if err := inRange(base); err != nil {
-		return nil, nil, invalid("poison: collision: base: %w", err)
+		return nil, nil, fmt.Errorf("poison: collision: base: %w", err)
 	}
 	if !tensor.AllFinite(u) {
-		return nil, nil, invalid("poison: collision: the images to move are not finite")
+		return nil, nil, fmt.Errorf("poison: collision: the images to move are not finite")
 	}
 	u = u.Clone()
 	threat := attack.Threat{Norm: attack.Linf, Eps: c.Eps}
@@ -127,15 +127,15 @@ func (c Collision) gradient(models []Embedding, u, base *tensor.Tensor, want []*
 func (c Collision) check(models int) error {
 	switch {
 	case models == 0:
-		return invalid("poison: collision: no model")
+		return fmt.Errorf("poison: collision: no model")
 	case !(c.Eps >= 0 && c.Eps <= 1):
-		return invalid("poison: collision: eps is %v, want it in [0, 1]", c.Eps)
+		return fmt.Errorf("poison: collision: eps is %v, want it in [0, 1]", c.Eps)
 	case c.Steps < 0:
-		return invalid("poison: collision: %d steps, want 0 or more", c.Steps)
+		return fmt.Errorf("poison: collision: %d steps, want 0 or more", c.Steps)
 	case !(c.StepSize > 0):
-		return invalid("poison: collision: step size is %v, want above 0", c.StepSize)
+		return fmt.Errorf("poison: collision: step size is %v, want above 0", c.StepSize)
 	case !(c.Penalty >= 0):
-		return invalid("poison: collision: penalty is %v, want 0 or more", c.Penalty)
+		return fmt.Errorf("poison: collision: penalty is %v, want 0 or more", c.Penalty)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ type Suspect struct {
 	Target *dataset.Set
 	// Model has been trained on them; filters that work on pixels do without it.
 	Model *uda.Model
-	Seed  uint64
+	Seed  uint64 // of clusters' first centres
 }
 
 // Filter chooses the source images that training is to keep.
@@ -29,24 +29,24 @@ type Filter interface {
 // view returns what a filter compares: features of the model, or pixels.
 func (s Suspect) view(ctx context.Context, inPixels bool) (*tensor.Tensor, error) {
 	if s.Source == nil || s.Source.Len() == 0 {
-		return nil, invalid("poison: filter: the source is empty")
+		return nil, fmt.Errorf("poison: filter: the source is empty")
 	}
 	if err := labelled(s.Source); err != nil {
-		return nil, invalid("poison: filter: source %w", err)
+		return nil, fmt.Errorf("poison: filter: source %w", err)
 	}
 	if inPixels {
 		x, _ := s.Source.All()
 		if !tensor.AllFinite(x) {
-			return nil, invalid("poison: filter: source %q has pixels that are not finite", s.Source.Name)
+			return nil, fmt.Errorf("poison: filter: source %q has pixels that are not finite", s.Source.Name)
 		}
 		return tensor.Flatten(x), nil
 	}
 	if s.Model == nil {
-		return nil, invalid("poison: filter: no model, want one for its features")
+		return nil, fmt.Errorf("poison: filter: no model, want one for its features")
 	}
 	f, err := uda.FeaturesOf(ctx, s.Model, s.Source)
 	if err == nil && !tensor.AllFinite(f) {
-		err = invalid("poison: filter: source %q has features that are not finite", s.Source.Name)
+		err = fmt.Errorf("poison: filter: source %q has features that are not finite", s.Source.Name)
 	}
 	return f, err
 }

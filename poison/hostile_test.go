@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/poison"
 	"github.com/redoubt-ml/redoubt/poison/uda"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -197,7 +198,7 @@ func TestNeighboursAreThoseOfAFullSort(t *testing.T) {
 	}
 	x, _ := s.All()
 	flat := tensor.Flatten(x)
-	dist := uda.SquaredDistances(flat, flat)
+	dist := kmeans.SquaredDistances(flat, flat)
 	for _, k := range []int{1, 2, 7, 30, 60} {
 		var want []int
 		for i := range s.Len() {

@@ -2,10 +2,11 @@ package poison
 
 import (
 	"context"
+	"fmt"
 	"math"
 
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/internal/par"
-	"github.com/redoubt-ml/redoubt/poison/uda"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -38,7 +39,7 @@ func (f KNN) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		k = int(math.Sqrt(float64(n)))
 	}
 	if k < 1 || k >= n {
-		return nil, invalid("poison: k-NN with %d neighbours among %d images, want 1 to %d", k, n, n-1)
+		return nil, fmt.Errorf("poison: k-NN with %d neighbours among %d images, want 1 to %d", k, n, n-1)
 	}
 	agrees := make([]bool, n)
 	const block = 256
@@ -47,7 +48,7 @@ func (f KNN) Keep(ctx context.Context, s Suspect) ([]int, error) {
 			return nil, err
 		}
 		to := min(from+block, n)
-		dist := uda.SquaredDistances(tensor.Slice(x, 0, from, to), x).Float32s()
+		dist := kmeans.SquaredDistances(tensor.Slice(x, 0, from, to), x).Float32s()
 		par.For(to-from, 8, func(lo, hi int) {
 			scratch := make([]float32, n)
 			for i := lo; i < hi; i++ {

@@ -1,6 +1,7 @@
 package poison
 
 import (
+	"fmt"
 	"github.com/redoubt-ml/redoubt/poison/uda"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -11,14 +12,14 @@ func labelMap(labels []int, k int) ([]int, error) {
 		return uda.Shifted(k), nil
 	}
 	if len(labels) != k {
-		return nil, invalid("poison: labels for %d classes, want %d", len(labels), k)
+		return nil, fmt.Errorf("poison: labels for %d classes, want %d", len(labels), k)
 	}
 	for c, y := range labels {
 		switch {
 		case y < 0 || y >= k:
-			return nil, invalid("poison: class %d is labelled %d, want a class in [0, %d)", c, y, k)
+			return nil, fmt.Errorf("poison: class %d is labelled %d, want a class in [0, %d)", c, y, k)
 		case y == c:
-			return nil, invalid("poison: class %d is labelled as itself, want a wrong class", c)
+			return nil, fmt.Errorf("poison: class %d is labelled as itself, want a wrong class", c)
 		}
 	}
 	return labels, nil
@@ -31,7 +32,7 @@ func labelMap(labels []int, k int) ([]int, error) {
 // Errors: labels that do not fit, a class without source features.
 func NearestClasses(xs *tensor.Tensor, ys []int, xt *tensor.Tensor, yt []int, k int) ([]int, error) {
 	if k < 2 || xs.Dim(1) != xt.Dim(1) {
-		return nil, invalid("poison: %d classes with features of %d and %d columns, want at least 2 classes and one width", k, xs.Dim(1), xt.Dim(1))
+		return nil, fmt.Errorf("poison: %d classes with features of %d and %d columns, want at least 2 classes and one width", k, xs.Dim(1), xt.Dim(1))
 	}
 	source, ns, err := centroids(xs, ys, k)
 	if err != nil {
@@ -44,7 +45,7 @@ func NearestClasses(xs *tensor.Tensor, ys []int, xt *tensor.Tensor, yt []int, k 
 	out := make([]int, k)
 	for c := range k {
 		if ns[c] == 0 {
-			return nil, invalid("poison: class %d has no source features", c)
+			return nil, fmt.Errorf("poison: class %d has no source features", c)
 		}
 		from := target[c]
 		if nt[c] == 0 {
@@ -66,7 +67,7 @@ func NearestClasses(xs *tensor.Tensor, ys []int, xt *tensor.Tensor, yt []int, k 
 func centroids(x *tensor.Tensor, y []int, k int) ([][]float32, []int, error) {
 	n, d := x.Dim(0), x.Dim(1)
 	if len(y) != n {
-		return nil, nil, invalid("poison: %d labels for %d rows of features", len(y), n)
+		return nil, nil, fmt.Errorf("poison: %d labels for %d rows of features", len(y), n)
 	}
 	sums, counts := make([][]float64, k), make([]int, k)
 	for c := range sums {
@@ -74,7 +75,7 @@ func centroids(x *tensor.Tensor, y []int, k int) ([][]float32, []int, error) {
 	}
 	for i, c := range y {
 		if c < 0 || c >= k {
-			return nil, nil, invalid("poison: label %d is %d, want it in [0, %d)", i, c, k)
+			return nil, nil, fmt.Errorf("poison: label %d is %d, want it in [0, %d)", i, c, k)
 		}
 		counts[c]++
 		for j, v := range x.Float32s()[i*d : (i+1)*d] {

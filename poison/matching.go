@@ -72,20 +72,20 @@ func (g GradientMatching) Value(models []*uda.Model, u *tensor.Tensor, y []int, 
 // model, pixels or labels out of range, a value that is not finite, ctx's.
 func (g GradientMatching) Run(ctx context.Context, models []*uda.Model, base *tensor.Tensor, y []int, x *tensor.Tensor, wanted int) (*tensor.Tensor, []float64, error) {
 	if len(models) == 0 || !(g.Eps >= 0 && g.Eps <= 1) || g.Steps < 0 || !(g.StepSize >= 0) {
-		return nil, nil, invalid("poison: gradient matching: %d models, eps %v, %d steps of %v, want a model, eps in [0, 1] and steps of 0 or more", len(models), g.Eps, g.Steps, g.StepSize)
+		return nil, nil, fmt.Errorf("poison: gradient matching: %d models, eps %v, %d steps of %v, want a model, eps in [0, 1] and steps of 0 or more", len(models), g.Eps, g.Steps, g.StepSize)
 	}
 	if err := inRange(base); err != nil {
-		return nil, nil, invalid("poison: gradient matching: base: %w", err)
+		return nil, nil, fmt.Errorf("poison: gradient matching: base: %w", err)
 	}
 	for _, m := range models {
 		for _, c := range append([]int{wanted}, y...) {
 			if c < 0 || c >= m.Classes {
-				return nil, nil, invalid("poison: gradient matching: class %d, want it in [0, %d)", c, m.Classes)
+				return nil, nil, fmt.Errorf("poison: gradient matching: class %d, want it in [0, %d)", c, m.Classes)
 			}
 		}
 	}
 	if len(y) != base.Dim(0) {
-		return nil, nil, invalid("poison: gradient matching: %d labels for %d images", len(y), base.Dim(0))
+		return nil, nil, fmt.Errorf("poison: gradient matching: %d labels for %d images", len(y), base.Dim(0))
 	}
 	step := g.StepSize
 	if step == 0 {

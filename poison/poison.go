@@ -1,6 +1,7 @@
 package poison
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -100,20 +101,20 @@ func (p *Poison) measure(size int, natural ...[]float32) {
 func check(source, target *dataset.Set) error {
 	switch {
 	case source == nil || source.Len() == 0:
-		return invalid("poison: the source is empty")
+		return fmt.Errorf("poison: the source is empty")
 	case target == nil || target.Len() == 0:
-		return invalid("poison: the target is empty")
+		return fmt.Errorf("poison: the target is empty")
 	case source.Classes < 2:
-		return invalid("poison: source %q has %d classes, want at least 2", source.Name, source.Classes)
+		return fmt.Errorf("poison: source %q has %d classes, want at least 2", source.Name, source.Classes)
 	case target.Classes == 0 || target.Labels == nil:
-		return invalid("poison: target %q has no labels, and the attack needs them", target.Name)
+		return fmt.Errorf("poison: target %q has no labels, and the attack needs them", target.Name)
 	}
 	if err := source.Compatible(target); err != nil {
-		return invalid("poison: %w", err)
+		return fmt.Errorf("poison: %w", err)
 	}
 	for _, s := range []*dataset.Set{source, target} {
-		if err := s.Validate(); err != nil {
-			return invalid("poison: %w", err)
+		if err := s.Check(); err != nil {
+			return fmt.Errorf("poison: %w", err)
 		}
 	}
 	return nil

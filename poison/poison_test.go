@@ -1,7 +1,6 @@
 package poison_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -108,7 +107,7 @@ func TestPoisonKeepsItsPromises(t *testing.T) {
 		p, err := w.Build(source, target)
 		require.NoError(t, err)
 		require.Equal(t, n, p.Set.Len())
-		require.NoError(t, p.Set.Validate())
+		require.NoError(t, p.Set.Check())
 		require.Len(t, slices.Compact(slices.Sorted(slices.Values(p.Target))), n)
 		for i := range n {
 			c := target.Labels[p.Target[i]]
@@ -143,7 +142,7 @@ func TestBaselinesHaveWrongLabels(t *testing.T) {
 	require.Equal(t, 80, p.Into(source).Len())
 	q, err := poison.Noise{Budget: b}.Build(source, target)
 	require.NoError(t, err)
-	require.NoError(t, q.Set.Validate())
+	require.NoError(t, q.Set.Check())
 	require.Equal(t, 90, q.Into(source).Len())
 }
 
@@ -192,22 +191,6 @@ func TestBadPoisonIsAnError(t *testing.T) {
 		_, err := w.Build(s, u)
 		require.ErrorContains(t, err, want)
 	}
-}
-
-func ExampleWatermark() {
-	// One target image of class 0 and two source images.
-	source := &dataset.Set{H: 1, W: 2, C: 1, Classes: 2, Labels: []int{0, 1}, Floats: []float32{1, 0, 0, 1}}
-	target := &dataset.Set{H: 1, W: 2, C: 1, Classes: 2, Labels: []int{0}, Floats: []float32{0.5, 0}}
-	p, err := poison.Watermark{Budget: poison.Budget{Fraction: 1}, Alpha: 0.5}.Build(source, target)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(p.Set.Floats, "of class", p.True[0], "labelled", p.Set.Labels[0])
-	fmt.Println("source images now:", p.Into(source).Len())
-	// Output:
-	// [0.75 0] of class 0 labelled 1
-	// source images now: 3
 }
 
 func TestFirstOfEquallyNearImagesIsTaken(t *testing.T) {

@@ -2,12 +2,13 @@ package poison
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/redoubt-ml/redoubt/poison/uda"
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -44,7 +45,7 @@ func centred(x *tensor.Tensor, idx []int) *mat.Dense {
 func scores(m *mat.Dense, k int) (*mat.Dense, error) {
 	var svd mat.SVD
 	if !svd.Factorize(m, mat.SVDThin) {
-		return nil, invalid("poison: filter: no singular value decomposition of %v features", m.RawMatrix().Rows)
+		return nil, fmt.Errorf("poison: filter: no singular value decomposition of %v features", m.RawMatrix().Rows)
 	}
 	var u mat.Dense
 	svd.UTo(&u)
@@ -81,7 +82,7 @@ func (f SpectralSignatures) Keep(ctx context.Context, s Suspect) ([]int, error) 
 		part = 0.1
 	}
 	if !(part > 0 && part < 2./3) {
-		return nil, invalid("poison: spectral signatures: fraction is %v, want it in (0, 2/3)", f.Fraction)
+		return nil, fmt.Errorf("poison: spectral signatures: fraction is %v, want it in (0, 2/3)", f.Fraction)
 	}
 	x, err := s.view(ctx, false)
 	if err != nil {
@@ -137,7 +138,7 @@ func (f ActivationClustering) Keep(ctx context.Context, s Suspect) ([]int, error
 		limit = 0.35
 	}
 	if !(limit > 0 && limit <= 0.5) {
-		return nil, invalid("poison: activation clustering: smaller part is %v, want it in (0, 1/2]", f.Smaller)
+		return nil, fmt.Errorf("poison: activation clustering: smaller part is %v, want it in (0, 1/2]", f.Smaller)
 	}
 	x, err := s.view(ctx, false)
 	if err != nil {
@@ -160,9 +161,9 @@ func (f ActivationClustering) Keep(ctx context.Context, s Suspect) ([]int, error
 		}
 		n, d := low.Dims()
 		rows := tensor.FromFloat64(low.RawMatrix().Data, n, d).To(tensor.Float32)
-		groups, err := uda.KMeans(newRand(s.Seed), rows, 2)
+		groups, err := kmeans.Run(newRand(s.Seed), rows, 2)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("poison: activation clustering: %w", err)
 		}
 		ones := 0
 		for _, g := range groups.Of {

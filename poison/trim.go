@@ -24,7 +24,7 @@ type LossTrim struct {
 // Keep is for uda.Training.
 func (f LossTrim) Keep(ctx context.Context, epoch int, m *uda.Model, source *dataset.Set) ([]int, error) {
 	if !(f.Fraction > 0 && f.Fraction < 1) {
-		return nil, invalid("poison: loss trimming: fraction is %v, want it in (0, 1)", f.Fraction)
+		return nil, fmt.Errorf("poison: loss trimming: fraction is %v, want it in (0, 1)", f.Fraction)
 	}
 	order := make([]int, source.Len())
 	for i := range order {
@@ -66,10 +66,10 @@ func (v PartitionVote) Run(ctx context.Context, test *dataset.Set) (uda.Evaluati
 		parts = 5
 	}
 	if source == nil || parts < 1 || parts > source.Len() {
-		return uda.Evaluation{}, invalid("poison: partition: %d parts of the source, want at least 1 and an image for each", parts)
+		return uda.Evaluation{}, fmt.Errorf("poison: partition: %d parts of the source, want at least 1 and an image for each", parts)
 	}
 	if err := judged(test, source); err != nil {
-		return uda.Evaluation{}, invalid("poison: partition: %w", err)
+		return uda.Evaluation{}, fmt.Errorf("poison: partition: %w", err)
 	}
 	order := rand.New(rand.NewPCG(v.Training.Seed, 0x9a27)).Perm(source.Len())
 	k := source.Classes

@@ -2,6 +2,7 @@ package poison
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -51,11 +52,11 @@ func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 		n = 5
 	}
 	if n < 0 {
-		return nil, invalid("poison: %d victims, want 0 (5) or more", n)
+		return nil, fmt.Errorf("poison: %d victims, want 0 (5) or more", n)
 	}
 	if p != nil && v.Training.Source != nil {
 		if err := v.Training.Source.Compatible(p.Set); err != nil {
-			return nil, invalid("poison: victims: %w", err)
+			return nil, fmt.Errorf("poison: victims: %w", err)
 		}
 	}
 	var models []*uda.Model
@@ -80,10 +81,10 @@ func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 func Ask(ctx context.Context, models []*uda.Model, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
 	n := len(models)
 	if x == nil || x.Len() == 0 || test == nil || test.Len() == 0 {
-		return Trial{}, invalid("poison: no image to ask victims for, or no test images")
+		return Trial{}, fmt.Errorf("poison: no image to ask victims for, or no test images")
 	}
 	if n == 0 || wanted < 0 || wanted >= test.Classes {
-		return Trial{}, invalid("poison: %d victims for class %d, want at least one and a class in [0, %d)", n, wanted, test.Classes)
+		return Trial{}, fmt.Errorf("poison: %d victims for class %d, want at least one and a class in [0, %d)", n, wanted, test.Classes)
 	}
 	var out Trial
 	for _, m := range models {

@@ -1,6 +1,7 @@
 package poison
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -86,7 +87,7 @@ func (w Watermark) Build(source, target *dataset.Set) (*Poison, error) {
 	for i, t := range chosen {
 		c := target.Labels[t]
 		if len(byClass[c]) == 0 {
-			return nil, invalid("poison: target image %d is of class %d, of which the source has no image", t, c)
+			return nil, fmt.Errorf("poison: target image %d is of class %d, of which the source has no image", t, c)
 		}
 		p.True = append(p.True, c)
 		p.Set.Labels = append(p.Set.Labels, labels[c])
@@ -168,7 +169,7 @@ func (w Watermark) spares(byClass [][]int, labels, removed []int) error {
 	}
 	for c, all := range byClass {
 		if len(all) > 0 && gone[c] == len(all) {
-			return invalid("poison: ReplaceOriginals takes all %d source images of class %d, want some left", len(all), c)
+			return fmt.Errorf("poison: ReplaceOriginals takes all %d source images of class %d, want some left", len(all), c)
 		}
 	}
 	return nil
@@ -179,16 +180,16 @@ func (w Watermark) check(source, target *dataset.Set) (labels []int, n int, err 
 		return nil, 0, err
 	}
 	if !(w.Alpha >= 0 && w.Alpha <= 1) {
-		return nil, 0, invalid("poison: alpha is %v, want it in [0, 1]", w.Alpha)
+		return nil, 0, fmt.Errorf("poison: alpha is %v, want it in [0, 1]", w.Alpha)
 	}
 	if w.Candidates < 0 {
-		return nil, 0, invalid("poison: %d candidates, want 0 (all) or more", w.Candidates)
+		return nil, 0, fmt.Errorf("poison: %d candidates, want 0 (all) or more", w.Candidates)
 	}
 	if n, err = w.Budget.countOf(source.Len(), target.Len(), w.ReplaceOriginals); err != nil {
 		return nil, 0, err
 	}
 	if n > target.Len() {
-		return nil, 0, invalid("poison: %d poisons, want at most the %d target images", n, target.Len())
+		return nil, 0, fmt.Errorf("poison: %d poisons, want at most the %d target images", n, target.Len())
 	}
 	if labels, err = labelMap(w.Labels, source.Classes); err != nil {
 		return nil, 0, err
@@ -197,7 +198,7 @@ func (w Watermark) check(source, target *dataset.Set) (labels []int, n int, err 
 		return labels, n, nil
 	}
 	if s, t := w.SourceFeatures, w.TargetFeatures; s == nil || t == nil || s.Dim(0) != source.Len() || t.Dim(0) != target.Len() || s.Dim(1) != t.Dim(1) {
-		return nil, 0, invalid("poison: features of %v and %v, want rows for %d source and %d target images of one width", s, t, source.Len(), target.Len())
+		return nil, 0, fmt.Errorf("poison: features of %v and %v, want rows for %d source and %d target images of one width", s, t, source.Len(), target.Len())
 	}
 	return labels, n, nil
 }

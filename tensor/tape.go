@@ -12,13 +12,13 @@ import (
 // tape may be read by many.
 type Tape struct {
 	// DirectConv keeps convolutions of this tape's tensors, and their
-	// gradients, from running as Winograd's F(4x4, 3x3). That algorithm serves
-	// float32 convolutions of 3x3 filters at stride 1 with at least 64
-	// channels on both sides, a multiple of 32, on maps of 8x8 and more: it is
-	// about twice as fast, and its relative rounding errors are four to six
-	// times as large, a few parts in a million. Set it where errors must be as
-	// small as float32 allows, as in certified bounds. Tensors on no tape and
-	// float64 are always convolved directly.
+	// gradients, from running as Winograd's F(4x4, 3x3) and F(2x2, 5x5). These
+	// algorithms serve float32 convolutions of 3x3 and 5x5 filters at stride 1 with at
+	// least 32 channels on both sides, a multiple of 32, on maps that are not much
+	// smaller than a square's outputs: they are two to four times as fast, and their
+	// relative rounding errors are four to thirteen times as large, a few parts in a
+	// million. Set it where errors must be as small as float32 allows, as in
+	// certified bounds. Tensors on no tape and float64 are always convolved directly.
 	DirectConv bool
 
 	nodes    []node

@@ -30,9 +30,9 @@ type BitSearch struct {
 	// Break ends the search when no more than this share of predictions is
 	// left; 0 means 0.11, just above chance among 10 classes.
 	Break float64
-	// OnFlip is called after each commit with the number of flips so far and in
+	// OnProgress is called after each commit with the number of flips so far and in
 	// all, nil for none.
-	OnFlip func(done, total int)
+	OnProgress func(done, total int)
 }
 
 // BitFlip is a flipped bit.
@@ -50,11 +50,11 @@ type Search struct {
 	// Kept is the share of predictions that are left on the images searched with.
 	Kept float64 `json:"kept"`
 	// Network is the network with its bits flipped.
-	Network *Quantised `json:"-"`
+	Network *Quantized `json:"-"`
 }
 
 // Run searches with inputs x [N, ...]; q does not change.
-func (s BitSearch) Run(ctx context.Context, q *Quantised, x *tensor.Tensor) (Search, error) {
+func (s BitSearch) Run(ctx context.Context, q *Quantized, x *tensor.Tensor) (Search, error) {
 	fail := func(err error) (Search, error) { return Search{}, fmt.Errorf("weightpert: BitSearch: %w", err) }
 	switch {
 	case q == nil:
@@ -89,8 +89,8 @@ func (s BitSearch) Run(ctx context.Context, q *Quantised, x *tensor.Tensor) (Sea
 		loss = best
 		_, kept = r.measure()
 		out.Loss, out.Kept = append(out.Loss, loss), kept
-		if s.OnFlip != nil {
-			s.OnFlip(len(out.Flips), s.Flips)
+		if s.OnProgress != nil {
+			s.OnProgress(len(out.Flips), s.Flips)
 		}
 	}
 	return out, nil
@@ -126,7 +126,7 @@ func (s BitSearch) widen(ctx context.Context, r *search, loss float64, left int)
 
 // search is a BitSearch under way.
 type search struct {
-	q    *Quantised
+	q    *Quantized
 	x    *tensor.Tensor
 	y    []int // the predictions at the start
 	tape *tensor.Tape

@@ -36,12 +36,12 @@ func TestRoundingOfAFilterThatSticksOutOfTheImage(t *testing.T) {
 	net := nn.NewSequential(conv, nn.ReLU, nn.Flatten, &nn.Linear{Weight: tensor.FromFloat32([]float32{1, 0, 1, 0, 1, 0, 1, 0}, 4, 2)})
 	n, err := FromNN(net, 2, 2, 1)
 	require.NoError(t, err)
-	z, err := Quantiser{}.Quantise(net)
+	z, err := Quantizer{}.Quantize(net)
 	require.NoError(t, err)
 	x := [][]float64{{1, 1, 1, 1}}
 	rounded := withWeights(t, z.Network(), 2, 2, 1)
 	require.Equal(t, []float64{0, 0}, rounded.Logits(x[0]), "the centre tap is rounded away")
-	for _, q := range []Quantiser{{}, {PerRow: true}} {
+	for _, q := range []Quantizer{{}, {PerRow: true}} {
 		box, err := q.Rounding(n)
 		require.NoError(t, err)
 		require.True(t, box.Contains(rounded))
@@ -54,7 +54,7 @@ func TestRoundingOfAFilterThatSticksOutOfTheImage(t *testing.T) {
 	require.InDelta(t, 1-3, span.layers[0].lo[0], 1e-9)
 }
 
-// Rounding and BitFlips hold every network that Quantise and flips make, convolutions
+// Rounding and BitFlips hold every network that Quantize and flips make, convolutions
 // whose padding is larger than the image included.
 func TestQuantisedConvolutionsLieInTheirBox(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 1))
@@ -74,8 +74,8 @@ func TestQuantisedConvolutionsLieInTheirBox(t *testing.T) {
 		net := nn.NewSequential(conv, nn.ReLU, nn.Flatten, nn.NewLinear(rng, out, 3))
 		n, err := FromNN(net, h, w, 2)
 		require.NoError(t, err)
-		for _, q := range []Quantiser{{}, {PerRow: true}, {Bits: 4, PerRow: true}, {Bits: 3}} {
-			z, err := q.Quantise(net)
+		for _, q := range []Quantizer{{}, {PerRow: true}, {Bits: 4, PerRow: true}, {Bits: 3}} {
+			z, err := q.Quantize(net)
 			require.NoError(t, err)
 			box, err := q.Rounding(n)
 			require.NoError(t, err)

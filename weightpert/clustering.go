@@ -16,7 +16,7 @@ import (
 //
 // He et al., CVPR 2020, section 4.2.
 type Clustering struct {
-	Coefficient float64 // 1e-3 is customary
+	Coefficient float64 // 1e-3 is customary, 0 is training without it
 }
 
 // Loss is the loss of a batch, for nn.Trainer.

@@ -26,6 +26,14 @@
 //   - CROWN: linear bounds backwards with the weights eliminated exactly;
 //   - WengBound, RowBallBound, FrobeniusBound: one layer in balls of other norms.
 //
+// CROWN is the one to use, as it is never looser than IBP; Product and Path show what
+// the theorems are worth.
+//
+//	net, _ := weightpert.FromNN(mlp, 28, 28, 1)
+//	box, _ := weightpert.Absolute()(net, 0.001)
+//	c, err := weightpert.Certify(ctx, weightpert.CROWN{}, net, box, weightpert.Examples(x), y)
+//	fmt.Println(c.Share())
+//
 // Proof of T2. Let F_m be the network with layers m+1 to L changed. F_m and
 // F_{m-1} differ in layer m alone, which sees the clean z_{m-1}: row r of its
 // pre-activation moves by at most (E_m |z_{m-1}|)_r, with E_m the radii of the
@@ -53,8 +61,9 @@
 // # Attacks
 //
 // SamplePGD looks for weights that break one example, PGD for weights that break as
-// many of a set as possible; RunFrobenius is the adversary of FrobeniusBound; RandomBitErrors, StuckFaults and GaussianNoise are
-// faults without an adversary, and BitSearch flips the few bits of a quantised
+// many of a set as possible; RunFrobenius is the adversary of FrobeniusBound;
+// RandomBitErrors, StuckWeights, DeadUnits and GaussianNoise are faults without an
+// adversary, and BitSearch flips the few bits of a quantised
 // network that hurt most. Accuracy certified <= accuracy under SamplePGD <= accuracy
 // under PGD.
 //
@@ -69,11 +78,6 @@
 // and Clustering against single bits that matter. Each is a loss for nn.Trainer.
 // Training with bounds helps against changes of every weight and against rounding; it
 // does not make a network resist bit flips, of which one can be worth many eps.
-//
-//	net, _ := weightpert.FromNN(mlp, 28, 28, 1)
-//	box, _ := weightpert.Absolute()(net, 0.001)
-//	c, err := weightpert.Certify(ctx, weightpert.CROWN{}, net, box, weightpert.Examples(x), y)
-//	fmt.Println(c.Share())
 //
 // # Scale
 //

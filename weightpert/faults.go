@@ -15,7 +15,7 @@ import (
 // errors and more.
 //
 // Stutz et al., MLSys 2021, section 3.
-func (q *Quantised) RandomBitErrors(p float64, seed uint64) (*Quantised, error) {
+func (q *Quantized) RandomBitErrors(p float64, seed uint64) (*Quantized, error) {
 	if !(p >= 0 && p <= 1) {
 		return nil, fmt.Errorf("weightpert: RandomBitErrors: probability is %v, want 0 to 1", p)
 	}
@@ -39,7 +39,7 @@ func (q *Quantised) RandomBitErrors(p float64, seed uint64) (*Quantised, error) 
 
 // RandomFlips returns a copy with the given number of distinct bits flipped, drawn
 // without replacement.
-func (q *Quantised) RandomFlips(flips int, seed uint64) (*Quantised, error) {
+func (q *Quantized) RandomFlips(flips int, seed uint64) (*Quantized, error) {
 	if flips < 0 || flips > q.Bits() {
 		return nil, fmt.Errorf("weightpert: RandomFlips: %d flips, want 0 to the %d bits", flips, q.Bits())
 	}
@@ -73,7 +73,7 @@ func distinct(rng *rand.Rand, k, n int) map[int]bool {
 
 // StuckBits returns a copy in which each stored bit is stuck at 0, or at 1 if one is
 // set, with probability p; a seed is a chip, as in RandomBitErrors.
-func (q *Quantised) StuckBits(p float64, one bool, seed uint64) (*Quantised, error) {
+func (q *Quantized) StuckBits(p float64, one bool, seed uint64) (*Quantized, error) {
 	if !(p >= 0 && p <= 1) {
 		return nil, fmt.Errorf("weightpert: StuckBits: probability is %v, want 0 to 1", p)
 	}

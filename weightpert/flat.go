@@ -18,7 +18,7 @@ import (
 // Wu, Xia and Wang, NeurIPS 2020, Eq. (10), with clean inputs. The reference adds
 // and subtracts the change; here the weights themselves are never touched.
 type AWP struct {
-	Gamma float64 // relative size of the change; 0.005 to 0.02
+	Gamma float64 // relative size of the change; 0.005 to 0.02 are customary, 0 trains at the weights themselves
 }
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
@@ -43,7 +43,7 @@ func (t *AWP) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 //
 // Foret et al., ICLR 2021, Algorithm 1 with p = 2.
 type SAM struct {
-	Rho float64 // Euclidean size of the change
+	Rho float64 // Euclidean size of the change; 0.05 is customary, 0 trains at the weights themselves
 }
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
@@ -71,7 +71,7 @@ func (t *SAM) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 // SignStep is training at weights that have all moved by Eps in the direction of
 // their gradient's sign: a single step of the universal attack.
 type SignStep struct {
-	Eps float64
+	Eps float64 // size of the change of every weight; 0 trains at the weights themselves
 }
 
 // Loss is the cross-entropy at the changed weights, for nn.Trainer.
@@ -91,9 +91,9 @@ func (t *SignStep) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch)
 
 // WeightNoise is training at noisy weight matrices, with new noise in each step.
 type WeightNoise struct {
-	Eps   float64 // half-width of uniform noise
-	Alpha float64 // normal noise, in standard deviations of each matrix
-	Seed  uint64
+	Eps   float64 // half-width of uniform noise; 0 for none
+	Alpha float64 // normal noise, in standard deviations of each matrix; 0 for none
+	Seed  uint64  // of the noise
 }
 
 // Loss is the cross-entropy at the noisy weights, for nn.Trainer.
@@ -119,12 +119,12 @@ func (t *WeightNoise) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Bat
 // QuantAware is quantisation-aware training: the forward pass sees rounded weight
 // matrices, and the gradient passes through the rounding.
 type QuantAware struct {
-	Quantiser Quantiser
+	Quantizer Quantizer
 }
 
 // Loss is the cross-entropy of the quantised network, for nn.Trainer.
 func (t *QuantAware) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
-	q, err := t.Quantiser.Quantise(net)
+	q, err := t.Quantizer.Quantize(net)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // for networks of dense layers with ReLU between them. Over the steps From to To the
 // box grows from 0 to Eps and k falls from 1 to Kappa.
 type IBPTraining struct {
-	Eps float64 // how far each weight may move; biases stay
+	Eps float64 // how far each weight may move, 0 or more; biases stay
 	// Kappa is the weight of the plain cross-entropy in the end; 0 means 0.5,
 	// and a negative number none.
 	Kappa    float64

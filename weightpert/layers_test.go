@@ -74,7 +74,7 @@ func TestSafeBitsFindsTheCoarsestRounding(t *testing.T) {
 			if c.bits < 2 {
 				continue
 			}
-			all, err := Quantiser{Bits: c.bits, PerRow: true}.Rounding(n)
+			all, err := Quantizer{Bits: c.bits, PerRow: true}.Rounding(n)
 			require.NoError(t, err)
 			box := NewBox(n)
 			require.NoError(t, box.SetLayer(i, all.layers[i].lo, all.layers[i].hi))

@@ -30,8 +30,8 @@ func TestNothingIsAnError(t *testing.T) {
 		"StuckAt":           func(n *Network) error { _, err := StuckAt(n, 0); return err },
 		"SetLayer":          func(n *Network) error { return NewBox(n).SetLayer(0, nil, nil) },
 		"SetBias":           func(n *Network) error { return NewBox(n).SetBias(0, nil, nil) },
-		"Rounding":          func(n *Network) error { _, err := Quantiser{}.Rounding(n); return err },
-		"BitFlips":          func(n *Network) error { _, err := Quantiser{}.BitFlips(n, 1); return err },
+		"Rounding":          func(n *Network) error { _, err := Quantizer{}.Rounding(n); return err },
+		"BitFlips":          func(n *Network) error { _, err := Quantizer{}.BitFlips(n, 1); return err },
 		"Margins":           func(n *Network) error { _, err := Margins(IBP{}, n, b, x, 0); return err },
 		"empty box":         func(n *Network) error { _, err := Margins(IBP{}, n, NewBox(n), x, 0); return err },
 		"Certify":           func(n *Network) error { _, err := Certify(ctx, CROWN{}, n, b, one, []int{0}); return err },
@@ -87,7 +87,7 @@ func TestNothingIsAnError(t *testing.T) {
 	require.Equal(t, "Product(9)", Product{Form: 9}.Name())
 
 	for name, f := range map[string]func() error{
-		"Quantise":         func() error { _, err := Quantiser{}.Quantise(nil); return err },
+		"Quantize":         func() error { _, err := Quantizer{}.Quantize(nil); return err },
 		"GaussianNoise":    func() error { _, err := GaussianNoise(nil, .1, 1); return err },
 		"StuckWeights":     func() error { _, err := StuckWeights(nil, .1, 0, 1); return err },
 		"DeadUnits":        func() error { _, err := DeadUnits(nil, .1, 1); return err },
@@ -133,15 +133,15 @@ func TestBadComplexitiesAreErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, d)
 	net := small(1)
-	eight, err := Quantiser{}.Quantise(net)
+	eight, err := Quantizer{}.Quantize(net)
 	require.NoError(t, err)
-	four, err := Quantiser{Bits: 4}.Quantise(net)
+	four, err := Quantizer{Bits: 4}.Quantize(net)
 	require.NoError(t, err)
 	_, err = eight.Hamming(four)
 	require.ErrorContains(t, err, "8 and 4 bits")
 	_, err = eight.Hamming(nil)
 	require.Error(t, err)
-	other, err := Quantiser{}.Quantise(nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 21, 12, 10))
+	other, err := Quantizer{}.Quantize(nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 21, 12, 10))
 	require.NoError(t, err)
 	_, err = eight.Hamming(other)
 	require.ErrorContains(t, err, "layer 0 has")

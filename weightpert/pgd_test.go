@@ -351,7 +351,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		require.NoError(t, err)
 		out, err := PGD{Eps: .01, Steps: 5}.Run(ctx, net, x, y)
 		require.NoError(t, err)
-		q, err := Quantiser{}.Quantise(net)
+		q, err := Quantizer{}.Quantize(net)
 		require.NoError(t, err)
 		s, err := BitSearch{Flips: 3}.Run(ctx, q, x)
 		require.NoError(t, err)

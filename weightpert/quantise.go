@@ -10,15 +10,15 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
-// Quantiser rounds weights to integers: with h = 2^(Bits-1) - 1 and the scale
+// Quantizer rounds weights to integers: with h = 2^(Bits-1) - 1 and the scale
 // s = max|w| / h, a weight w becomes q = clamp(round(w/s), -h, h), halves to even,
 // and stands for q s. A tensor of zeros has the scale 1.
-type Quantiser struct {
+type Quantizer struct {
 	Bits   int  // 2 to 8; 0 means 8
 	PerRow bool // a scale for each output unit instead of one for each tensor
 }
 
-func (q Quantiser) bits() (int, error) {
+func (q Quantizer) bits() (int, error) {
 	if q.Bits == 0 {
 		return 8, nil
 	}
@@ -45,9 +45,9 @@ func code(w, scale float64, width int) int8 {
 	return int8(min(max(math.RoundToEven(w/scale), -h), h))
 }
 
-// Quantised is a network whose weight matrices are integers of a few bits, in two's
+// Quantized is a network whose weight matrices are integers of a few bits, in two's
 // complement. Its other parameters are those of the original.
-type Quantised struct {
+type Quantized struct {
 	Net    nn.Layer
 	Width  int // bits of a weight
 	Layers []Codes
@@ -61,19 +61,19 @@ type Codes struct {
 	value *tensor.Tensor // float32
 }
 
-// Quantise rounds the weight matrices of a float32 network, which does not change.
-func (q Quantiser) Quantise(net nn.Layer) (*Quantised, error) {
+// Quantize rounds the weight matrices of a float32 network, which does not change.
+func (q Quantizer) Quantize(net nn.Layer) (*Quantized, error) {
 	width, err := q.bits()
 	if err != nil {
-		return nil, fmt.Errorf("weightpert: Quantise: %w", err)
+		return nil, fmt.Errorf("weightpert: Quantize: %w", err)
 	}
 	if net == nil {
-		return nil, errors.New("weightpert: Quantise: no network")
+		return nil, errors.New("weightpert: Quantize: no network")
 	}
-	out := &Quantised{Net: net, Width: width}
+	out := &Quantized{Net: net, Width: width}
 	for i, w := range Matrices(net) {
 		if w.DType() != tensor.Float32 || !tensor.AllFinite(w) {
-			return nil, fmt.Errorf("weightpert: Quantise: weight matrix %d is %v of shape %v, want finite float32", i, w.DType(), w.Shape())
+			return nil, fmt.Errorf("weightpert: Quantize: weight matrix %d is %v of shape %v, want finite float32", i, w.DType(), w.Shape())
 		}
 		v := w.Float32s()
 		units := w.Dim(w.Rank() - 1)
@@ -95,7 +95,7 @@ func (q Quantiser) Quantise(net nn.Layer) (*Quantised, error) {
 		out.Layers = append(out.Layers, c)
 	}
 	if len(out.Layers) == 0 {
-		return nil, fmt.Errorf("weightpert: Quantise: network has no weight matrices")
+		return nil, fmt.Errorf("weightpert: Quantize: network has no weight matrices")
 	}
 	return out, nil
 }
@@ -113,7 +113,7 @@ func (c *Codes) at(k int) float32 { return float32(float64(c.Code[k]) * c.Scale[
 
 // Network returns the network with the weights that the codes stand for. It sees
 // later flips.
-func (q *Quantised) Network() Perturbed {
+func (q *Quantized) Network() Perturbed {
 	p := Perturbed{Net: q.Net}
 	for i := range q.Layers {
 		p.Params, p.Values = append(p.Params, q.Layers[i].param), append(p.Values, q.Layers[i].value)
@@ -122,8 +122,8 @@ func (q *Quantised) Network() Perturbed {
 }
 
 // Clone returns a copy with codes of its own.
-func (q *Quantised) Clone() *Quantised {
-	c := &Quantised{Net: q.Net, Width: q.Width}
+func (q *Quantized) Clone() *Quantized {
+	c := &Quantized{Net: q.Net, Width: q.Width}
 	for i := range q.Layers {
 		l := q.Layers[i]
 		l.Code = append([]int8(nil), l.Code...)
@@ -141,7 +141,7 @@ func flip(v int8, mask uint8, width int) int8 {
 
 // Flip flips one bit of one weight; bit Width-1 is the sign, worth -2^(Width-1). It
 // returns an error if there is no such layer, weight or bit.
-func (q *Quantised) Flip(layer, index, bit int) error {
+func (q *Quantized) Flip(layer, index, bit int) error {
 	switch {
 	case layer < 0 || layer >= len(q.Layers):
 		return fmt.Errorf("weightpert: Flip: layer %d, want 0 to %d", layer, len(q.Layers)-1)
@@ -155,7 +155,7 @@ func (q *Quantised) Flip(layer, index, bit int) error {
 }
 
 // flip is Flip for a bit that is there.
-func (q *Quantised) flip(layer, index, bit int) {
+func (q *Quantized) flip(layer, index, bit int) {
 	l := &q.Layers[layer]
 	l.Code[index] = flip(l.Code[index], 1<<bit, q.Width)
 	l.value.Float32s()[index] = l.at(index)
@@ -163,7 +163,7 @@ func (q *Quantised) flip(layer, index, bit int) {
 }
 
 // Bits returns the number of stored bits.
-func (q *Quantised) Bits() int {
+func (q *Quantized) Bits() int {
 	n := 0
 	for i := range q.Layers {
 		n += q.Width * len(q.Layers[i].Code)
@@ -173,7 +173,7 @@ func (q *Quantised) Bits() int {
 
 // Hamming returns the number of bits that differ from other. It returns an error if
 // that has another width or other numbers of weights.
-func (q *Quantised) Hamming(other *Quantised) (int, error) {
+func (q *Quantized) Hamming(other *Quantized) (int, error) {
 	switch {
 	case other == nil:
 		return 0, errors.New("weightpert: Hamming: no network to compare with")
@@ -200,9 +200,9 @@ func (q *Quantised) Hamming(other *Quantised) (int, error) {
 // Rounding returns the box of all networks that rounding to the quantiser's integers
 // can give, with halves and errors of float32 going either way: each weight within
 // half a scale of itself. A certificate for this box says that quantisation keeps
-// the prediction. Scales are those of Quantise: for a convolution that FromNN laid
+// the prediction. Scales are those of Quantize: for a convolution that FromNN laid
 // out they come from its whole filters, taps that never meet the image included.
-func (q Quantiser) Rounding(n *Network) (*Box, error) {
+func (q Quantizer) Rounding(n *Network) (*Box, error) {
 	return q.box(n, "Rounding", func(w, scale float64, width int) (lo, hi float64) {
 		r := scale/2*(1+1e-6) + math.Abs(w)*0x1p-22 + 0x1p-149
 		return w - r, w + r
@@ -212,7 +212,7 @@ func (q Quantiser) Rounding(n *Network) (*Box, error) {
 // BitFlips returns the box of all networks in which up to the given number of bits
 // of each quantised weight are flipped: the hull of the values that it can take, and
 // of the unrounded weight.
-func (q Quantiser) BitFlips(n *Network, flips int) (*Box, error) {
+func (q Quantizer) BitFlips(n *Network, flips int) (*Box, error) {
 	if flips < 0 {
 		return nil, fmt.Errorf("weightpert: BitFlips: %d flips, want 0 or more", flips)
 	}
@@ -231,7 +231,7 @@ func (q Quantiser) BitFlips(n *Network, flips int) (*Box, error) {
 	})
 }
 
-func (q Quantiser) box(n *Network, name string, interval func(w, scale float64, width int) (lo, hi float64)) (*Box, error) {
+func (q Quantizer) box(n *Network, name string, interval func(w, scale float64, width int) (lo, hi float64)) (*Box, error) {
 	width, err := q.bits()
 	if err != nil {
 		return nil, fmt.Errorf("weightpert: %s: %w", name, err)

@@ -55,8 +55,8 @@ func trained(t testing.TB, loss nn.Loss) (*nn.Sequential, *tensor.Tensor, []int)
 func TestQuantisedNetworksRoundAndFlip(t *testing.T) {
 	net := small(1)
 	before := snapshot(net)
-	for _, q := range []Quantiser{{}, {Bits: 4}, {Bits: 2, PerRow: true}, {PerRow: true}} {
-		z, err := q.Quantise(net)
+	for _, q := range []Quantizer{{}, {Bits: 4}, {Bits: 2, PerRow: true}, {PerRow: true}} {
+		z, err := q.Quantize(net)
 		require.NoError(t, err)
 		n, err := FromNN(net, 28, 28, 1)
 		require.NoError(t, err)
@@ -83,15 +83,15 @@ func TestQuantisedNetworksRoundAndFlip(t *testing.T) {
 		require.Equal(t, z.Layers[1].Code, c.Layers[1].Code)
 	}
 	for _, bad := range []int{1, 9, -1} {
-		_, err := Quantiser{Bits: bad}.Quantise(net)
+		_, err := Quantizer{Bits: bad}.Quantize(net)
 		require.ErrorContains(t, err, "bits, want 2 to 8")
-		_, err = Quantiser{Bits: bad}.Rounding(nil)
+		_, err = Quantizer{Bits: bad}.Rounding(nil)
 		require.ErrorContains(t, err, "bits, want 2 to 8")
 	}
 	require.Equal(t, before, snapshot(net))
 }
 
-func hamming(t testing.TB, a, b *Quantised) int {
+func hamming(t testing.TB, a, b *Quantized) int {
 	n, err := a.Hamming(b)
 	require.NoError(t, err)
 	return n
@@ -126,12 +126,12 @@ func TestBitFlipBoxHoldsEveryFlip(t *testing.T) {
 	net := small(1)
 	n, err := FromNN(net, 28, 28, 1)
 	require.NoError(t, err)
-	for _, q := range []Quantiser{{}, {Bits: 5, PerRow: true}} {
+	for _, q := range []Quantizer{{}, {Bits: 5, PerRow: true}} {
 		box, err := q.BitFlips(n, 1)
 		require.NoError(t, err)
 		two, err := q.BitFlips(n, 2)
 		require.NoError(t, err)
-		z, err := q.Quantise(net)
+		z, err := q.Quantize(net)
 		require.NoError(t, err)
 		outside := 0
 		rng := rand.New(rand.NewPCG(4, 4))
@@ -152,14 +152,14 @@ func TestBitFlipBoxHoldsEveryFlip(t *testing.T) {
 		}
 		require.Positive(t, outside)
 	}
-	_, err = Quantiser{}.BitFlips(n, -1)
+	_, err = Quantizer{}.BitFlips(n, -1)
 	require.Error(t, err)
 }
 
 func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
 	net := small(2)
 	before := snapshot(net)
-	q, err := Quantiser{}.Quantise(net)
+	q, err := Quantizer{}.Quantize(net)
 	require.NoError(t, err)
 	few, err := q.RandomBitErrors(.01, 7)
 	require.NoError(t, err)
@@ -258,7 +258,7 @@ func TestBitSearchBreaksWithFewFlips(t *testing.T) {
 	net, x, y := trained(t, nil)
 	before := snapshot(net)
 	ctx := context.Background()
-	q, err := Quantiser{}.Quantise(net)
+	q, err := Quantizer{}.Quantize(net)
 	require.NoError(t, err)
 	clean, err := Accuracy(ctx, q.Network(), x, y)
 	require.NoError(t, err)
@@ -301,7 +301,7 @@ func TestBitSearchBreaksWithFewFlips(t *testing.T) {
 
 	// The labels are the quantised network's own predictions, in 2 bits others than
 	// those of the network itself.
-	coarse, err := Quantiser{Bits: 2}.Quantise(net)
+	coarse, err := Quantizer{Bits: 2}.Quantize(net)
 	require.NoError(t, err)
 	own := tensor.ArgMax(coarse.Network().Forward(&nn.Pass{}, batch))
 	require.NotEqual(t, tensor.ArgMax(net.Forward(&nn.Pass{}, batch)), own)

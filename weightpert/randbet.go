@@ -18,13 +18,13 @@ import (
 // implementation.
 type RandBET struct {
 	P         float64 // probability of a bit error, 0 to 1
-	Quantiser Quantiser
+	Quantizer Quantizer
 	// Clip bounds the gradient at the weights with errors; 0 means 0.05.
 	Clip float64
 	// Threshold is the loss of a batch below which errors are injected; 0 means
 	// 1.75.
 	Threshold float64
-	Seed      uint64
+	Seed      uint64 // of the bit errors
 }
 
 // Loss is the loss of a batch, for nn.Trainer.
@@ -46,7 +46,7 @@ func (t *RandBET) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	if !(clean.Item() < threshold) {
 		return clean, nil
 	}
-	q, err := t.Quantiser.Quantise(net)
+	q, err := t.Quantizer.Quantize(net)
 	if err != nil {
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func (r *randomised) quantised(t testing.TB, rng *rand.Rand, n *Network) {
 	for i := range n.layers {
 		r.layers = append(r.layers, i)
 	}
-	q := Quantiser{Bits: 4 + rng.IntN(5), PerRow: rng.IntN(2) == 0}
+	q := Quantizer{Bits: 4 + rng.IntN(5), PerRow: rng.IntN(2) == 0}
 	flips := rng.IntN(3) - 1
 	var err error
 	if r.name = "rounding"; flips < 0 {

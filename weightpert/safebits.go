@@ -24,7 +24,7 @@ func SafeBits(ctx context.Context, m Method, n *Network, perRow bool, share floa
 	out := make([]int, n.Depth())
 	for i := range out {
 		for bits := 8; bits >= 2; bits-- {
-			all, err := Quantiser{Bits: bits, PerRow: perRow}.Rounding(n)
+			all, err := Quantizer{Bits: bits, PerRow: perRow}.Rounding(n)
 			if err != nil {
 				return nil, err
 			}

@@ -189,9 +189,9 @@ func TestLossesAtMovedWeights(t *testing.T) {
 	gauss := &WeightNoise{Alpha: .1, Seed: 1}
 	c, _ := gradientOf(t, gauss.Loss, net, nn.Batch{X: x, Y: y})
 	require.NotEqual(t, a, c)
-	qat := &QuantAware{Quantiser{Bits: 3}}
+	qat := &QuantAware{Quantizer{Bits: 3}}
 	q, grads := gradientOf(t, qat.Loss, net, nn.Batch{X: x, Y: y})
-	z, err := qat.Quantiser.Quantise(net)
+	z, err := qat.Quantizer.Quantize(net)
 	require.NoError(t, err)
 	want, err := MeanCrossEntropy(context.Background(), z.Network(), x, y)
 	require.NoError(t, err)
@@ -281,7 +281,7 @@ func TestBadTrainingIsAnError(t *testing.T) {
 		{(&WeightNoise{Alpha: -1}).Loss, net, "Alpha"},
 		{(&RandBET{P: 2, Threshold: 9}).Loss, net, "probability"},
 		{(&RandBET{Clip: -1}).Loss, net, "Clip"},
-		{(&QuantAware{Quantiser{Bits: 1}}).Loss, net, "bits"},
+		{(&QuantAware{Quantizer{Bits: 1}}).Loss, net, "bits"},
 	} {
 		tape := tensor.NewTape()
 		p := &nn.Pass{}

@@ -154,7 +154,7 @@ func (a *APGDA) check(d Domains) error {
 	if d == nil {
 		return errors.New("minmax: no domains")
 	}
-	if err := (attack.Threat{Norm: a.Threat.Norm, Eps: a.Threat.Eps}).Validate(); err != nil {
+	if err := (attack.Threat{Norm: a.Threat.Norm, Eps: a.Threat.Eps}).Check(); err != nil {
 		return fmt.Errorf("minmax: %w", err)
 	}
 	if err := d.Check(); err != nil {
@@ -183,7 +183,7 @@ func (a *APGDA) check(d Domains) error {
 
 // checkBoxes returns an error unless every centre lies in its box.
 func checkBoxes(d Domains) error {
-	centre := d.Centre()
+	centre := d.Center()
 	n := centre.Dim(0)
 	size := centre.Len() / n
 	c, lo, hi := make([]float64, size), make([]float64, size), make([]float64, size)
@@ -231,7 +231,7 @@ func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	centre := offTape(d.Centre())
+	centre := offTape(d.Center())
 	n := centre.Dim(0)
 	res := Result{
 		Point: centre.Clone(), Weights: make([][]float64, n), Losses: make([][]float64, n),

@@ -16,8 +16,8 @@ type Domains interface {
 	// Check returns an error that names what is wrong with the domains; the other
 	// methods may rely on it.
 	Check() error
-	// Centre returns the points [N, ...] around which the balls lie.
-	Centre() *tensor.Tensor
+	// Center returns the points [N, ...] around which the balls lie.
+	Center() *tensor.Tensor
 	// Box writes the bounds of row's point, lo <= centre <= hi; they may be
 	// infinite.
 	Box(row int, lo, hi []float64)

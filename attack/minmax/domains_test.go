@@ -187,7 +187,7 @@ func TestPointsLieInTheSetAndOutcomesAreTrue(t *testing.T) {
 				a := APGDA{Threat: th, Rule: rule, Steps: 6, StepSize: 0.2}
 				res, err := a.Run(ctx, d)
 				require.NoError(t, err)
-				for _, v := range th.Distance(res.Point, d.Centre()) {
+				for _, v := range th.Distance(res.Point, d.Center()) {
 					require.LessOrEqual(t, v, th.Eps, "%s %v", name, n)
 				}
 				all := res.Point
@@ -263,7 +263,7 @@ func TestSharedPerturbationSuitsEveryMember(t *testing.T) {
 			}
 		}
 		require.Positive(t, moved)
-		for _, v := range th.Distance(res.Point, g.Centre()) {
+		for _, v := range th.Distance(res.Point, g.Center()) {
 			require.LessOrEqual(t, v, th.Eps)
 		}
 	}

@@ -59,8 +59,8 @@ func (f *Functions) Check() error {
 	return nil
 }
 
-// Centre returns At.
-func (f *Functions) Centre() *tensor.Tensor { return f.At }
+// Center returns At.
+func (f *Functions) Center() *tensor.Tensor { return f.At }
 
 // Box writes Lo and Hi, or infinities.
 func (f *Functions) Box(_ int, lo, hi []float64) {

@@ -108,8 +108,8 @@ func (g *Group) Check() error {
 	return checkLoss(g.Loss)
 }
 
-// Centre returns zeros, one perturbation for each group.
-func (g *Group) Centre() *tensor.Tensor {
+// Center returns zeros, one perturbation for each group.
+func (g *Group) Center() *tensor.Tensor {
 	shape := g.X.Shape()
 	shape[0] /= g.Size
 	return tensor.Zeros(g.X.DType(), shape...)

@@ -19,7 +19,7 @@ func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (
 	if err := d.Check(); err != nil {
 		return nil, nil, err
 	}
-	centre := d.Centre()
+	centre := d.Center()
 	if points == nil || fmt.Sprint(points.Shape()) != fmt.Sprint(centre.Shape()) || points.DType() != centre.DType() {
 		return nil, nil, fmt.Errorf("minmax: points %v for centres %v%v, want the same shape and type", points, centre.DType(), centre.Shape())
 	}

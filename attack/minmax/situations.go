@@ -182,8 +182,8 @@ func checkAttackLabels(labels [][]int, domains, n int) error {
 	return nil
 }
 
-// Centre returns X.
-func (s *Situations) Centre() *tensor.Tensor { return s.X }
+// Center returns X.
+func (s *Situations) Center() *tensor.Tensor { return s.X }
 
 // Box writes 0 and 1.
 func (s *Situations) Box(_ int, lo, hi []float64) { unitBox(lo, hi) }

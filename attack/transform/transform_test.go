@@ -1,7 +1,6 @@
 package transform_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -160,18 +159,4 @@ func TestGammaRefusesNegativePixels(t *testing.T) {
 	require.PanicsWithValue(t, "transform: gamma 1.3: value 1 of image 1 is -0.125, want 0 or more", func() {
 		transform.Gamma{Exponent: transform.Fixed(1.3)}.Apply(nil, x)
 	})
-}
-
-func Example() {
-	x := tensor.FromFloat64([]float64{
-		1, 2, 3,
-		4, 5, 6,
-		7, 8, 9,
-	}, 1, 3, 3, 1)
-	quarter := transform.Rotation{Degrees: transform.Fixed(90)}
-	fmt.Println(quarter)
-	fmt.Println(quarter.Apply(nil, x).Values())
-	// Output:
-	// rotation 90°
-	// [3 6 9 2 5 8 1 4 7]
 }

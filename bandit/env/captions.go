@@ -76,7 +76,8 @@ func ReadCaptions(r io.Reader) ([]Caption, error) {
 	return captions, nil
 }
 
-// LoadCaptions reads such a file.
+// LoadCaptions reads the file at path as ReadCaptions does. Errors: those of opening
+// it, and of ReadCaptions.
 func LoadCaptions(path string) ([]Caption, error) {
 	f, err := os.Open(path)
 	if err != nil {

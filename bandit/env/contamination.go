@@ -126,10 +126,11 @@ func (c TailShift) Show(s *Stack) float64 {
 	return shifted(s, c.Offset)
 }
 
-// Oblivious is a user's own oblivious adversary.
+// Oblivious is a user's own oblivious adversary: it replaces a reward at the toss of a
+// coin and knows neither the reward nor the coin.
 type Oblivious struct {
-	Label string
-	// Value returns Z for pull j, from 0, of an arm.
+	Label string // the name, for tables
+	// Value returns Z for pull j, from 0, of an arm; rng is the adversary's own. Not nil.
 	Value func(arm, j int, rng *rand.Rand) float64
 }
 
@@ -152,7 +153,8 @@ func (c Oblivious) Show(s *Stack) float64 {
 // Prescient is a user's own prescient adversary. Value may look anywhere in the
 // stack, and at a learner that it was given.
 type Prescient struct {
-	Label string
+	Label string // the name, for tables
+	// Value returns Z for the entry that is about to be shown. Not nil.
 	Value func(s *Stack) float64
 }
 
@@ -175,7 +177,9 @@ func (c Prescient) Show(s *Stack) float64 {
 // Malicious is a user's own malicious adversary. It replaces a clean reward if its
 // rank, uniform on [0, 1], is one that Picks accepts; those must have measure Eps.
 type Malicious struct {
-	Label string
+	Label string // the name, for tables
+	// Picks says whether to replace a reward of that rank, and Value with what. Neither
+	// is nil.
 	Picks func(s *Stack, rank float64) bool
 	Value func(s *Stack) float64
 }

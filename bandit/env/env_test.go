@@ -25,7 +25,7 @@ func dataDir(t *testing.T) string {
 func laws(t *testing.T) []Law {
 	table, err := NewTable([]float64{-1, 0, 2, 5}, []int{3, 0, 5, 2})
 	require.NoError(t, err)
-	return []Law{Gaussian{1, 2}, TwoPoint{-1, 3, 0.3}, Centred(2, 0.1), Bernoulli{0.7}, table, I4().Arms[0]}
+	return []Law{Gaussian{1, 2}, TwoPoint{-1, 3, 0.3}, Centered(2, 0.1), Bernoulli{0.7}, table, I4().Arms[0]}
 }
 
 // Draws have the law's mean, and their ranks are uniform: the first two moments

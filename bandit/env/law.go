@@ -60,9 +60,9 @@ func (l TwoPoint) Rank(y, v float64) float64 {
 	return 1
 }
 
-// Centred returns the two-point law of mean 0 with spread x: x(1-p) with
+// Centered returns the two-point law of mean 0 with spread x: x(1-p) with
 // probability p and -x p otherwise.
-func Centred(x, p float64) TwoPoint { return TwoPoint{Lo: -x * p, Hi: x * (1 - p), P: p} }
+func Centered(x, p float64) TwoPoint { return TwoPoint{Lo: -x * p, Hi: x * (1 - p), P: p} }
 
 // Bernoulli is 1 with probability P and 0 otherwise.
 type Bernoulli struct{ P float64 }

@@ -73,7 +73,8 @@ func ReadPKIS2(r io.Reader) (*PKIS2, error) {
 	return t, nil
 }
 
-// LoadPKIS2 reads such a file.
+// LoadPKIS2 reads the file at path as ReadPKIS2 does. Errors: those of opening it,
+// and of ReadPKIS2.
 func LoadPKIS2(path string) (*PKIS2, error) {
 	f, err := os.Open(path)
 	if err != nil {

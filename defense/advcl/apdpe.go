@@ -204,7 +204,7 @@ func (a *APDPE) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 	for i, l := range attacked {
 		g = append(g, tensor.Gradients(l, tensor.GradOptions{CreateGraph: true}, watched[i])...)
 	}
-	return tensor.Add(total, tensor.MulScalar(tensor.Mean(defense.LogDetRidge(1e-5, g...)), a.Diversity)), nil
+	return tensor.Add(total, tensor.MulScalar(tensor.Mean(defense.LogDet(1e-5, g...)), a.Diversity)), nil
 }
 
 func between(n int) []int {

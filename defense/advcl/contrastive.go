@@ -440,7 +440,7 @@ func (c *Contrastive) sum(z map[string]*tensor.Tensor, epoch int) (total *tensor
 	}
 	if c.OnStep != nil {
 		for _, v := range z {
-			values.Short += Short(v)
+			values.Short += short(v)
 		}
 	}
 	return total, values, nil

@@ -115,4 +115,4 @@ func (d *DeACL) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 }
 
 // cosine is the similarity of each row of a to the same row of b.
-func cosine(a, b *tensor.Tensor) *tensor.Tensor { return tensor.Sum(tensor.Mul(Unit(a), Unit(b)), 1) }
+func cosine(a, b *tensor.Tensor) *tensor.Tensor { return tensor.Sum(tensor.Mul(unit(a), unit(b)), 1) }

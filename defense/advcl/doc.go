@@ -1,13 +1,17 @@
 // Package advcl pretrains encoders on images without labels so that a plain linear
 // classifier on top of them resists attacks.
 //
+// # Threat model
+//
 // A user trains an encoder f on unlabelled images. Somebody else freezes it and trains
 // one linear layer with ordinary cross-entropy. An attacker then changes every pixel by
 // at most eps (8/255 in the field) and knows f and the layer. Contrastive learning
 // alone leaves hardly any accuracy against that attacker.
 //
-// AdvCL (Fan et al., NeurIPS 2021) minimises, over the encoder, a projection head and
-// linear heads phi,
+// # Method
+//
+// AdvCL (Fan et al., NeurIPS 2021, Eq. (7) and (10)) minimises, over the encoder, a
+// projection head and linear heads phi,
 //
 //	max_{‖δ‖∞≤eps} L_CL(τ1(x), τ2(x), x+δ, x_h)  +  λ max_{‖δ'‖∞≤eps} mean_i CE(phi_i(f(x+δ')), C_i)
 //
@@ -30,11 +34,20 @@
 //	net := advcl.NewNetwork(rng, advcl.Mini, head, labels.Clusters(), advcl.Routes...)
 //	method := advcl.NewAdvCL(seed).WithPseudoLabels(labels)
 //
-// What it is compared with are settings of the same training: see NewSimCLR, NewRoCL,
-// NewACL, NewDynACL, DeACL, APDPE and Supervised. DeACL is the one to try first on a
-// small machine.
+// # What it is compared with
 //
-// Where paper and reference code differ or the paper is silent, the code is followed:
+// Each is a Pretraining with another Method:
+//
+//   - NewSimCLR, contrastive learning without attacks;
+//   - NewRoCL, NewACL and NewDynACL, adversarial forms of it;
+//   - NewDeACL, which teaches a student what a SimCLR encoder knows, in a tenth of the
+//     epochs: the one to try first on a small machine;
+//   - NewAPDPE, which learns from rotations, jigsaws and hidden patches;
+//   - NewAT and NewTRADES, adversarial training with labels, the reference.
+//
+// # Where paper and code differ
+//
+// Where they do, or the paper is silent, the reference code is followed:
 // the mean in place of the sum times Temperature/0.07, λ = 0.2, three sets of
 // statistics, attacks in training mode. Clean views pass once in a step and not again
 // in each step of the attack, which changes only how often their statistics move.

@@ -18,7 +18,8 @@ const (
 	AttackedPseudo = "pgd_ce" // the view that is attacked through the pseudo-labels
 )
 
-// Routes are all of them: the sets of AdvCL's encoder, in the order of its files.
+// Routes are Clean, Attacked and AttackedPseudo: the sets of statistics of AdvCL's
+// encoder, in the order of its files.
 var Routes = []string{Clean, Attacked, AttackedPseudo}
 
 // Projector is the form of a projection head, which turns features into what is

@@ -97,7 +97,8 @@ func (l NTXent) checkViews(views []*tensor.Tensor) error {
 }
 
 // Loss returns the loss, a tensor of one element, of views [b, D] of the same b images
-// in the same order. Features are scaled to length 1 here; see Unit. Errors: settings
+// in the same order. Features are scaled to length 1 here; one shorter
+// than 1e-12 is divided by that, so that a row of zeros stays one. Errors: settings
 // that make no sense, views of different forms, fewer than 2 images.
 func (l NTXent) Loss(views ...*tensor.Tensor) (*tensor.Tensor, error) {
 	each, err := l.Anchors(views...)
@@ -125,7 +126,7 @@ func (l NTXent) Anchors(views ...*tensor.Tensor) (*tensor.Tensor, error) {
 	m, b := len(views), views[0].Dim(0)
 	units, keys := make([]*tensor.Tensor, m), make([]*tensor.Tensor, m)
 	for v, u := range views {
-		units[v] = Unit(u)
+		units[v] = unit(u)
 		keys[v] = units[v]
 		if l.StopKeys != nil && l.StopKeys[v] {
 			keys[v] = units[v].Detach()
@@ -181,21 +182,21 @@ func guarded(s *tensor.Tensor, m int, guard float64) *tensor.Tensor {
 	return tensor.MulScalar(sum, -1/float64(m-1))
 }
 
-// floor is the least length by which Unit divides.
+// floor is the least length by which unit divides.
 const floor = 1e-12
 
-// Unit scales each row of u [n, D] to length 1; one shorter than 1e-12 is divided by
-// that, so that a row of zeros stays one. Short counts such rows.
-func Unit(u *tensor.Tensor) *tensor.Tensor {
+// unit scales each row of u [n, D] to length 1; one shorter than 1e-12 is divided by
+// that, so that a row of zeros stays one. short counts such rows.
+func unit(u *tensor.Tensor) *tensor.Tensor {
 	square := tensor.Sum(tensor.Square(u), 1)
 	// The root has no derivative at 0.
 	square = tensor.Maximum(square, tensor.Full(u.DType(), floor*floor, square.Len()))
 	return tensor.Mul(u, tensor.Reshape(tensor.Recip(tensor.Sqrt(square)), square.Len(), 1))
 }
 
-// Short returns the number of rows of u [n, D] that are too short to have a direction,
+// short returns the number of rows of u [n, D] that are too short to have a direction,
 // of length below 1e-12.
-func Short(u *tensor.Tensor) int {
+func short(u *tensor.Tensor) int {
 	n := 0
 	for _, s := range tensor.Sum(tensor.Square(u.Detach()), 1).Values() {
 		if !(s >= floor*floor) {

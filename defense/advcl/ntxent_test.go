@@ -74,7 +74,7 @@ func TestNTXentGradientHasItsGoldenValues(t *testing.T) {
 	n := 12
 	z := make([][]float64, 0, n)
 	for _, v := range raw {
-		u := Unit(v).Values()
+		u := unit(v).Values()
 		for i := range 3 {
 			z = append(z, u[5*i:5*i+5])
 		}
@@ -220,7 +220,7 @@ func TestNTXentKnowsItsSymmetries(t *testing.T) {
 	}
 	require.InDelta(t, want, loss(t, NTXent{}, shuffled...), 1e-12)
 	// A common reflection, an orthogonal map.
-	axis := Unit(tensor.Normal(rng, tensor.Float64, 0, 1, 1, d))
+	axis := unit(tensor.Normal(rng, tensor.Float64, 0, 1, 1, d))
 	mirrored := make([]*tensor.Tensor, m)
 	for i := range v {
 		along := tensor.MatMulT(v[i], axis, false, true)
@@ -272,8 +272,8 @@ func TestZeroFeaturesAreFlooredAndCounted(t *testing.T) {
 	value, err := NTXent{}.Loss(w, tape.Const(v[1]))
 	require.NoError(t, err)
 	require.True(t, tensor.AllFinite(tensor.Grad(value, w)[0]))
-	require.Equal(t, 1, Short(v[0]))
-	require.Equal(t, 0, Short(v[1]))
+	require.Equal(t, 1, short(v[0]))
+	require.Equal(t, 0, short(v[1]))
 }
 
 func TestNTXentRefusesWhatMakesNoSense(t *testing.T) {

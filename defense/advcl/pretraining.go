@@ -103,7 +103,7 @@ func checkImages(d *dataset.Set) error {
 	if d.H != d.W {
 		return fmt.Errorf("advcl: images of %s are %dx%d, want square ones", d.Name, d.H, d.W)
 	}
-	if err := d.Validate(); err != nil {
+	if err := d.Check(); err != nil {
 		return fmt.Errorf("advcl: %w", err)
 	}
 	return nil

@@ -63,10 +63,10 @@ func Cluster(ctx context.Context, data *dataset.Set, features *tensor.Tensor, k 
 	if !tensor.AllFinite(features) {
 		return nil, errors.New("advcl: pseudo-labels: features are not finite")
 	}
-	if n := Short(features); n > 0 {
+	if n := short(features); n > 0 {
 		return nil, fmt.Errorf("advcl: pseudo-labels: %d of %d features are 0 and have no direction", n, data.Len())
 	}
-	unit := Unit(features.Detach().To(tensor.Float64))
+	unit := unit(features.Detach().To(tensor.Float64))
 	out := &PseudoLabels{Data: Checksum(data)}
 	for _, n := range clusters {
 		k.K = n

@@ -42,7 +42,7 @@ func TestAdvCLLearnsRealImages(t *testing.T) {
 	require.Less(t, last, 0.9*math.Log(4*b-1)*0.5/0.07)
 	f, err := Encode(context.Background(), net.Encoder, Attacked, data)
 	require.NoError(t, err)
-	unit := Unit(f)
+	unit := unit(f)
 	s := tensor.MatMulT(unit, unit, false, true)
 	right := 0
 	for i := range data.Len() {

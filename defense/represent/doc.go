@@ -19,8 +19,8 @@
 //
 // # Of a classifier
 //
-// Landscape draws the loss around the weights along two random directions, scaled
-// filter by filter; Inversion finds the image that drives one neuron furthest; and
+// Landscape draws the loss L(θ + a d1 + b d2) around the weights θ along two random
+// directions, scaled filter by filter; Inversion finds the image that drives one neuron furthest; and
 // CorruptionAccuracy measures accuracy on common corruptions.
 //
 // These are the diagnostics that Fan et al. (NeurIPS 2021) hold their encoders up to.

@@ -39,8 +39,8 @@ type Landscape struct {
 	Seed uint64
 	// BatchSize is the number of inputs in a forward pass; 0 means 128.
 	BatchSize int
-	// OnPoint is called after each point, nil for none.
-	OnPoint func(done, total int)
+	// OnProgress is called after each point, nil for none.
+	OnProgress func(done, total int)
 }
 
 // Surface is a loss over a square of directions.
@@ -50,9 +50,9 @@ type Surface struct {
 	// Loss is the mean cross-entropy in nats; Loss[j][i] is that at a = Axis[i] and
 	// b = Axis[j].
 	Loss [][]float64 `json:"loss"`
-	// Centre is the loss at the weights themselves.
-	Centre float64 `json:"centre"`
-	// Flat is the share of grid points whose loss is below Centre + 0.5: the area of
+	// Center is the loss at the weights themselves.
+	Center float64 `json:"center"`
+	// Flat is the share of grid points whose loss is below Center + 0.5: the area of
 	// the basin, 1 if it fills the square.
 	Flat float64 `json:"flat"`
 }
@@ -88,7 +88,7 @@ func (l *Landscape) Run(ctx context.Context, x *tensor.Tensor, y []int) (Surface
 			return Surface{}, fmt.Errorf("represent: Landscape: %w", err)
 		}
 	}
-	if s.Centre, err = l.loss(ctx, m, shown, y); err != nil {
+	if s.Center, err = l.loss(ctx, m, shown, y); err != nil {
 		return Surface{}, err
 	}
 	below := 0
@@ -104,11 +104,11 @@ func (l *Landscape) Run(ctx context.Context, x *tensor.Tensor, y []int) (Surface
 			if row[i], err = l.loss(ctx, m, shown, y); err != nil {
 				return Surface{}, fmt.Errorf("represent: Landscape at (%.3g, %.3g): %w", a, b, err)
 			}
-			if row[i] < s.Centre+0.5 {
+			if row[i] < s.Center+0.5 {
 				below++
 			}
-			if l.OnPoint != nil {
-				l.OnPoint(j*points+i+1, points*points)
+			if l.OnProgress != nil {
+				l.OnProgress(j*points+i+1, points*points)
 			}
 		}
 		s.Loss = append(s.Loss, row)

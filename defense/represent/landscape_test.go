@@ -70,15 +70,15 @@ func TestLandscapeIsTheLossOfMovedNetworks(t *testing.T) {
 		before = append(before, w.Values()...)
 	}
 	points := 0
-	l := &Landscape{Net: net, Points: 5, Span: 2, Seed: 6, BatchSize: 7, OnPoint: func(done, total int) {
+	l := &Landscape{Net: net, Points: 5, Span: 2, Seed: 6, BatchSize: 7, OnProgress: func(done, total int) {
 		points++
 		require.Equal(t, [2]int{points, 25}, [2]int{done, total})
 	}}
 	s, err := l.Run(ctx, x, y)
 	require.NoError(t, err)
 	require.Equal(t, []float64{-2, -1, 0, 1, 2}, s.Axis)
-	require.InDelta(t, plainLoss(net, x, y), s.Centre, 1e-12)
-	require.InDelta(t, s.Centre, s.Loss[2][2], 1e-12)
+	require.InDelta(t, plainLoss(net, x, y), s.Center, 1e-12)
+	require.InDelta(t, s.Center, s.Loss[2][2], 1e-12)
 	var after []float64
 	for _, w := range nn.Params(net) {
 		after = append(after, w.Values()...)
@@ -96,7 +96,7 @@ func TestLandscapeIsTheLossOfMovedNetworks(t *testing.T) {
 				w.CopyFrom(tensor.Add(w, tensor.Add(tensor.MulScalar(d1[k], a), tensor.MulScalar(d2[k], b))))
 			}
 			require.InDelta(t, plainLoss(other, x, y), s.Loss[j][i], 1e-9, "a %v, b %v", a, b)
-			if s.Loss[j][i] < s.Centre+0.5 {
+			if s.Loss[j][i] < s.Center+0.5 {
 				below++
 			}
 		}
@@ -104,7 +104,7 @@ func TestLandscapeIsTheLossOfMovedNetworks(t *testing.T) {
 	require.InDelta(t, float64(below)/25, s.Flat, 1e-12)
 
 	tensor.SetThreads(1)
-	l.OnPoint = nil
+	l.OnProgress = nil
 	again, err := l.Run(ctx, x, y)
 	tensor.SetThreads(0)
 	require.NoError(t, err)
@@ -123,12 +123,12 @@ func TestLandscapeOfAttackedInputs(t *testing.T) {
 	require.NoError(t, err)
 	xa, err := pgd.Perturb(ctx, nn.Classifier{Net: net}, x, y)
 	require.NoError(t, err)
-	require.InDelta(t, plainLoss(net, xa, y), attacked.Centre, 1e-9)
-	require.Greater(t, attacked.Centre, clean.Centre)
+	require.InDelta(t, plainLoss(net, xa, y), attacked.Center, 1e-9)
+	require.Greater(t, attacked.Center, clean.Center)
 	l.Recraft = true
 	anew, err := l.Run(ctx, x, y)
 	require.NoError(t, err)
-	require.InDelta(t, attacked.Centre, anew.Loss[1][1], 1e-9)
+	require.InDelta(t, attacked.Center, anew.Loss[1][1], 1e-9)
 	for j, row := range anew.Loss {
 		for i, v := range row {
 			require.Greater(t, v, attacked.Loss[j][i]-1e-3)

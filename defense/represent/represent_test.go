@@ -277,7 +277,7 @@ func TestGradientOfTheMap(t *testing.T) {
 func TestTSNEKeepsGroupsTogether(t *testing.T) {
 	x, y := blobs(11, 3, 30, 60)
 	steps := 0
-	m := TSNE{Perplexity: 8, Iterations: 300, Seed: 4, PCA: 20, OnStep: func(done, total int) {
+	m := TSNE{Perplexity: 8, Iterations: 300, Seed: 4, PCA: 20, OnProgress: func(done, total int) {
 		steps++
 		require.Equal(t, [2]int{steps, 300}, [2]int{done, total})
 	}}
@@ -302,7 +302,7 @@ func TestTSNEKeepsGroupsTogether(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, apart, 0.6)
 
-	m.OnStep = nil
+	m.OnProgress = nil
 	tensor.SetThreads(1)
 	again, err := m.Embed(ctx, x)
 	tensor.SetThreads(0)
@@ -354,7 +354,7 @@ func TestDiagnosticsNameMistakes(t *testing.T) {
 		"-1 iterations":                                     errorOf(TSNE{Perplexity: 5, Iterations: -1}.Embed(ctx, x)),
 		"-2 principal components":                           errorOf(TSNE{Perplexity: 5, PCA: -2}.Embed(ctx, x)),
 		"Exaggeration is 0.5":                               errorOf(TSNE{Perplexity: 5, Exaggeration: 0.5}.Embed(ctx, x)),
-		"LearningRate is -1":                                errorOf(TSNE{Perplexity: 5, LearningRate: -1}.Embed(ctx, x)),
+		"LR is -1":                                          errorOf(TSNE{Perplexity: 5, LR: -1}.Embed(ctx, x)),
 		"of the features is +Inf":                           errorOf(TSNE{Perplexity: 5}.Embed(ctx, bad)),
 	} {
 		require.ErrorContains(t, err, want)

@@ -25,17 +25,17 @@ type TSNE struct {
 	// the first quarter attraction is Exaggeration times as strong; 0 means 12.
 	Iterations   int
 	Exaggeration float64
-	// LearningRate is the size of a step; 0 means N/4, and while attraction is
+	// LR is the size of a step; 0 means N/4, and while attraction is
 	// exaggerated so many times less, which keeps steps stable (Linderman and
 	// Steinerberger, SIAM J. Math. Data Sci. 1, 2019).
-	LearningRate float64
+	LR float64
 	// PCA is the number of principal components that features are first reduced to,
 	// if they have more; 0 means 50.
 	PCA int
 	// Seed selects where the points start.
 	Seed uint64
-	// OnStep is called after each iteration, nil for none.
-	OnStep func(done, total int)
+	// OnProgress is called after each iteration, nil for none.
+	OnProgress func(done, total int)
 }
 
 // Embedding is a map of features.
@@ -96,8 +96,8 @@ func (t *TSNE) fill(n int) error {
 		return fmt.Errorf("represent: TSNE: %d iterations and %d principal components, want 0 (for the default) or more", t.Iterations, t.PCA)
 	case !(t.Exaggeration >= 1) || math.IsInf(t.Exaggeration, 0):
 		return fmt.Errorf("represent: TSNE: Exaggeration is %v, want 0 (for the default) or a number from 1 on", t.Exaggeration)
-	case !(t.LearningRate >= 0) || math.IsInf(t.LearningRate, 0):
-		return fmt.Errorf("represent: TSNE: LearningRate is %v, want 0 (for the default) or a number above 0", t.LearningRate)
+	case !(t.LR >= 0) || math.IsInf(t.LR, 0):
+		return fmt.Errorf("represent: TSNE: LR is %v, want 0 (for the default) or a number above 0", t.LR)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (t *TSNE) descend(ctx context.Context, m *layout) error {
 		if it < early {
 			momentum, pull = 0.5, t.Exaggeration
 		}
-		rate := t.LearningRate
+		rate := t.LR
 		if rate == 0 {
 			rate = float64(m.n) / (4 * pull)
 		}
@@ -133,8 +133,8 @@ func (t *TSNE) descend(ctx context.Context, m *layout) error {
 			m.y[i] += speed[i]
 		}
 		m.centre()
-		if t.OnStep != nil {
-			t.OnStep(it+1, t.Iterations)
+		if t.OnProgress != nil {
+			t.OnProgress(it+1, t.Iterations)
 		}
 	}
 	return nil

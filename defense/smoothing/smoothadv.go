@@ -62,7 +62,7 @@ func (a *SmoothAdv) settings(step int) (SmoothAdv, error) {
 	if _, err := checkNoise(s.Sigma, s.Copies); err != nil {
 		return s, err
 	}
-	if err := s.Threat.Validate(); err != nil {
+	if err := s.Threat.Check(); err != nil {
 		return s, err
 	}
 	if s.Steps == 0 {

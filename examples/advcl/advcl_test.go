@@ -32,7 +32,7 @@ func tiny(t *testing.T, state string, methods ...string) *experiment {
 
 func TestExperimentFillsEveryFigure(t *testing.T) {
 	e := tiny(t, "")
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	text, err := json.Marshal(e.out)
 	require.NoError(t, err)
 	var got struct {
@@ -63,8 +63,8 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 		}
 	}
 	require.Len(t, e.out.Checks.Encoders, 6)
-	require.Len(t, e.result().Tables, 7)
-	page, err := e.page(context.Background())
+	require.Len(t, e.Result().Tables, 7)
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -78,18 +78,18 @@ func TestExperimentGoesOnWhereItWas(t *testing.T) {
 	methods := []string{simCLR, advCLPseudo}
 	whole := tiny(t, "", methods...)
 	whole.workers = 1
-	require.NoError(t, whole.run(context.Background()))
+	require.NoError(t, whole.Run(context.Background()))
 
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	first := tiny(t, dir, simCLR)
-	require.NoError(t, first.run(ctx))
+	require.NoError(t, first.Run(ctx))
 	cancel()
 	stopped := tiny(t, dir, methods...)
-	require.ErrorIs(t, stopped.run(ctx), context.Canceled)
+	require.ErrorIs(t, stopped.Run(ctx), context.Canceled)
 	second := tiny(t, dir, methods...)
 	second.workers = 3
-	require.NoError(t, second.run(context.Background()))
+	require.NoError(t, second.Run(context.Background()))
 	for i, r := range second.out.Runs {
 		want := whole.out.Runs[i]
 		r.Seconds, want.Seconds = 0, 0
@@ -103,21 +103,21 @@ func TestExperimentGoesOnWhereItWas(t *testing.T) {
 
 	other := tiny(t, dir, methods...)
 	other.plan.lr /= 2
-	require.ErrorContains(t, other.run(context.Background()), "other settings")
+	require.ErrorContains(t, other.Run(context.Background()), "other settings")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "SimCLR-1.result.json"), []byte("{"), 0o600))
-	require.Error(t, tiny(t, dir, methods...).run(context.Background()))
+	require.Error(t, tiny(t, dir, methods...).Run(context.Background()))
 }
 
 // A measurement that failed, on the way or at the end, or was stopped, is made again by
 // the next program, and the curve is the one of a program that was not stopped.
 func TestNoMeasurementIsLost(t *testing.T) {
 	whole := tiny(t, "", simCLR)
-	require.NoError(t, whole.run(context.Background()))
+	require.NoError(t, whole.Run(context.Background()))
 	dir := t.TempDir()
 	for range 2 {
 		failing := tiny(t, dir, simCLR)
 		failing.y = failing.y[:1]
-		require.Error(t, failing.run(context.Background()))
+		require.Error(t, failing.Run(context.Background()))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := tiny(t, dir, simCLR)
@@ -132,9 +132,9 @@ func TestNoMeasurementIsLost(t *testing.T) {
 	require.Error(t, stopped.pretrain(ctx, s, &last), "in the measurement of the last step")
 	require.Len(t, last.Curve, 1)
 	cancel()
-	require.ErrorIs(t, tiny(t, dir, simCLR).run(ctx), context.Canceled)
+	require.ErrorIs(t, tiny(t, dir, simCLR).Run(ctx), context.Canceled)
 	second := tiny(t, dir, simCLR)
-	require.NoError(t, second.run(context.Background()))
+	require.NoError(t, second.Run(context.Background()))
 	require.Equal(t, whole.out.Runs[0].Curve, second.out.Runs[0].Curve)
 	require.Equal(t, whole.out.Runs[0].SA, second.out.Runs[0].SA)
 }
@@ -184,7 +184,8 @@ func TestStepsAreChosenOnce(t *testing.T) {
 
 func TestBadFlagsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
-		"-steps -1":              {"-quick", "-steps", "-1"},
+		"-steps is -1":           {"-quick", "-steps", "-1"},
+		"without -steps":         {"-data", ".", "-seeds", "2", "-shard", "1/2", "-out", "x"},
 		`-methods has "x"`:       {"-quick", "-methods", "acl,x"},
 		"want it without -scale": {"-quick", "-scale", "medium"},
 		"no -data: want":         {"-data", ""},

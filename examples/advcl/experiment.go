@@ -84,8 +84,8 @@ func (e *experiment) seeds() []uint64 {
 	return out
 }
 
-// run makes all runs, seed by seed.
-func (e *experiment) run(ctx context.Context) error {
+// Run makes all runs, seed by seed.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	cost, err := e.cost(ctx)

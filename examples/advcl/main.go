@@ -15,7 +15,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -29,7 +28,6 @@ func main() { program().Main() }
 type options struct {
 	quick   bool
 	steps   int
-	seeds   int
 	methods string
 	state   string
 }
@@ -41,17 +39,20 @@ func program() example.Program {
 		About: "Pretrains encoders without labels, by contrastive learning with and without attacks,\n" +
 			"trains a linear layer on each with ordinary cross-entropy, and measures what resists.",
 		Medium: true,
+		Seeds:  true,
+		Places: []string{"state"},
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.quick, "quick", false, "few images and steps, to see every stage work; without -data on generated images")
 			set.IntVar(&o.steps, "steps", 0, "training steps of each method; 0 means as many as the scale has, for small by the speed of this machine")
-			set.IntVar(&o.seeds, "seeds", 0, "number of seeds, from -seed on; 0 means as many as the scale has")
 			set.StringVar(&o.methods, "methods", "", "methods, separated by commas; none means all of the scale: "+fmt.Sprint(methodNames))
 			set.StringVar(&o.state, "state", "", "`folder` that keeps what is finished, to go on from; -out's folder \"state\" without it")
 		},
 		Check: func(env *example.Env) error {
 			switch {
-			case o.steps < 0 || o.seeds < 0:
-				return fmt.Errorf("-steps %d and -seeds %d, want 0 or more", o.steps, o.seeds)
+			case o.steps < 0:
+				return fmt.Errorf("-steps is %d, want 0 or more", o.steps)
+			case env.Sweep && !o.quick && env.Scale == example.Small && o.steps == 0:
+				return errors.New("a sweep without -steps, want a number that does not depend on the speed of a machine")
 			case o.quick && env.Scale != example.Small:
 				return errors.New("-quick has a scale of its own, want it without -scale")
 			case !o.quick && env.Data == "":
@@ -60,17 +61,10 @@ func program() example.Program {
 			_, err := example.Choose("-methods", o.methods, methodNames)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, o)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
-		},
+		Split: &example.Split{Flag: "methods", Values: func(env *example.Env) ([]string, error) {
+			p, err := choose(env, o)
+			return p.methods, err
+		}},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}
 }

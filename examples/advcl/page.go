@@ -9,8 +9,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// page draws what the tables do not show.
-func (e *experiment) page(context.Context) (*report.Page, error) {
+// Page draws what the tables do not show.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Does robustness survive from pretraining to a linear layer?")
 	p.Text("An encoder is trained without labels, with or without attacks. It is frozen, and one linear layer is trained on its features with ordinary cross-entropy. " +
 		"Then an attacker who knows both changes every pixel by at most 8/255.")
@@ -104,7 +104,7 @@ func (e *experiment) drawLandscapes(p *report.Page) error {
 		s := d.surfaces[c.Method]
 		chart := plot.ContourChart{Title: c.Method, X: "a, along the first direction", Y: "b, along the second direction", XS: s.Axis, YS: s.Axis, Z: s.Loss}
 		err := p.Draw(chart, report.Figure{ID: "landscape-" + c.Method, Alt: "loss landscape of " + c.Method,
-			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Centre)})
+			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Center)})
 		if err != nil {
 			return err
 		}

@@ -103,8 +103,8 @@ func choose(env *example.Env, o options) (plan, error) {
 		}
 		p.methods = names
 	}
-	if o.seeds > 0 {
-		p.seeds = o.seeds
+	if env.Seeds > 0 {
+		p.seeds = env.Seeds
 	}
 	if o.steps > 0 {
 		p.steps, p.epochs = o.steps, 0
@@ -175,10 +175,10 @@ func (p *plan) data(env *example.Env, quick bool) (train, test *dataset.Set, sou
 		train, test = generated(p.train, 1), generated(p.test, 2)
 		return train, test, "generated images", nil
 	}
-	if train, err = dataset.Load(env.Data, "cifar10", dataset.Train); err != nil {
+	if train, err = env.Load("cifar10", dataset.Train); err != nil {
 		return nil, nil, "", err
 	}
-	if test, err = dataset.Load(env.Data, "cifar10", dataset.Test); err != nil {
+	if test, err = env.Load("cifar10", dataset.Test); err != nil {
 		return nil, nil, "", err
 	}
 	source = "CIFAR-10"

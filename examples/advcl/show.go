@@ -9,8 +9,8 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	return example.Result{Figures: e.out, Tables: e.tables(), Notes: e.notes()}
 }
 

@@ -35,7 +35,7 @@ func tiny(t *testing.T, list ...string) *experiment {
 
 func TestExperimentFillsEveryTable(t *testing.T) {
 	e := tiny(t, "cafe", "batches", "published", "defense")
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	require.Equal(t, 1.0, e.out.CAFE.Labels)
 	require.Less(t, e.out.CAFE.V, 1e-5)
 	require.Less(t, e.out.CAFE.H, 1e-5)
@@ -57,7 +57,7 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	require.Greater(t, e.out.Defense[0].PSNR, 60.0, "without a defence everything leaks")
 	require.Less(t, e.out.Defense[1].PSNR, 40.0)
 	require.Len(t, e.tables(), 4)
-	page, err := e.page()
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestChoicesAreMadeOnSamplesHeldOut(t *testing.T) {
 }
 
 func TestFiguresHaveTheirKeys(t *testing.T) {
-	text, err := json.Marshal(outcome{Batches: []sizeRow{{}}, Defense: []defenseRow{{}}, CIFAR: &color{}})
+	text, err := json.Marshal(outcome{CAFE: &leak{}, Batches: []sizeRow{{}}, Defense: []defenseRow{{}}, CIFAR: &color{}})
 	require.NoError(t, err)
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(text, &got))
@@ -109,10 +109,10 @@ func TestFiguresHaveTheirKeys(t *testing.T) {
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {
-	var got [2]leak
+	var got [2]*leak
 	for i := range got {
 		e := tiny(t, "cafe")
-		require.NoError(t, e.run(context.Background()))
+		require.NoError(t, e.Run(context.Background()))
 		e.out.CAFE.Seconds = 0
 		got[i] = e.out.CAFE
 	}

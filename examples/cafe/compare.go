@@ -81,7 +81,7 @@ func (e *experiment) compare(ctx context.Context) error {
 func (e *experiment) matching(a fedleak.Matching, k int) fedleak.Matching {
 	a.Steps, a.Seed, a.Box, a.Init = e.steps, e.env.Seed, true, fedleak.UniformInit
 	stage := e.env.Stage(a.Name(), a.Steps)
-	a.Progress = func(step int, f float64) {
+	a.OnStep = func(step int, f float64) {
 		stage.Done(step + 1)
 		stage.Note("K = %d, %.3g", k, f)
 	}

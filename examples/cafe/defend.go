@@ -104,7 +104,8 @@ func (e *experiment) defend(ctx context.Context) error {
 	for i := range min(e.scored, e.private) {
 		b.shown = append(b.shown, i)
 	}
-	e.out.MeanImage = b.score(b.mean).Median
+	guess := b.score(b.mean).Median
+	e.out.MeanImage = &guess
 	for _, kind := range []struct {
 		name string
 		make func() *fedleak.Model
@@ -230,7 +231,7 @@ func (b *bench) learn(ctx context.Context, u upload) (accuracy, error) {
 	m := b.make()
 	f := &fedleak.Federation{Model: m, X: b.train.x, Labels: b.train.y, Schedule: b.schedule(u), Defense: u.defense, Seed: b.env.Seed}
 	stage := b.env.Stage("training, "+u.name, b.trainSteps)
-	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), Progress: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
+	err := fedleak.Training{Steps: b.trainSteps, LR: optim.Cosine(u.lr, b.trainSteps), OnStep: func(s int) { stage.Done(s + 1) }}.Run(ctx, f)
 	var broken *fedleak.GradientError
 	if errors.As(err, &broken) {
 		return accuracy{}, nil

@@ -115,14 +115,14 @@ type color struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// outcome is the result of the experiment.
+// outcome is the result of the experiment. Parts that did not run are null or empty.
 type outcome struct {
-	CAFE      leak           `json:"cafe"`
+	CAFE      *leak          `json:"cafe"`
 	Batches   []sizeRow      `json:"batches"`
 	Published []publishedRow `json:"published"`
 	CIFAR     *color         `json:"cifar10"`
 	Defense   []defenseRow   `json:"defense"`
-	MeanImage float64        `json:"mean_image_psnr"`
+	MeanImage *float64       `json:"mean_image_psnr"`
 	Seconds   float64        `json:"seconds"`
 }
 
@@ -149,7 +149,7 @@ type pictureRow struct {
 	psnr   []float64
 }
 
-func (e *experiment) run(ctx context.Context) error {
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	for _, p := range parts {

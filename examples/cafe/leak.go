@@ -24,12 +24,13 @@ func (e *experiment) released(ctx context.Context) error {
 		return err
 	}
 	stage := e.env.Stage("recovering slices", 4*e.samples)
-	a := fedleak.CAFE{Inversion: e.inversion(), Progress: func(done, of int) { stage.Done(done) }}
+	a := fedleak.CAFE{Inversion: e.inversion(), OnProgress: func(done, of int) { stage.Done(done) }}
 	r, err := a.Run(ctx, m, o)
 	if r == nil {
 		return err
 	}
-	out := &e.out.CAFE
+	out := new(leak)
+	e.out.CAFE = out
 	out.Seconds = time.Since(start).Seconds()
 	out.Labels = fedleak.LabelAccuracy(y, r.Labels)
 	out.Rounds, out.Cond = r.Rounds, r.Identifiability.Cond
@@ -138,7 +139,7 @@ func (e *experiment) colors(ctx context.Context) error {
 		return err
 	}
 	stage := e.env.Stage("recovering slices of CIFAR-10", 4*e.plan.cifar)
-	r, err := fedleak.CAFE{Inversion: e.inversion(), Progress: func(done, of int) { stage.Done(done) }}.Run(ctx, m, o)
+	r, err := fedleak.CAFE{Inversion: e.inversion(), OnProgress: func(done, of int) { stage.Done(done) }}.Run(ctx, m, o)
 	if err != nil {
 		return err
 	}

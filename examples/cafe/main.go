@@ -10,10 +10,7 @@
 package main
 
 import (
-	"context"
 	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,18 +42,8 @@ func program() example.Program {
 			_, err := example.Choose("-parts", o.parts, parts)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, o)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page()
-			}
-			return res, err
-		},
+		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, parts) }},
+		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}
 }
 
@@ -70,28 +57,15 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if env.Scale == example.Full {
 		e.plan = fullPlan
 	}
-	has := func(name string) bool {
-		info, err := os.Stat(filepath.Join(env.Data, name))
-		return env.Data != "" && err == nil && info.IsDir()
+	if o.mini {
+		e.plan = miniPlan
 	}
-	switch {
-	case o.mini:
-		e.data, e.plan = "embedded cut of MNIST", miniPlan
-		e.train, e.test, err = dataset.MNISTMini()
-	case has("mnist"):
-		e.data = "MNIST in " + filepath.Join(env.Data, "mnist")
-		if e.train, err = dataset.Load(env.Data, "mnist", dataset.Train); err != nil {
-			return nil, err
-		}
-		e.test, err = dataset.Load(env.Data, "mnist", dataset.Test)
-	default:
-		e.train, e.test, e.data, err = dataset.MNIST()
-	}
+	e.train, e.test, e.data, err = env.MNIST(o.mini)
 	if err != nil || o.mini || !slices.Contains(list, "cifar10") {
 		return e, err
 	}
-	if has("cifar10") {
-		e.cifar, err = dataset.Load(env.Data, "cifar10", dataset.Test)
+	if env.Has("cifar10") {
+		e.cifar, err = env.Load("cifar10", dataset.Test)
 	} else {
 		e.missing = "CIFAR-10 is not measured: name a folder that holds cifar10 with -data."
 	}

@@ -34,7 +34,7 @@ func (e *experiment) publish(ctx context.Context) error {
 		}
 		row := publishedRow{Name: c.name, Rounds: c.a.Iterations}
 		stage := e.env.Stage("CAFE as published, "+c.name, c.a.Iterations)
-		c.a.Progress = func(i int, t *fedleak.Tables) {
+		c.a.OnIteration = func(i int, t *fedleak.Tables) {
 			stage.Done(i + 1)
 			if i%max(1, c.a.Iterations/30) == 0 && !c.a.Nested {
 				row.curve[0] = append(row.curve[0], float64(i+1))

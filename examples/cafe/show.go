@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -9,16 +10,16 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	notes := []string{"Data: " + e.data + ". Everything took " + report.Seconds(e.out.Seconds) + "."}
 	if e.missing != "" {
 		notes = append(notes, e.missing)
 	}
-	if e.out.MeanImage > 0 {
-		notes = append(notes, fmt.Sprintf("The mean of other images, a guess without any attack, has %.1f dB on the samples behind defences.", e.out.MeanImage))
+	if e.out.MeanImage != nil {
+		notes = append(notes, fmt.Sprintf("The mean of other images, a guess without any attack, has %.1f dB on the samples behind defences.", *e.out.MeanImage))
 	}
-	if e.out.CAFE.Rounds > 0 {
+	if e.out.CAFE != nil {
 		notes = append(notes, "V are the gradients at the first dense layer and H its inputs. The error of V is that of the matrix of all samples, |V - V*|/|V*|, at the worst party; its worst row and the median of rows of H are relative too. Invisible samples have a slice without any gradient.")
 	}
 	if len(e.out.Defense) > 0 {
@@ -46,7 +47,7 @@ func (e *experiment) leakTable() *report.Table {
 		report.Left("data"), report.Right("samples"), report.Right("batch"), report.Right("rounds"), report.Right("error of V"), report.Right("worst row"), report.Right("error of H"),
 		report.Right("PSNR, median"), report.Right("above 40 dB"), report.Right("labels"), report.Right("invisible"), report.Right("time"))
 	t.ID = "leak"
-	if c := e.out.CAFE; c.Rounds > 0 {
+	if c := e.out.CAFE; c != nil {
 		t.AddRow("MNIST", strconv.Itoa(e.samples), strconv.Itoa(e.batch), strconv.Itoa(c.Rounds), fmt.Sprintf("%.1e", c.V), fmt.Sprintf("%.1e", c.VMax), fmt.Sprintf("%.1e", c.H),
 			db(c.PSNR)+" dB", report.Percent(c.Above), report.Percent(c.Labels), strconv.Itoa(c.Dead), report.Seconds(c.Seconds))
 	}
@@ -71,7 +72,7 @@ func (e *experiment) publishedTable() *report.Table {
 	t := report.NewTable(fmt.Sprintf("CAFE with the iterations of its paper, by gradient descent and Adam; batches of %d, in Step I alone of %d", e.paperBatch, e.batch),
 		report.Left("setting"), report.Right("samples"), report.Right("iterations"), report.Right("error of V"), report.Right("error of H"), report.Right("PSNR"), report.Right("time"))
 	t.ID = "published"
-	if c := e.out.CAFE; c.LawRounds > 0 {
+	if c := e.out.CAFE; c != nil && c.LawRounds > 0 {
 		t.AddRow(fmt.Sprintf("Step I alone, %.3f of what its law says", c.LawRatio), strconv.Itoa(e.samples), strconv.Itoa(c.LawRounds), fmt.Sprintf("%.2g", c.LawError), "–", "–", "–")
 	}
 	for _, r := range e.out.Published {
@@ -96,13 +97,14 @@ func (e *experiment) defenseTable() *report.Table {
 		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), fmt.Sprintf("%.1f", 100*r.Test), points, db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
 	}
 	if t.Len() > 0 {
-		t.AddRow("mean image, no attack", "–", "–", "–", db(e.out.MeanImage), db(e.out.MeanImage), db(e.out.MeanImage), "–")
+		guess := db(*e.out.MeanImage)
+		t.AddRow("mean image, no attack", "–", "–", "–", guess, guess, guess, "–")
 	}
 	return t
 }
 
-// page draws pictures and curves.
-func (e *experiment) page() (*report.Page, error) {
+// Page draws pictures and curves.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Private images out of averaged gradients")
 	p.Text("Four parties hold the quadrants of images and upload gradients that are averaged over batches. The server knows the networks and which samples are in a batch, and sees no image, no label and no gradient of a single sample. Data: " + e.data + ".")
 	for _, pic := range e.pictures {
@@ -135,7 +137,7 @@ func (e *experiment) page() (*report.Page, error) {
 		}
 	}
 	p.Heading("Figures")
-	res := e.result()
+	res := e.Result()
 	for _, t := range res.Tables {
 		p.Table(t)
 	}

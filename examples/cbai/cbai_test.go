@@ -33,7 +33,7 @@ func TestExperimentSumsUpItsCells(t *testing.T) {
 	e := short(t, "", 20, func(p *plan) bool {
 		return p.instance == "I1" && p.eps == .05 && p.eta == 1.1 && p.adversary == "A1" && p.estimator != "TM" && p.estimator != "MED" && p.estimator != "SYM"
 	})
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	c := e.out.Claims
 	require.Equal(t, traces{14, 14}, e.out.Traces)
 	require.Less(t, *c.WorstZ, 4.5)
@@ -47,13 +47,13 @@ func TestExperimentSumsUpItsCells(t *testing.T) {
 	require.InDelta(t, 1600, *c.PerDecade, 400)
 	require.Equal(t, 1.0, *c.UpperBoundKept)
 
-	page, err := e.page(context.Background())
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
 	require.Contains(t, string(html), `class="drawing"`)
 
-	text, err := json.Marshal(e.result().Figures)
+	text, err := json.Marshal(e.Result().Figures)
 	require.NoError(t, err)
 	var got struct {
 		Cells   []map[string]any
@@ -107,7 +107,7 @@ func TestInterruptedExperimentKeepsItsCells(t *testing.T) {
 	e := short(t, "", 1, func(p *plan) bool { return p.instance == "I3" })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	require.ErrorIs(t, e.run(ctx), context.Canceled)
+	require.ErrorIs(t, e.Run(ctx), context.Canceled)
 	require.NotNil(t, e.out.Cells)
 
 	var out, errs bytes.Buffer
@@ -126,7 +126,7 @@ func TestHeadlineIsShort(t *testing.T) {
 		require.NoError(t, err)
 		e.out.Cells = append(e.out.Cells, c)
 	}
-	tables := e.result().Tables
+	tables := e.Result().Tables
 	require.Len(t, tables, 1)
 	require.Equal(t, 12, tables[0].Len())
 	for line := range strings.Lines(tables[0].Text()) {

@@ -71,7 +71,7 @@ type claims struct {
 }
 
 func newExperiment(e *example.Env, mini bool) (*experiment, error) {
-	all, data, missing, err := instances(e.Data)
+	all, data, missing, err := instances(e)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (e *experiment) glance(p *plan) int {
 // seed gives each instance rewards of its own, whatever the seed.
 func (e *experiment) seed(instance string) uint64 { return e.env.Rand(instance).Uint64() }
 
-func (e *experiment) run(ctx context.Context) error {
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Second = time.Since(start).Seconds() }()
 	var err error

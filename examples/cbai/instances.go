@@ -11,6 +11,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
+	"github.com/redoubt-ml/redoubt/internal/example"
 )
 
 // instance is a benchmark with its adversaries by name.
@@ -54,21 +55,26 @@ func shifted(b env.Benchmark, gaussian bool) instance {
 
 // instances returns all instances for which there is data, names the data, and the
 // files that a folder of data lacks.
-func instances(data string) (all map[string]instance, found string, missing []string, err error) {
+func instances(e *example.Env) (all map[string]instance, found string, missing []string, err error) {
 	all = map[string]instance{
 		"I1": shifted(env.I1(), true), "I2": shifted(env.I2(), true), "I3": shifted(env.I3(), true),
 		"I4": shifted(env.I4(), false), "I5": shifted(env.I5(), true),
 	}
-	if data == "" {
+	if e.Data == "" {
 		return all, "synthetic only; -data adds PKIS2 and New Yorker", nil, nil
 	}
 	names := []string{"synthetic"}
 	add := func(name, folder, file string, load func(path string) error) {
-		switch e := load(filepath.Join(data, folder, file)); {
-		case errors.Is(e, fs.ErrNotExist):
+		path := filepath.Join(e.Data, folder, file)
+		failed := load(path)
+		if failed == nil {
+			failed = e.UsesFile(folder+"/"+file, path)
+		}
+		switch {
+		case errors.Is(failed, fs.ErrNotExist):
 			missing = append(missing, folder+"/"+file)
-		case e != nil:
-			err = errors.Join(err, e)
+		case failed != nil:
+			err = errors.Join(err, failed)
 		case !slices.Contains(names, name):
 			names = append(names, name)
 		}

@@ -10,7 +10,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 
@@ -34,17 +33,6 @@ func program() example.Program {
 			}
 			return nil
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, mini)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
-		},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
 	}
 }

@@ -23,7 +23,7 @@ var groups = []struct{ name, title string }{
 	{groupRatio, "Stopping by a likelihood ratio (GLR) and by intervals, on the same rewards"},
 }
 
-func (e *experiment) result() example.Result {
+func (e *experiment) Result() example.Result {
 	return example.Result{Figures: e.out, Tables: []*report.Table{e.headline()}, Notes: e.notes()}
 }
 
@@ -103,8 +103,8 @@ func (e *experiment) notes() []string {
 	return append(notes, fmt.Sprintf("Everything took %s.", report.Seconds(e.out.Second)))
 }
 
-// page draws how pulls grow and how intervals close.
-func (e *experiment) page(ctx context.Context) (*report.Page, error) {
+// Page draws how pulls grow and how intervals close.
+func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("The best arm under contaminated rewards")
 	p.Text("Ten or so arms give noisy rewards, and an adversary replaces a share eps of them. Wanted is the arm of the largest mean, wrong with probability at most delta, in as few pulls as possible. " +
 		"Estimators: TM is the trimmed mean, HM Huber's estimator, HG the same for Gaussian arms, MED and ALT are medians, KLB is for rewards from 0 to 1, mean is not robust. " +

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -62,24 +61,12 @@ type stage struct {
 	Seconds   float64         `json:"seconds"`
 }
 
-// result shows the card; err is what evaluate returned.
-func (c *card) result(err error) (example.Result, error) {
+// Result shows the card.
+func (c *card) Result() example.Result {
 	if c.PerExample == nil {
-		return example.Result{Figures: c}, err
+		return example.Result{Figures: c}
 	}
-	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("gradients"), report.Right("time"))
-	t.ID = "attacks"
-	row := func(name string, e attack.Estimate, rest ...string) {
-		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
-	}
-	row("none", c.CleanIn, "", "", "", "")
-	for _, s := range c.Stages {
-		row(s.Name, s.In, fmt.Sprintf("%d of %d", s.Broken, s.Attacked), strconv.Itoa(s.Queries), strconv.Itoa(s.Gradients), report.Seconds(s.Seconds))
-	}
-	if len(c.names()) > 1 {
-		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
-	}
-	res := example.Result{Figures: c, Tables: []*report.Table{t}}
+	res := example.Result{Figures: c, File: "card.json", Tables: []*report.Table{c.table()}}
 	for _, f := range c.facts() {
 		res.Notes = append(res.Notes, f[0]+": "+f[1]+".")
 	}
@@ -92,16 +79,24 @@ func (c *card) result(err error) (example.Result, error) {
 	for _, k := range c.Checks {
 		res.Notes = append(res.Notes, fmt.Sprintf("Check, %s: %s. %s.", k.Name, k.Text, verdict(k)))
 	}
-	if c.env.Out == "" || err != nil {
-		return res, err
+	return res
+}
+
+// table says what each attack left.
+func (c *card) table() *report.Table {
+	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("gradients"), report.Right("time"))
+	t.ID = "attacks"
+	row := func(name string, e attack.Estimate, rest ...string) {
+		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
 	}
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return res, err
+	row("none", c.CleanIn, "", "", "", "")
+	for _, s := range c.Stages {
+		row(s.Name, s.In, fmt.Sprintf("%d of %d", s.Broken, s.Attacked), strconv.Itoa(s.Queries), strconv.Itoa(s.Gradients), report.Seconds(s.Seconds))
 	}
-	res.Files = map[string][]byte{"card.json": text}
-	res.Page, err = c.page(t)
-	return res, err
+	if len(c.names()) > 1 {
+		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
+	}
+	return t
 }
 
 // median says where half of the images have fallen.
@@ -132,8 +127,8 @@ func verdict(k attack.Check) string {
 	return "SUSPICIOUS"
 }
 
-// page is the card for readers.
-func (c *card) page(t *report.Table) (*report.Page, error) {
+// Page is the card for readers.
+func (c *card) Page(ctx context.Context) (*report.Page, error) {
 	title := c.Attack
 	if len(c.attacks) > 3 {
 		title = fmt.Sprintf("%d attacks", len(c.attacks))
@@ -146,7 +141,7 @@ func (c *card) page(t *report.Table) (*report.Page, error) {
 	}
 	p.Table(facts)
 	p.Heading("What the attacks left")
-	p.Table(t)
+	p.Table(c.table())
 	if len(c.Warnings) > 0 {
 		p.Heading("Warnings")
 	}
@@ -182,7 +177,7 @@ func (c *card) page(t *report.Table) (*report.Page, error) {
 		return p, nil
 	}
 	before, after := tensor.Gather(c.x, broken), tensor.Gather(c.adversaries, broken)
-	answers, err := c.answers(context.Background(), after)
+	answers, err := attack.Predict(ctx, c.net, after)
 	if err != nil {
 		return nil, err
 	}

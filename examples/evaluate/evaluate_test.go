@@ -222,3 +222,27 @@ func TestFABAgreesWithTheReference(t *testing.T) {
 		require.LessOrEqual(t, differ, 1, "%s %s", c.norm, c.eps)
 	}
 }
+
+// A sweep over seeds says which model it was of, wherever that lies.
+func TestSweepsAreOfOneModel(t *testing.T) {
+	path, dir := trainedFile(t), t.TempDir()
+	args := []string{"-n", "10", "-attack", "noise", "-steps", "3", "-seeds", "2", "-out", dir, "-model"}
+	code, _, errs := execute(t, append(args, path, "-shard", "1/2")...)
+	require.Zero(t, code, errs)
+	elsewhere := filepath.Join(t.TempDir(), "moved.safetensors")
+	require.NoError(t, os.Rename(path, elsewhere))
+	code, _, errs = execute(t, append(args, elsewhere, "-shard", "2/2")...)
+	require.Zero(t, code, errs)
+	code, out, errs := execute(t, "-merge", dir, "-n", "10")
+	require.Zero(t, code, errs)
+	require.Regexp(t, `robust +2 +`, out)
+	require.Regexp(t, `stages\[noise\].broken +2 +`, out)
+
+	other := rand.New(rand.NewPCG(9, 9))
+	require.NoError(t, nn.Save(elsewhere, nn.NewMLP(other, 28, 28, 1, 16, 10)))
+	code, _, errs = execute(t, append(args, elsewhere, "-shard", "1/1", "-seed", "3", "-seeds", "1")...)
+	require.Zero(t, code, errs)
+	code, _, errs = execute(t, "-merge", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "data of model is")
+}

@@ -57,11 +57,10 @@ func program() example.Program {
 			set.BoolVar(&o.curve, "curve", false, "draw accuracy against the radius, with attacks that look for the nearest adversary")
 			set.BoolVar(&o.diagnose, "diagnose", false, "look for masked gradients too")
 		},
-		Check: func(*example.Env) error { return o.check() },
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			c := &card{options: o, env: env, Seed: env.Seed}
-			err := c.evaluate(ctx)
-			return c.result(err)
+		Check:  func(*example.Env) error { return o.check() },
+		Places: []string{"model", "surrogate"},
+		New: func(env *example.Env) (example.Experiment, error) {
+			return &card{options: o, env: env, Seed: env.Seed}, nil
 		},
 	}
 }
@@ -75,7 +74,7 @@ func (o *options) check() error {
 	case o.arch != "" && o.model == "":
 		return errors.New("-arch without -model")
 	}
-	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Validate(); err != nil {
+	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Check(); err != nil {
 		return fmt.Errorf("-norm and -eps: %w", err)
 	}
 	if o.diagnose && (o.norm != attack.Linf && o.norm != attack.L2 || o.eps == 0) {
@@ -86,19 +85,19 @@ func (o *options) check() error {
 
 // testSet loads the images. MNIST needs no folder.
 func (o *options) testSet(env *example.Env) (*dataset.Set, string, error) {
-	if env.Data != "" {
-		set, err := dataset.Load(env.Data, o.dataset, dataset.Test)
-		return set, o.dataset + " in " + env.Data, err
-	}
-	if o.dataset != "mnist" {
+	switch {
+	case o.dataset == "mnist":
+		_, test, source, err := env.MNIST(false)
+		return test, source, err
+	case env.Data == "":
 		return nil, "", fmt.Errorf("-dataset %s needs a folder with data sets: -data, or REDOUBT_DATA", o.dataset)
 	}
-	_, test, source, err := dataset.MNIST()
-	return test, source, err
+	set, err := env.Load(o.dataset, dataset.Test)
+	return set, o.dataset + " in " + env.Data, err
 }
 
-// evaluate fills the card; when it returns an error, the card holds what was reached.
-func (c *card) evaluate(ctx context.Context) error {
+// Run fills the card; when it returns an error, the card holds what was reached.
+func (c *card) Run(ctx context.Context) error {
 	set, source, err := c.testSet(c.env)
 	if err != nil {
 		return err
@@ -108,6 +107,7 @@ func (c *card) evaluate(ctx context.Context) error {
 		c.Model = "small convolutional network, trained on MNIST just now"
 	} else {
 		c.net, c.Model, err = loadModel(c.model, c.arch)
+		err = errors.Join(err, c.env.UsesFile("model", c.model))
 	}
 	if err != nil {
 		return err
@@ -120,6 +120,9 @@ func (c *card) evaluate(ctx context.Context) error {
 		if surrogate, _, err = loadModel(c.surrogate, ""); err != nil {
 			return fmt.Errorf("-surrogate: %w", err)
 		}
+		if err := c.env.UsesFile("surrogate", c.surrogate); err != nil {
+			return fmt.Errorf("-surrogate: %w", err)
+		}
 	}
 	list := c.makeAttacks(c.env, surrogate)
 	for _, a := range list {
@@ -127,7 +130,7 @@ func (c *card) evaluate(ctx context.Context) error {
 	}
 	c.Attack = strings.Join(c.attacks, ", ")
 	start := time.Now()
-	err = c.run(ctx, list)
+	err = c.attack(ctx, list)
 	c.Seconds = time.Since(start).Seconds()
 	c.PerSecond = float64(c.Images) / c.Seconds
 	if err != nil || !c.diagnose {
@@ -138,8 +141,8 @@ func (c *card) evaluate(ctx context.Context) error {
 	return err
 }
 
-// run attacks the model.
-func (c *card) run(ctx context.Context, list []attack.Attack) error {
+// attack attacks the model.
+func (c *card) attack(ctx context.Context, list []attack.Attack) error {
 	if aa, ok := list[0].(*attack.AutoAttack); ok {
 		rep, err := aa.Evaluate(ctx, c.net, c.x, c.y)
 		if rep.Right == nil {
@@ -170,7 +173,7 @@ func (c *card) run(ctx context.Context, list []attack.Attack) error {
 		curve := attack.NewNormCurve(c.norm, c.x, rep)
 		c.Curve = &curve
 		for _, r := range rep.Attacks {
-			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.AttackReport{r}}
+			alone := attack.Report{CleanRight: rep.CleanRight, Right: r.Right, Attacks: []attack.Outcome{r}}
 			c.curves = append(c.curves, attack.NewNormCurve(c.norm, c.x, alone))
 		}
 	}
@@ -187,9 +190,4 @@ func (c *card) add(s stage) {
 func replace(dst, src *tensor.Tensor, i int) {
 	d := dst.Len() / dst.Dim(0)
 	copy(dst.Float32s()[i*d:(i+1)*d], src.Float32s()[i*d:])
-}
-
-// answers are the model's answers to images.
-func (c *card) answers(ctx context.Context, x *tensor.Tensor) ([]int, error) {
-	return attack.Predict(ctx, c.net, x)
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/example"
-	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/onnx"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
@@ -115,7 +114,7 @@ func loadSafetensors(path, arch string) (attack.Model, string, error) {
 
 // trainSmall trains a network for a program started without a model.
 func trainSmall(ctx context.Context, env *example.Env) (attack.Model, error) {
-	train, _, _, err := dataset.MNIST()
+	train, _, _, err := env.MNIST(false)
 	if err != nil {
 		return nil, err
 	}

@@ -44,9 +44,9 @@ type shown struct {
 	page  *report.Page // nil if it failed before it had one
 }
 
-// run fills out. An example that fails does not keep the others from running; the
+// Run fills out. An example that fails does not keep the others from running; the
 // error joins all that went wrong.
-func (g *gallery) run(ctx context.Context) error {
+func (g *gallery) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { g.out.Seconds = time.Since(start).Seconds() }()
 	g.out.Seed, g.out.Examples = g.env.Seed, []shown{}

@@ -45,38 +45,53 @@ func TestMain(m *testing.M) {
 
 // fake is an example that takes no time, unless its flags say otherwise.
 func fake() example.Program {
-	var fails, hangs, mute bool
+	var e fakeExperiment
 	return example.Program{
 		Name: "fake",
 		Flags: func(set *flag.FlagSet) {
-			set.BoolVar(&fails, "fails", false, "fail half-way")
-			set.BoolVar(&hangs, "hangs", false, "run until interrupted")
-			set.BoolVar(&mute, "mute", false, "have no page")
+			set.BoolVar(&e.fails, "fails", false, "fail half-way")
+			set.BoolVar(&e.hangs, "hangs", false, "run until interrupted")
+			set.BoolVar(&e.mute, "mute", false, "have no page")
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			switch {
-			case fails:
-				return example.Result{Figures: 1}, errors.New("out of luck")
-			case hangs:
-				<-ctx.Done()
-				return example.Result{}, ctx.Err()
-			case mute:
-				return example.Result{Figures: 2}, nil
-			}
-			tab := report.NewTable("Some figures", report.Left("name"), report.Right("value"))
-			tab.ID = "figures"
-			tab.AddRow("seed <&>", fmt.Sprint(env.Seed))
-			other := report.NewTable("Not for the gallery", report.Left("name"))
-			p := report.NewPage("A page")
-			p.Table(other)
-			p.Table(tab)
-			chart := plot.LineChart{X: "x", Y: "y", Series: []plot.Series{{Name: "s", X: []float64{0, 1}, Y: []float64{1, 2}}}}
-			if err := p.Draw(chart, report.Figure{ID: "curve", Alt: "y against x", Caption: "A curve."}); err != nil {
-				return example.Result{}, err
-			}
-			return example.Result{Figures: map[string]any{"seed": env.Seed, "data": env.Data}, Page: p}, nil
+		New: func(env *example.Env) (example.Experiment, error) {
+			e.env = env
+			return &e, nil
 		},
 	}
+}
+
+type fakeExperiment struct {
+	env                *example.Env
+	fails, hangs, mute bool
+}
+
+func (e *fakeExperiment) Run(ctx context.Context) error {
+	if e.fails {
+		return errors.New("out of luck")
+	}
+	if e.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (e *fakeExperiment) Result() example.Result {
+	return example.Result{Figures: map[string]any{"seed": e.env.Seed, "data": e.env.Data}}
+}
+
+func (e *fakeExperiment) Page(context.Context) (*report.Page, error) {
+	if e.mute {
+		return nil, nil
+	}
+	tab := report.NewTable("Some figures", report.Left("name"), report.Right("value"))
+	tab.ID = "figures"
+	tab.AddRow("seed <&>", fmt.Sprint(e.env.Seed))
+	p := report.NewPage("A page")
+	p.Table(report.NewTable("Not for the gallery", report.Left("name")))
+	p.Table(tab)
+	chart := plot.LineChart{X: "x", Y: "y", Series: []plot.Series{{Name: "s", X: []float64{0, 1}, Y: []float64{1, 2}}}}
+	return p, p.Draw(chart, report.Figure{ID: "curve", Alt: "y against x", Caption: "A curve."})
 }
 
 var fakes = []entry{

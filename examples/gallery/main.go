@@ -12,7 +12,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -50,15 +49,17 @@ func program(all []entry, build builder) example.Program {
 			_, err := example.Choose("-examples", o.examples, names)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
+		Partial: true,
+		Places:  []string{"pictures"},
+		New: func(env *example.Env) (example.Experiment, error) {
 			if o.pictures != "" {
 				if err := os.MkdirAll(o.pictures, 0o755); err != nil {
-					return example.Result{}, fmt.Errorf("-pictures: %w", err)
+					return nil, fmt.Errorf("-pictures: %w", err)
 				}
 			}
 			chosen, err := example.Choose("-examples", o.examples, names)
 			if err != nil {
-				return example.Result{}, err
+				return nil, err
 			}
 			g := &gallery{env: env, build: build, pictures: o.pictures}
 			for _, e := range all {
@@ -69,8 +70,7 @@ func program(all []entry, build builder) example.Program {
 					}
 				}
 			}
-			err = g.run(ctx)
-			return g.result(), err
+			return g, nil
 		},
 	}
 }

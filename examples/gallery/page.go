@@ -1,14 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (g *gallery) result() example.Result {
+// Result shows what was reached.
+func (g *gallery) Result() example.Result {
 	res := example.Result{Figures: g.out, Tables: []*report.Table{g.overview()}}
 	for _, s := range g.out.Examples {
 		s.each(func(t *report.Table, _ *report.Figure) {
@@ -18,9 +19,6 @@ func (g *gallery) result() example.Result {
 		})
 	}
 	res.Notes = []string{fmt.Sprintf("Everything took %s.", report.Seconds(g.out.Seconds))}
-	if g.env.Out != "" {
-		res.Page = g.page()
-	}
 	return res
 }
 
@@ -55,7 +53,8 @@ func (g *gallery) overview() *report.Table {
 	return t
 }
 
-func (g *gallery) page() *report.Page {
+// Page sets the examples out, as many as were run.
+func (g *gallery) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("redoubt: attacks, measurements and defences in pictures")
 	p.Contents = true
 	p.Text("Every example of the library at its quick scale: small networks and little data, so that all of it is done in minutes on two cores. " +
@@ -88,5 +87,5 @@ func (g *gallery) page() *report.Page {
 		p.Text(fmt.Sprintf("This took %s. The first command makes it again, the second one makes it in full.", report.Seconds(s.Seconds)))
 		p.Command(s.Command + " -out DIR\n" + s.entry.full)
 	}
-	return p
+	return p, nil
 }

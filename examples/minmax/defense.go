@@ -148,7 +148,7 @@ func (e *experiment) measure(ctx context.Context, net nn.Layer, x *tensor.Tensor
 		if err != nil {
 			return m, nil, err
 		}
-		both.Attacks = append(both.Attacks, attack.AttackReport{Name: th.String(), Accuracy: r.Worst, Right: r.Right})
+		both.Attacks = append(both.Attacks, attack.Outcome{Name: th.String(), Accuracy: r.Worst, Right: r.Right})
 		both.Clean = r.Clean
 	}
 	n := 0

@@ -107,8 +107,8 @@ type experiment struct {
 	out     outcome
 }
 
-// run fills out; when it returns an error, out holds what was reached.
-func (e *experiment) run(ctx context.Context) error {
+// Run fills out; when it returns an error, out holds what was reached.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	for _, part := range []struct {
@@ -193,7 +193,7 @@ func liftOf(a, b [][]bool) *minmax.Lift {
 
 // attackWith runs one attack with a progress line of its own.
 func (e *experiment) attackWith(ctx context.Context, name string, a minmax.APGDA, d minmax.Domains) (minmax.Result, error) {
-	stage := e.env.Stage(name, d.Centre().Dim(0))
+	stage := e.env.Stage(name, d.Center().Dim(0))
 	a.Seed = e.env.Seed + e.env.Stream("attack")
 	a.OnProgress = func(done, _ int) { stage.Done(done) }
 	return a.Run(ctx, d)

@@ -12,10 +12,8 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,18 +48,8 @@ func program() example.Program {
 			_, err := example.Choose("-parts", o.parts, allParts)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, o)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page()
-			}
-			return res, err
-		},
+		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, allParts) }},
+		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}
 }
 
@@ -88,56 +76,32 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	return e, err
 }
 
-func (e *experiment) loadMNIST(mini bool) (err error) {
-	var both [2]*dataset.Set
-	source := "embedded cut"
-	switch folder := filepath.Join(e.env.Data, "mnist"); {
-	case mini:
-		both[0], both[1], err = dataset.MNISTMini()
-	case e.env.Data != "" && isDir(folder):
-		source = folder
-		both, err = e.load("mnist")
-	default:
-		both[0], both[1], source, err = dataset.MNIST()
-	}
-	e.sets["mnist"], e.out.Data["mnist"] = both, source
+func (e *experiment) loadMNIST(mini bool) error {
+	train, test, source, err := e.env.MNIST(mini)
+	e.sets["mnist"], e.out.Data["mnist"] = [2]*dataset.Set{train, test}, source
 	return err
 }
 
 // loadCIFAR loads CIFAR-10 if it is there.
 func (e *experiment) loadCIFAR() error {
-	folder := filepath.Join(e.env.Data, "cifar10")
-	if e.env.Data == "" || !isDir(folder) {
+	if !e.env.Has("cifar10") {
 		e.missing = "The transformations need CIFAR-10, and groups of images are better shown on it: -data DIR with a folder cifar10."
 		return nil
 	}
-	both, err := e.load("cifar10")
+	train, test, err := e.env.Both("cifar10")
 	if err != nil {
 		return err
 	}
-	e.sets["cifar10"] = both
-	e.out.Data["cifar10"] = fmt.Sprintf("%s, %d training images", folder, both[0].Len())
+	e.sets["cifar10"] = [2]*dataset.Set{train, test}
+	e.out.Data["cifar10"] = fmt.Sprintf("CIFAR-10 in %s, %d training images", filepath.Join(e.env.Data, "cifar10"), train.Len())
 	return nil
-}
-
-func (e *experiment) load(name string) (both [2]*dataset.Set, err error) {
-	if both[0], err = dataset.Load(e.env.Data, name, dataset.Train); err != nil {
-		return both, err
-	}
-	both[1], err = dataset.Load(e.env.Data, name, dataset.Test)
-	return both, err
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // describeData names the data sets in use.
 func (e *experiment) describeData() string {
-	s := "MNIST, " + e.out.Data["mnist"]
+	s := e.out.Data["mnist"]
 	if c := e.out.Data["cifar10"]; c != "" {
-		s += "; CIFAR-10, " + c
+		s += "; " + c
 	}
 	return s
 }

@@ -46,7 +46,7 @@ func tiny(t *testing.T, parts ...string) *experiment {
 
 func TestExperimentFillsEveryTable(t *testing.T) {
 	e := tiny(t, allParts...)
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	require.Len(t, e.out.Models, 7)
 	require.Len(t, e.out.Ensemble, 4)
 	for n, c := range e.out.Ensemble {
@@ -74,7 +74,7 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		require.Equal(t, d.Training == "AMPGD", d.Weights != nil)
 	}
 	require.Len(t, e.tables(), 7)
-	page, err := e.page()
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestSameSeedGivesTheSameFigures(t *testing.T) {
 	var got [2]string
 	for i := range got {
 		e := tiny(t, "rules", "universal", "defense")
-		require.NoError(t, e.run(context.Background()))
+		require.NoError(t, e.Run(context.Background()))
 		e.out.Seconds = 0
 		for k := range e.out.Defense {
 			e.out.Defense[k].Seconds = 0
@@ -161,7 +161,7 @@ func TestInterruptedRunShowsWhatItReached(t *testing.T) {
 	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
 	var got outcome
 	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
-	require.Equal(t, "embedded cut", got.Data["mnist"])
+	require.Equal(t, "embedded cut of MNIST", got.Data["mnist"])
 	require.NotNil(t, got.Transform, "an empty list, not null")
 	require.NotNil(t, got.Ensemble)
 	require.Contains(t, errs.String(), "interrupted")

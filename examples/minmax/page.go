@@ -1,14 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/redoubt-ml/redoubt/internal/plot"
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// page draws the pictures.
-func (e *experiment) page() (*report.Page, error) {
+// Page draws the pictures.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("One perturbation for everything")
 	p.Text("An attacker who must fool several models, spoil several images or survive several transformations at once plays against the hardest of them instead of against their mean. Data: " + e.describeData() + ".")
 	for _, draw := range []func(*report.Page) error{e.drawWeights, e.drawGamma, e.drawUniversal, e.drawGroup, e.drawDefense} {

@@ -88,8 +88,8 @@ type experiment struct {
 	plain, resistant nn.Layer
 }
 
-// run fills out; when it returns an error, out holds what was reached.
-func (e *experiment) run(ctx context.Context) error {
+// Run fills out; when it returns an error, out holds what was reached.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	e.out.Train, e.out.Test, e.out.Seed, e.out.Threat = e.train.Len(), e.test.Len(), e.env.Seed, threat.String()

@@ -8,16 +8,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
-	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
 func main() { program().Main() }
@@ -37,57 +32,26 @@ func program() example.Program {
 			}
 			return nil
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, mini)
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
-		},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
 	}
 }
 
 // newExperiment loads the data and chooses the plan for them.
 func newExperiment(env *example.Env, mini bool) (*experiment, error) {
 	e := &experiment{env: env, plan: smallPlan}
-	switch {
-	case mini:
-		e.plan = miniPlan
-	case env.Scale == example.Full:
+	if env.Scale == example.Full {
 		e.plan = fullPlan
 		env.Say("-scale full trains the network of Madry et al. against 40-step attacks: hours on two cores")
 	}
 	var err error
-	if mini {
-		e.out.Data = "embedded cut of MNIST"
-		e.train, e.test, err = dataset.MNISTMini()
-		return e, err
+	if e.train, e.test, e.out.Data, err = env.MNIST(mini); err != nil {
+		return nil, err
 	}
-	if env.Data != "" {
-		dir := filepath.Join(env.Data, "mnist")
-		if _, err = os.Stat(dir); err == nil {
-			e.out.Data = "MNIST in " + dir
-			if e.train, err = dataset.Load(env.Data, "mnist", dataset.Train); err != nil {
-				return nil, err
-			}
-			e.test, err = dataset.Load(env.Data, "mnist", dataset.Test)
-			return e, err
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	e.train, e.test, e.out.Data, err = dataset.MNIST()
-	if err == nil && e.train.Len() < 10000 {
+	if e.train.Len() < 10000 {
 		if env.Scale == example.Full {
 			return nil, fmt.Errorf("-scale full needs complete MNIST, but there is only this: %s", e.out.Data)
 		}
 		e.plan = miniPlan
 	}
-	return e, err
+	return e, nil
 }

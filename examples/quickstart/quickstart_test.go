@@ -32,7 +32,7 @@ func tiny(t *testing.T) *experiment {
 
 func TestExperimentFillsEveryFigureOfTheTable(t *testing.T) {
 	e := tiny(t)
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	for _, f := range []figures{e.out.Standard, e.out.Hardened} {
 		require.Len(t, f.Detail, 4)
 		for _, v := range []*float64{f.Clean, f.FGSM, f.PGD40, f.PGD100x10} {
@@ -48,7 +48,7 @@ func TestExperimentFillsEveryFigureOfTheTable(t *testing.T) {
 	require.NotContains(t, text, "–")
 	require.Contains(t, text, "PGD-100, 10 restarts")
 
-	page, err := e.page(context.Background())
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func TestSameSeedGivesTheSameFigures(t *testing.T) {
 	var got [2]outcome
 	for i := range got {
 		e := tiny(t)
-		require.NoError(t, e.run(context.Background()))
+		require.NoError(t, e.Run(context.Background()))
 		got[i] = e.out
 		got[i].Seconds = 0
 		for _, f := range []*figures{&got[i].Standard, &got[i].Hardened} {
@@ -89,7 +89,7 @@ func TestTableOfAnInterruptedRunMarksWhatIsMissing(t *testing.T) {
 	e := tiny(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	require.ErrorIs(t, e.run(ctx), context.Canceled)
+	require.ErrorIs(t, e.Run(ctx), context.Canceled)
 	require.Contains(t, e.table().Text(), "–")
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	return example.Result{
 		Figures: e.out,
 		Tables:  []*report.Table{e.table()},
@@ -59,9 +59,9 @@ func (e *experiment) table() *report.Table {
 // curves returns the test images of the curves: a quarter of all, 500 at most.
 func (e *experiment) curves() *dataset.Set { return e.test.Take(max(1, min(500, e.test.Len()/4))) }
 
-// page draws what the table does not show: the images, and how accuracy and loss
+// Page draws what the table does not show: the images, and how accuracy and loss
 // move.
-func (e *experiment) page(ctx context.Context) (*report.Page, error) {
+func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("Breaking and hardening a classifier of MNIST")
 	p.Text("Two networks of the same shape: one trained on the images as they are, one trained on images that an attack had changed. " +
 		"The table gives the share of test images that each still gets right when an attacker changes them. " + e.setting())

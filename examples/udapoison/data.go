@@ -34,18 +34,16 @@ type domain struct {
 // scale if SVHN is there, and MNIST to framed USPS.
 func load(env *example.Env) (pairs []pair, about string, err error) {
 	mnist := domain{name: "MNIST"}
-	if env.Data != "" && has(env.Data, "mnist") {
-		if mnist.train, mnist.test, err = both(env.Data, "mnist"); err != nil {
-			return nil, "", err
-		}
-		about = fmt.Sprintf("MNIST in %s (%s)", filepath.Join(env.Data, "mnist"), variant(mnist.train, mnist.test))
-	} else if mnist.train, mnist.test, about, err = dataset.MNIST(); err != nil {
+	if mnist.train, mnist.test, about, err = env.MNIST(false); err != nil {
 		return nil, "", err
+	}
+	if env.Has("mnist") {
+		about += " (" + variant(mnist.train, mnist.test) + ")"
 	}
 	post := domain{name: "USPS"}
 	var extra []pair
-	if env.Data != "" && has(env.Data, "usps") {
-		if post.train, post.test, err = both(env.Data, "usps"); err != nil {
+	if env.Has("usps") {
+		if post.train, post.test, err = env.Both("usps"); err != nil {
 			return nil, "", err
 		}
 		frame := domain{"framed USPS", framed(post.train), framed(post.test)}
@@ -71,9 +69,9 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 	}
 	rgb := domain{"MNIST", mnist.train.Take(vivid.train.Len()).RGB(), mnist.test.Take(vivid.test.Len()).RGB()}
 	pairs = []pair{between(mnist, post), between(post, mnist), between(rgb, vivid)}
-	if env.Scale == example.Full && env.Data != "" && has(env.Data, "svhn") {
+	if env.Scale == example.Full && env.Has("svhn") {
 		street := domain{name: "SVHN"}
-		if street.train, street.test, err = both(env.Data, "svhn"); err != nil {
+		if street.train, street.test, err = env.Both("svhn"); err != nil {
 			return nil, "", err
 		}
 		large := domain{"MNIST", mnist.train.Resize(32, 32).RGB(), mnist.test.Resize(32, 32).RGB()}
@@ -103,8 +101,8 @@ const coloured = 10000
 func colours(env *example.Env, mnist domain) (domain, string, error) {
 	d := domain{name: "MNIST-M"}
 	var err error
-	if env.Data != "" && has(env.Data, "mnist-m") {
-		if d.train, d.test, err = both(env.Data, "mnistm"); err != nil {
+	if env.Has("mnist-m") {
+		if d.train, d.test, err = env.Both("mnistm"); err != nil {
 			return d, "", err
 		}
 		for _, s := range [][2]*dataset.Set{{mnist.train, d.train}, {mnist.test, d.test}} {
@@ -116,9 +114,9 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 		d.train, d.test = d.train.Resize(28, 28), d.test.Resize(28, 28)
 		return d, note, nil
 	}
-	if env.Data != "" && has(env.Data, "bsds-patches") {
+	if env.Has("bsds-patches") {
 		d.name = "MNIST-M (generated)"
-		patches, err := photos(filepath.Join(env.Data, "bsds-patches"))
+		patches, err := photos(env, filepath.Join(env.Data, "bsds-patches"))
 		if err != nil {
 			return d, "", err
 		}
@@ -138,7 +136,7 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 }
 
 // photos reads the windows of photos in a folder, rows of 32x32 pixels in one PNG.
-func photos(dir string) (*dataset.Set, error) {
+func photos(env *example.Env, dir string) (*dataset.Set, error) {
 	sheets, err := filepath.Glob(filepath.Join(dir, "*.png"))
 	if err != nil || len(sheets) == 0 {
 		return nil, fmt.Errorf("found no PNG in %s, want windows of photos in rows of 32x32 pixels (%w)", dir, errors.Join(err, fs.ErrNotExist))
@@ -148,6 +146,9 @@ func photos(dir string) (*dataset.Set, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if err := env.UsesFile("photos", f.Name()); err != nil {
+		return nil, err
+	}
 	s, err := dataset.ReadRowSheet(f, 32, 32)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
@@ -202,19 +203,6 @@ func variant(train, test *dataset.Set) string {
 		return "an unknown variant with the fingerprint " + f[:12]
 	}
 	return name(train) + " and " + name(test)
-}
-
-func has(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-func both(dir, name string) (train, test *dataset.Set, err error) {
-	if train, err = dataset.Load(dir, name, dataset.Train); err != nil {
-		return nil, nil, err
-	}
-	test, err = dataset.Load(dir, name, dataset.Test)
-	return train, test, err
 }
 
 func between(s, t domain) pair {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -52,7 +53,7 @@ type experiment struct {
 func newModels() map[string]*uda.Model { return map[string]*uda.Model{} }
 
 func newExperiment(env *example.Env, o options, workers int) (*experiment, error) {
-	e := &experiment{env: env, seeds: o.seeds, plan: smallPlan, workers: workers, models: newModels()}
+	e := &experiment{env: env, seeds: cmp.Or(env.Seeds, 3), plan: smallPlan, workers: workers, models: newModels()}
 	switch {
 	case o.mini:
 		e.plan = miniPlan
@@ -78,8 +79,8 @@ func newExperiment(env *example.Env, o options, workers int) (*experiment, error
 	return e, err
 }
 
-// run fills out; when it returns an error, out holds what was reached.
-func (e *experiment) run(ctx context.Context) error {
+// Run fills out; when it returns an error, out holds what was reached.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
 	// Small networks gain more from a training on each thread than from threads

@@ -14,7 +14,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"runtime"
@@ -27,7 +26,6 @@ func main() { program().Main() }
 // options are the program's own flags.
 type options struct {
 	mini     bool
-	seeds    int
 	epochs   int
 	learners string
 	parts    string
@@ -39,17 +37,14 @@ func program() example.Program {
 		Name: "udapoison",
 		About: "Poisons the source of unsupervised domain adaptation on digits and shows what is left\n" +
 			"of the accuracy on the target, with a targeted attack, the theory's cases and defences.",
+		Seeds: true,
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use few images and few epochs, to see the program work")
-			set.IntVar(&o.seeds, "seeds", 3, "number of seeds, from -seed on")
 			set.IntVar(&o.epochs, "epochs", 0, "epochs of the first pair's learners; 0 means as many as the scale has")
 			set.StringVar(&o.learners, "learners", "", "learners of the table, separated by commas; none means all: "+joined(learnerNames))
 			set.StringVar(&o.parts, "parts", "", "parts of the program, separated by commas; none means all: "+joined(partNames))
 		},
 		Check: func(*example.Env) error {
-			if o.seeds < 1 {
-				return fmt.Errorf("-seeds is %d, want at least 1", o.seeds)
-			}
 			if o.epochs < 0 {
 				return fmt.Errorf("-epochs is %d, want 0 or more", o.epochs)
 			}
@@ -59,17 +54,9 @@ func program() example.Program {
 			_, err := example.Choose("-parts", o.parts, partNames)
 			return err
 		},
-		Run: func(ctx context.Context, env *example.Env) (example.Result, error) {
-			e, err := newExperiment(env, o, runtime.GOMAXPROCS(0))
-			if err != nil {
-				return example.Result{}, err
-			}
-			err = e.run(ctx)
-			res := e.result()
-			if err == nil && env.Out != "" {
-				res.Page, err = e.page(ctx)
-			}
-			return res, err
+		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, partNames) }},
+		New: func(env *example.Env) (example.Experiment, error) {
+			return newExperiment(env, o, runtime.GOMAXPROCS(0))
 		},
 	}
 }

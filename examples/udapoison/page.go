@@ -17,8 +17,8 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
-// page draws what the tables do not show.
-func (e *experiment) page(ctx context.Context) (*report.Page, error) {
+// Page draws what the tables do not show.
+func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("How little poison breaks domain adaptation")
 	p.Text("A learner adapts from a labelled source to an unlabelled target. An attacker adds a few images to the source: a tenth as many as the target has. " +
 		"The question is what it then answers to the target, and what to the source.")
@@ -31,7 +31,7 @@ func (e *experiment) page(ctx context.Context) (*report.Page, error) {
 		}
 	}
 	p.Heading("Figures")
-	res := e.result()
+	res := e.Result()
 	for _, t := range res.Tables {
 		p.Table(t)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	res := example.Result{Figures: e.out}
 	for _, t := range []*report.Table{e.main(), e.theory(), e.defences(), e.targeted()} {
 		if t.Len() > 0 {

@@ -150,9 +150,7 @@ func (e *experiment) jobs() (all []job) {
 				j := add(name, 0, drawn, alpha, s, e.lengthOf(name), e.batch)
 				if name == "DANN" && s == 0 && (alpha == none || alpha == 1) {
 					j.keep = true
-					if e.long > 0 {
-						j.at, j.epochs = []int{j.epochs}, e.long
-					}
+					e.prolong(j)
 				}
 			}
 		}
@@ -162,7 +160,10 @@ func (e *experiment) jobs() (all []job) {
 			drawn := e.pairs[p].draw(e.env.Seed, e.source, e.target)
 			for _, name := range mainLearners {
 				for _, alpha := range []float64{1, none} {
-					add(name, 0, drawn, alpha, 0, e.lengthOf(name), e.batch)
+					j := add(name, 0, drawn, alpha, 0, e.lengthOf(name), e.batch)
+					if name == "DANN" {
+						e.prolong(j)
+					}
 				}
 			}
 			continue
@@ -175,6 +176,13 @@ func (e *experiment) jobs() (all []job) {
 		}
 	}
 	return all
+}
+
+// prolong makes a training go on to the plan's long run, with cells at both lengths.
+func (e *experiment) prolong(j *job) {
+	if e.long > 0 {
+		j.at, j.epochs = []int{j.epochs}, e.long
+	}
 }
 
 // prepare poisons the source of a training. With batches of like sizes a poisoned

@@ -34,7 +34,7 @@ func tiny(t *testing.T) *experiment {
 
 func TestExperimentFillsEveryFigure(t *testing.T) {
 	e := tiny(t)
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	var got struct {
 		Cells []struct {
 			Pair, Learner, Attack string
@@ -75,9 +75,9 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 	require.Len(t, got.Illustrative, 9)
 	require.Len(t, got.Defense, 9)
 	require.Positive(t, got.Seconds)
-	res := e.result()
+	res := e.Result()
 	require.Len(t, res.Tables, 4)
-	page, err := e.page(context.Background())
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestCleanAndPoisonedTrainingsMakeEquallyManySteps(t *testing.T) {
 func TestDefencesAreComparedWithTheCellsOfTheTable(t *testing.T) {
 	e := tiny(t)
 	e.parts = []string{"defense"}
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	require.Len(t, e.out.Cells, 2)
 	for i, attack := range []string{"none", "target"} {
 		c := e.reference(attack)
@@ -123,7 +123,7 @@ func TestSameSeedGivesTheSameFiguresForAnyNumberOfWorkers(t *testing.T) {
 	for i := range got {
 		e := tiny(t)
 		e.workers = i + 1
-		require.NoError(t, e.run(context.Background()))
+		require.NoError(t, e.Run(context.Background()))
 		got[i] = e.out
 		got[i].Seconds = 0
 	}
@@ -134,14 +134,14 @@ func TestCancelledExperimentReportsWhatItHas(t *testing.T) {
 	e := tiny(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	require.ErrorIs(t, e.run(ctx), context.Canceled)
-	require.NotEmpty(t, e.result().Notes)
+	require.ErrorIs(t, e.Run(ctx), context.Canceled)
+	require.NotEmpty(t, e.Result().Notes)
 }
 
 func TestBadFlagsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
-		"-seeds is 0":         {"-seeds", "0"},
 		"-epochs is -1":       {"-epochs", "-1"},
+		"-seeds is -1":        {"-seeds", "-1"},
 		`-learners has "GAN"`: {"-learners", "dann,GAN"},
 		`-parts has "x"`:      {"-parts", "x"},
 	} {
@@ -154,7 +154,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 func TestTexturesAreFitForBackgrounds(t *testing.T) {
 	e := example.Env{Seed: 2}
 	s := textures(e.Rand("x"), 3, 28, 28)
-	require.NoError(t, s.Validate())
+	require.NoError(t, s.Check())
 	_, std := s.Moments()
 	require.Greater(t, std[0], 0.05)
 }
@@ -165,7 +165,7 @@ func TestFramedDigitsKeepTheirInkInTheMiddle(t *testing.T) {
 		s.Floats[i] = float32(1+i/256) / 2
 	}
 	f := framed(s)
-	require.NoError(t, f.Validate())
+	require.NoError(t, f.Check())
 	require.Equal(t, []int{28, 28, 2}, []int{f.H, f.W, f.Len()})
 	require.Equal(t, s.Labels, f.Labels)
 	for i, v := range f.Floats {
@@ -187,7 +187,7 @@ func TestVariantsAreToldByTheirFingerprints(t *testing.T) {
 		t.Skip("REDOUBT_DATA is not set")
 	}
 	for _, name := range []string{"mnist", "usps", "mnistm"} {
-		train, test, err := both(root, name)
+		train, test, err := (&example.Env{Data: root}).Both(name)
 		require.NoError(t, err)
 		require.NotContains(t, variant(train, test), "unknown")
 	}
@@ -220,6 +220,6 @@ func TestDigitsAreBlendedWithPhotos(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "MNIST-M (generated)", d.name)
 	require.Contains(t, note, "3 windows of BSDS500")
-	require.NoError(t, d.train.Validate())
+	require.NoError(t, d.train.Check())
 	require.NoError(t, dataset.Aligned(digits.train, d.train))
 }

@@ -134,8 +134,8 @@ func (e *experiment) start() {
 	e.out.Sensitivity, e.out.SingleLayer, e.out.Claims = []sensitivity{}, []single{}, []claim{}
 }
 
-// run fills out; when it returns an error, out holds what was reached.
-func (e *experiment) run(ctx context.Context) error {
+// Run fills out; when it returns an error, out holds what was reached.
+func (e *experiment) Run(ctx context.Context) error {
 	start := time.Now()
 	e.start()
 	defer func() {

@@ -251,7 +251,7 @@ func (e *experiment) quantise(ctx context.Context, net nn.Layer, n *weightpert.N
 	x, y := e.test.All()
 	q := quantised{Name: r.name, Accuracy: map[string]float64{}, Certified: map[string]float64{}}
 	for _, bits := range []int{8, 4, 3} {
-		z, err := weightpert.Quantiser{Bits: bits}.Quantise(net)
+		z, err := weightpert.Quantizer{Bits: bits}.Quantize(net)
 		if err != nil {
 			return err
 		}
@@ -268,7 +268,7 @@ func (e *experiment) quantise(ctx context.Context, net nn.Layer, n *weightpert.N
 			perRow bool
 			images int
 		}{{"ibp", weightpert.IBP{}, false, len(rows)}, {"crown", weightpert.CROWN{}, false, e.crown}, {"crown per row", weightpert.CROWN{}, true, e.crown}} {
-			b, err := weightpert.Quantiser{PerRow: c.perRow}.Rounding(n)
+			b, err := weightpert.Quantizer{PerRow: c.perRow}.Rounding(n)
 			if err != nil {
 				return err
 			}
@@ -286,7 +286,7 @@ func (e *experiment) quantise(ctx context.Context, net nn.Layer, n *weightpert.N
 
 func (e *experiment) breakMemory(ctx context.Context, net nn.Layer, r regime) error {
 	x, y := e.test.All()
-	z, err := weightpert.Quantiser{}.Quantise(net)
+	z, err := weightpert.Quantizer{}.Quantize(net)
 	if err != nil {
 		return err
 	}

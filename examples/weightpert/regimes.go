@@ -61,7 +61,7 @@ var allRegimes = []regime{
 	{name: "noise-0.05", loss: func(_ int, seed uint64) nn.Loss { return (&weightpert.WeightNoise{Eps: 0.05, Seed: seed}).Loss }},
 	{name: "ibp-0.002", loss: certified(0.002), clip: true},
 	{name: "ibp-0.01", loss: certified(0.01), clip: true},
-	{name: "quant-aware-3", loss: always((&weightpert.QuantAware{Quantiser: weightpert.Quantiser{Bits: 3}}).Loss)},
+	{name: "quant-aware-3", loss: always((&weightpert.QuantAware{Quantizer: weightpert.Quantizer{Bits: 3}}).Loss)},
 	{name: "clustering-0.001", loss: always((&weightpert.Clustering{Coefficient: 1e-3}).Loss)},
 	{name: "randbet-0.01", loss: func(_ int, seed uint64) nn.Loss { return (&weightpert.RandBET{P: 0.01, Seed: seed}).Loss }, bound: 0.1},
 }
@@ -78,9 +78,9 @@ func (r *regime) optimizer() optim.Optimizer {
 	return o
 }
 
-func regimeNames() []string {
+func namesOf(list []regime) []string {
 	var out []string
-	for _, r := range allRegimes {
+	for _, r := range list {
 		out = append(out, r.name)
 	}
 	return out
@@ -101,7 +101,7 @@ next:
 				continue next
 			}
 		}
-		return nil, fmt.Errorf("-regimes has %q, want one of %s", name, strings.Join(regimeNames(), ", "))
+		return nil, fmt.Errorf("-regimes has %q, want one of %s", name, strings.Join(namesOf(allRegimes), ", "))
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// result shows what was reached.
-func (e *experiment) result() example.Result {
+// Result shows what was reached.
+func (e *experiment) Result() example.Result {
 	notes := []string{
 		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
 		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
@@ -162,8 +163,8 @@ func (e *experiment) layerTable() *report.Table {
 	return t
 }
 
-// page draws the curves.
-func (e *experiment) page() (*report.Page, error) {
+// Page draws the curves.
+func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("A classifier whose weights are changed")
 	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
 	p.Text("Trainings: standard is cross-entropy alone; lambda adds the margin bound for changed weights, mu a penalty on norms, ibp trains with interval bounds, awp, sam and sign with attacks on the weights, noise with random changes, decay with weight decay, quant-aware with rounded weights, clustering with a penalty that spreads weights, randbet with bit errors. The number is the strength.")
@@ -208,7 +209,7 @@ func (e *experiment) page() (*report.Page, error) {
 		}
 	}
 	p.Heading("Figures")
-	res := e.result()
+	res := e.Result()
 	for _, t := range res.Tables {
 		p.Table(t)
 	}

@@ -30,7 +30,7 @@ func tiny(t *testing.T, names string) *experiment {
 
 func TestExperimentFillsEveryTable(t *testing.T) {
 	e := tiny(t, "")
-	require.NoError(t, e.run(context.Background()))
+	require.NoError(t, e.Run(context.Background()))
 	core, repeated := 0, 0
 	for _, r := range allRegimes {
 		if r.core {
@@ -77,10 +77,10 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
 		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
 	}
-	for _, table := range e.result().Tables {
+	for _, table := range e.Result().Tables {
 		require.Positive(t, table.Len())
 	}
-	page, err := e.page()
+	page, err := e.Page(context.Background())
 	require.NoError(t, err)
 	html, err := page.HTML()
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestSameSeedGivesTheSameFigures(t *testing.T) {
 	var got [2]string
 	for i := range got {
 		e := tiny(t, "standard,lambda-0.01")
-		require.NoError(t, e.run(context.Background()))
+		require.NoError(t, e.Run(context.Background()))
 		e.out.Seconds = 0
 		for _, f := range e.out.Regimes {
 			f.Seconds = 0
@@ -157,7 +157,7 @@ func TestBadArgumentsAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		want string
-	}{{[]string{"-regimes", "hope"}, `"hope"`}, {[]string{"-seeds", "0"}, "-seeds is 0"}, {[]string{"-scale", "huge"}, "huge"}} {
+	}{{[]string{"-regimes", "hope"}, `"hope"`}, {[]string{"-seeds", "-1"}, "-seeds is -1"}, {[]string{"-scale", "huge"}, "huge"}} {
 		var out, errs bytes.Buffer
 		require.Equal(t, 2, program().Execute(context.Background(), c.args, &out, &errs))
 		require.Contains(t, errs.String(), c.want)
@@ -218,4 +218,12 @@ func TestOrderOfRegimesOnRealImages(t *testing.T) {
 	require.Greater(t, lambda.Certified["product"]["0.001"], .8)
 	require.Greater(t, ibp.Certified["ibp"]["0.005"], lambda.Certified["ibp"]["0.005"])
 	require.Greater(t, ibp.Test, lambda.Test)
+}
+
+func TestSeedsAreThreeUnlessSaid(t *testing.T) {
+	for seeds, want := range map[int]int{0: 3, 1: 1, 5: 5} {
+		e, err := newExperiment(&example.Env{Seeds: seeds, Scale: example.Small}, options{mini: true})
+		require.NoError(t, err)
+		require.Equal(t, want, e.seeds)
+	}
 }

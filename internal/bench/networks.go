@@ -148,6 +148,16 @@ func allocated(f func(), calls int) float64 {
 	return least
 }
 
+// held is the memory in use after two calls of f, in bytes, with what was in use before.
+func held(f func()) float64 {
+	runtime.GC()
+	f()
+	f()
+	var after runtime.MemStats
+	runtime.ReadMemStats(&after)
+	return float64(after.HeapInuse + after.StackInuse)
+}
+
 // cycles is the number of garbage collections during steady calls of f.
 func cycles(f func(), calls int) float64 {
 	for range 3 {

@@ -174,7 +174,7 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 		all = append(all, row{name: "conv Winograd layers", peer: "oneDNN direct", threads: threads, higher: true, must: 1.4, aim: 1.6,
 			items: func() (its []item) {
 				for _, l := range layers {
-					if l.r == 3 && l.stride == 1 && l.c >= 64 && l.h >= 8 {
+					if l.r > 1 && l.stride == 1 && l.c >= 32 {
 						for _, pass := range []string{"F", "BD", "BW"} {
 							its = append(its, item{l.String() + " " + pass, l.ours(pass, true), p.dnn.side(l.setup(pass, threads))})
 						}
@@ -254,6 +254,8 @@ func ownRows(p *peers) (all []row) {
 				value: func() (float64, error) { return allocated(f.training(f.n), 5), nil }},
 		)
 	}
+	all = append(all, row{name: "advcl resnet18 b64, bytes in use", peer: "none", threads: 2, must: 3 << 30, aim: 3 << 30,
+		value: func() (float64, error) { return held(pretraining(64)), nil }})
 	return append(all, row{name: "train cnn b128, GC cycles in 100 steps", peer: "none", threads: 2,
 		value: func() (float64, error) { return cycles(cnn.training(128), 100), nil }})
 }

@@ -65,7 +65,7 @@ func BackwardFilter[T kernel.Float](dw, x, dy []T, g Geometry) {
 		gemm.Gemm(true, false, g.C, g.K, g.N*g.OH*g.OW, x, g.C, dy, g.K, dw, g.K, gemm.Epilogue[T]{})
 		return
 	}
-	if g.winograd() && g.N*g.winogradSquares() >= winogradFew {
+	if g.winograd() && g.N*winogradForms[g.R].squares(g.OH, g.OW) >= winogradFew {
 		if dw32, ok := any(dw).([]float32); ok {
 			winogradBackwardFilter(dw32, any(x).([]float32), any(dy).([]float32), g)
 			return

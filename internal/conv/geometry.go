@@ -12,9 +12,10 @@ type Geometry struct {
 	PadT, PadL          int
 	PadB, PadR          int
 	OH, OW              int
-	// Winograd allows 3x3 convolutions of float32 at stride one with many
-	// channels to run as Winograd's F(4x4, 3x3): about twice as fast, with
-	// rounding errors four to six times as large, a few parts in a million.
+	// Winograd allows 3x3 and 5x5 convolutions of float32 at stride one with
+	// channels enough to run as Winograd's F(4x4, 3x3) and F(2x2, 5x5): two to four
+	// times as fast, with rounding errors four to thirteen times as large, a few parts
+	// in a million.
 	Winograd bool
 }
 

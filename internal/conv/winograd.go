@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// out and in are the sides of the squares of output and input pixels of
-	// Winograd's F(4x4, 3x3), and points the number of products of a pair.
-	winogradOut    = 4
+	// winogradIn is the side of the squares of input pixels of Winograd's
+	// F(4x4, 3x3) and F(2x2, 5x5), and winogradPoints the number of products of a pair.
 	winogradIn     = 6
 	winogradPoints = winogradIn * winogradIn
 	// winogradChannels is the least number of input and output channels for
@@ -30,28 +29,42 @@ const (
 	winogradGap = 48
 )
 
+// winogradForm is one of Winograd's algorithms.
+type winogradForm struct {
+	out, taps                                    int // sides of squares of output pixels, and of filters
+	filter, output, outputAdjoint, filterAdjoint kernel.Transform
+}
+
+// winogradForms has the algorithm for each side of filters that has one.
+var winogradForms = map[int]*winogradForm{
+	3: {4, 3, kernel.WinogradFilter3, kernel.WinogradOutput3, kernel.WinogradOutputAdjoint3, kernel.WinogradFilterAdjoint3},
+	5: {2, 5, kernel.WinogradFilter5, kernel.WinogradOutput5, kernel.WinogradOutputAdjoint5, kernel.WinogradFilterAdjoint5},
+}
+
 // winograd says whether the passes of g run as Winograd's: there are channels enough,
 // and the squares that cover the map lie at most half outside it. The number of images
 // is not asked, as results of an image do not depend on those beside it.
 func (g *Geometry) winograd() bool {
-	return g.Winograd && g.R == 3 && g.S == 3 && g.StrideH == 1 && g.StrideW == 1 &&
+	form := winogradForms[g.R]
+	return g.Winograd && form != nil && g.S == g.R && g.StrideH == 1 && g.StrideW == 1 &&
 		g.C >= winogradChannels && g.K >= winogradChannels && g.C%32 == 0 && g.K%32 == 0 &&
-		g.PadT <= 2 && g.PadL <= 2 &&
-		winogradOut*winogradOut*g.winogradSquares() <= 2*g.OH*g.OW
+		g.PadT < g.R && g.PadL < g.R &&
+		form.out*form.out*form.squares(g.OH, g.OW) <= 2*g.OH*g.OW
 }
 
-// winogradSquares is the number of squares of an image.
-func (g *Geometry) winogradSquares() int {
-	return ((g.OH + winogradOut - 1) / winogradOut) * ((g.OW + winogradOut - 1) / winogradOut)
+// squares is the number of squares that cover a map.
+func (f *winogradForm) squares(h, w int) int {
+	return ((h + f.out - 1) / f.out) * ((w + f.out - 1) / f.out)
 }
 
 // squares is a pass of Winograd's convolution in progress: the product of
 // transformed images and transformed filters at each of 36 points, or, for the
 // gradient of the filter, of transformed images and output gradients.
 //
-// Output maps fall into squares of 4x4 pixels, which see 6x6 pixels of the
+// Output maps fall into squares of 4x4 or 2x2 pixels, which see 6x6 pixels of the
 // image. A line is a row of squares of one image.
 type squares struct {
+	*winogradForm
 	src, dst, w            []float32
 	n                      int
 	srcH, srcW, srcC       int
@@ -76,8 +89,9 @@ type squares struct {
 
 var squaresFree mem.Objects[squares]
 
-func newSquares() *squares {
+func newSquares(g *Geometry) *squares {
 	v, fresh := squaresFree.Get()
+	v.winogradForm = winogradForms[g.R]
 	if fresh {
 		v.filterBody, v.forwardBody = v.transformFilters, v.forward
 		v.transformBody, v.productBody, v.backBody = v.transformLines, v.multiplyPoints, v.transformBack
@@ -96,8 +110,8 @@ func (v *squares) free() {
 func (v *squares) cut() {
 	_, v.nr, _ = kernel.MaxTile[float32]()
 	v.panels = v.dstC / v.nr
-	v.down = (v.dstH + winogradOut - 1) / winogradOut
-	v.across = (v.dstW + winogradOut - 1) / winogradOut
+	v.down = (v.dstH + v.out - 1) / v.out
+	v.across = (v.dstW + v.out - 1) / v.out
 	v.lines = v.n * v.down
 	size := max(winogradLeast, winogradBlock/(winogradPoints*(v.srcC+v.dstC)))
 	v.blocks = max(1, v.lines*v.across/size)
@@ -107,7 +121,7 @@ func (v *squares) cut() {
 }
 
 func winogradForward(y, x, w []float32, g Geometry, bias []float32, relu bool) {
-	v := newSquares()
+	v := newSquares(&g)
 	v.src, v.dst, v.w = x, y, w
 	v.n, v.srcH, v.srcW, v.srcC = g.N, g.H, g.W, g.C
 	v.dstH, v.dstW, v.dstC = g.OH, g.OW, g.K
@@ -117,11 +131,11 @@ func winogradForward(y, x, w []float32, g Geometry, bias []float32, relu bool) {
 }
 
 func winogradBackwardData(dx, dy, w []float32, g Geometry) {
-	v := newSquares()
+	v := newSquares(&g)
 	v.src, v.dst, v.w = dy, dx, w
 	v.n, v.srcH, v.srcW, v.srcC = g.N, g.OH, g.OW, g.K
 	v.dstH, v.dstW, v.dstC = g.H, g.W, g.C
-	v.padT, v.padL = 2-g.PadT, 2-g.PadL
+	v.padT, v.padL = v.taps-1-g.PadT, v.taps-1-g.PadL
 	v.turned = true
 	v.run()
 }
@@ -141,25 +155,26 @@ func (v *squares) run() {
 func (v *squares) transformFilters(lo, hi int) {
 	point := v.srcC * v.dstC
 	size := v.srcC * v.nr
-	block := scratch32.Borrow(9*size + kernel.TransformScratch)
+	count := v.taps * v.taps
+	block := scratch32.Borrow(count*size + kernel.TransformScratch)
 	defer scratch32.Return(block)
-	taps, tmp := block.Data[:9*size], block.Data[9*size:]
+	taps, tmp := block.Data[:count*size], block.Data[count*size:]
 	for panel := lo; panel < hi; panel++ {
-		for tap := range 9 {
+		for tap := range count {
 			if v.turned {
-				kernel.Transpose(taps[(8-tap)*size:], v.nr, v.w[tap*point+panel*v.nr*v.srcC:], v.srcC, v.nr, v.srcC)
+				kernel.Transpose(taps[(count-1-tap)*size:], v.nr, v.w[tap*point+panel*v.nr*v.srcC:], v.srcC, v.nr, v.srcC)
 			} else {
 				kernel.CopyRows(taps[tap*size:], v.nr, v.w[tap*point+panel*v.nr:], v.dstC, v.srcC, v.nr)
 			}
 		}
-		kernel.WinogradFilter.Apply(v.filters[panel*size:], winogradIn*v.filterPoint, v.filterPoint, taps, 3*size, size, tmp, size)
+		v.filter.Apply(v.filters[panel*size:], winogradIn*v.filterPoint, v.filterPoint, taps, v.taps*size, size, tmp, size)
 	}
 }
 
 // padLine copies the six rows of the image that a line of squares sees, with
 // their border, to rows.
 func (v *squares) padLine(rows []float32, line int) {
-	n, first := line/v.down, line%v.down*winogradOut-v.padT
+	n, first := line/v.down, line%v.down*v.out-v.padT
 	width, length, left := v.padWidth(), v.srcW*v.srcC, v.padL*v.srcC
 	for r := range winogradIn {
 		d := rows[r*width:][:width]
@@ -175,7 +190,7 @@ func (v *squares) padLine(rows []float32, line int) {
 }
 
 // padWidth is the length of a row of the image with its border.
-func (v *squares) padWidth() int { return (v.across*winogradOut + 2) * v.srcC }
+func (v *squares) padWidth() int { return (v.across*v.out + v.taps - 1) * v.srcC }
 
 // lineRange is the range of lines of a block.
 func (v *squares) lineRange(block int) (lo, hi int) {
@@ -187,7 +202,7 @@ func (v *squares) forward(lo, hi int) {
 	most := ((v.lines + v.blocks - 1) / v.blocks) * v.across
 	imagePoint, resultPoint := most*v.srcC+winogradGap, most*v.dstC+winogradGap
 	padSize := winogradIn * v.padWidth()
-	square := winogradOut * winogradOut * v.dstC
+	square := v.out * v.out * v.dstC
 	block := scratch32.Borrow(winogradPoints*(imagePoint+resultPoint) + padSize + square + kernel.TransformScratch)
 	defer scratch32.Return(block)
 	rest := block.Data
@@ -206,14 +221,14 @@ func (v *squares) forward(lo, hi int) {
 			for q := range v.across {
 				at := ((line-l0)*v.across + q) * v.srcC
 				kernel.WinogradImage.Apply(images[at:], winogradIn*imagePoint, imagePoint,
-					rows[q*winogradOut*v.srcC:], width, v.srcC, tmp, v.srcC)
+					rows[q*v.out*v.srcC:], width, v.srcC, tmp, v.srcC)
 			}
 		}
 		v.multiply(results, resultPoint, images, imagePoint, (l1-l0)*v.across)
 		for line := l0; line < l1; line++ {
 			for q := range v.across {
 				at := ((line-l0)*v.across + q) * v.dstC
-				v.output(results[at:], resultPoint, line, q, edge, tmp)
+				v.write(results[at:], resultPoint, line, q, edge, tmp)
 			}
 		}
 	}
@@ -236,18 +251,18 @@ func (v *squares) multiply(results []float32, resultPoint int, images []float32,
 	}
 }
 
-// output transforms a square of results back and writes the part of it that lies
+// write transforms a square of results back and writes the part of it that lies
 // on the map.
-func (v *squares) output(results []float32, point, line, q int, edge, tmp []float32) {
-	n, h, w := line/v.down, line%v.down*winogradOut, q*winogradOut
-	rows, cols := min(winogradOut, v.dstH-h), min(winogradOut, v.dstW-w)
+func (v *squares) write(results []float32, point, line, q int, edge, tmp []float32) {
+	n, h, w := line/v.down, line%v.down*v.out, q*v.out
+	rows, cols := min(v.out, v.dstH-h), min(v.out, v.dstW-w)
 	row := v.dstW * v.dstC
 	at := n*v.dstH*row + h*row + w*v.dstC
-	if rows == winogradOut && cols == winogradOut {
-		kernel.WinogradOutput.Apply(v.dst[at:], row, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
+	if rows == v.out && cols == v.out {
+		v.output.Apply(v.dst[at:], row, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
 	} else {
-		kernel.WinogradOutput.Apply(edge, winogradOut*v.dstC, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
-		kernel.CopyRows(v.dst[at:], row, edge, winogradOut*v.dstC, rows, cols*v.dstC)
+		v.output.Apply(edge, v.out*v.dstC, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
+		kernel.CopyRows(v.dst[at:], row, edge, v.out*v.dstC, rows, cols*v.dstC)
 	}
 	if v.bias == nil && !v.relu {
 		return

@@ -13,7 +13,7 @@ const winogradGradSquares = 128
 // image is transformed as there, dy by the adjoint of the output transform, and
 // the sum over all squares of their products by that of the filter's.
 func winogradBackwardFilter(dw, x, dy []float32, g Geometry) {
-	v := newSquares()
+	v := newSquares(&g)
 	v.src, v.dst, v.w = x, dy, dw
 	v.n, v.srcH, v.srcW, v.srcC = g.N, g.H, g.W, g.C
 	v.dstH, v.dstW, v.dstC = g.OH, g.OW, g.K
@@ -42,28 +42,28 @@ func winogradBackwardFilter(dw, x, dy []float32, g Geometry) {
 // square, gradients as panels.
 func (v *squares) transformLines(lo, hi int) {
 	count := v.lineCount * v.across
-	padSize, edgeSize := winogradIn*v.padWidth(), winogradOut*winogradOut*v.dstC
+	padSize, edgeSize := winogradIn*v.padWidth(), v.out*v.out*v.dstC
 	block := scratch32.Borrow(padSize + edgeSize + kernel.TransformScratch)
 	defer scratch32.Return(block)
 	rows, edge, tmp := block.Data[:padSize], block.Data[padSize:padSize+edgeSize], block.Data[padSize+edgeSize:]
 	for i := lo; i < hi; i++ {
 		line := v.l0 + i
 		v.padLine(rows, line)
-		n, h := line/v.down, line%v.down*winogradOut
+		n, h := line/v.down, line%v.down*v.out
 		for q := range v.across {
 			at := i*v.across + q
 			kernel.WinogradImage.Apply(v.images[at*v.srcC:], winogradIn*v.imagePoint, v.imagePoint,
-				rows[q*winogradOut*v.srcC:], v.padWidth(), v.srcC, tmp, v.srcC)
-			w := q * winogradOut
+				rows[q*v.out*v.srcC:], v.padWidth(), v.srcC, tmp, v.srcC)
+			w := q * v.out
 			row := v.dstW * v.dstC
 			src, srcRow := v.dst[(n*v.dstH+h)*row+w*v.dstC:], row
-			if down, across := v.dstH-h, v.dstW-w; down < winogradOut || across < winogradOut {
+			if down, across := v.dstH-h, v.dstW-w; down < v.out || across < v.out {
 				clear(edge)
-				kernel.CopyRows(edge, winogradOut*v.dstC, src, row, min(down, winogradOut), min(across, winogradOut)*v.dstC)
-				src, srcRow = edge, winogradOut*v.dstC
+				kernel.CopyRows(edge, v.out*v.dstC, src, row, min(down, v.out), min(across, v.out)*v.dstC)
+				src, srcRow = edge, v.out*v.dstC
 			}
 			for panel := range v.panels {
-				kernel.WinogradOutputAdjoint.Apply(v.grads[(panel*count+at)*v.nr:], winogradIn*v.gradPoint, v.gradPoint,
+				v.outputAdjoint.Apply(v.grads[(panel*count+at)*v.nr:], winogradIn*v.gradPoint, v.gradPoint,
 					src[panel*v.nr:], srcRow, v.dstC, tmp, v.nr)
 			}
 		}
@@ -88,5 +88,5 @@ func (v *squares) transformBack(lo, hi int) {
 	block := scratch32.Borrow(kernel.TransformScratch)
 	defer scratch32.Return(block)
 	point, at := v.srcC*v.dstC, lo*v.dstC
-	kernel.WinogradFilterAdjoint.Apply(v.w[at:], 3*point, point, v.product[at:], winogradIn*v.filterPoint, v.filterPoint, block.Data, (hi-lo)*v.dstC)
+	v.filterAdjoint.Apply(v.w[at:], v.taps*point, point, v.product[at:], winogradIn*v.filterPoint, v.filterPoint, block.Data, (hi-lo)*v.dstC)
 }

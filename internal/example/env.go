@@ -22,15 +22,21 @@ const (
 
 // Env is what the flags say, and the way to report progress.
 type Env struct {
-	Data  string // folder with data sets; empty for none
-	Seed  uint64
+	Data string // folder with data sets; empty for none
+	Seed uint64
+	// Seeds is the number of seeds, from Seed on; 0 for as many as the program has.
+	Seeds int
 	Scale Scale
 	Out   string // folder for files; empty for none
 	JSON  bool
+	// Sweep says that the experiment is one of a sweep on many machines: what it does
+	// must not depend on the machine.
+	Sweep bool
 
 	stderr   io.Writer
 	terminal bool
 	stage    *Stage
+	uses     map[string]string // fingerprints of data in use; nil if nobody asks for them
 }
 
 // Rand returns a stream of random numbers of its own for each name.

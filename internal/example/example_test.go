@@ -15,23 +15,39 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// trial is a program that reports the flags it got.
+// work is an experiment of one function.
+type work struct {
+	env *Env
+	run func(ctx context.Context, env *Env) (Result, error)
+	res Result
+}
+
+func (w *work) Run(ctx context.Context) (err error) {
+	w.res, err = w.run(ctx, w.env)
+	return err
+}
+
+func (w *work) Result() Result { return w.res }
+
+func (w *work) Page(context.Context) (*report.Page, error) { return report.NewPage("page"), nil }
+
+// show reports the flags it got.
+func show(_ context.Context, env *Env) (Result, error) {
+	stage := env.Stage("work", 3)
+	stage.Note("loss %d", 1)
+	stage.Done(3)
+	t := report.NewTable("", report.Left("name"), report.Right("value"))
+	t.AddRow("seed", "7")
+	return Result{
+		Figures: map[string]any{"seed": env.Seed, "scale": env.Scale, "data": env.Data},
+		Tables:  []*report.Table{t}, Notes: []string{"a note"}, File: "figures.json",
+	}, nil
+}
+
+// trial is a program that does one thing, or reports the flags it got.
 func trial(run func(ctx context.Context, env *Env) (Result, error)) Program {
 	if run == nil {
-		run = func(_ context.Context, env *Env) (Result, error) {
-			stage := env.Stage("work", 3)
-			stage.Note("loss %d", 1)
-			stage.Done(3)
-			t := report.NewTable("", report.Left("name"), report.Right("value"))
-			t.AddRow("seed", "7")
-			page := report.NewPage("page")
-			page.Table(t)
-			return Result{
-				Figures: map[string]any{"seed": env.Seed, "scale": env.Scale, "data": env.Data},
-				Tables:  []*report.Table{t}, Notes: []string{"a note"},
-				Page: page, Files: map[string][]byte{"curve.svg": []byte("<svg/>")},
-			}, nil
-		}
+		run = show
 	}
 	return Program{
 		Name: "trial", About: "Tries things.",
@@ -42,7 +58,7 @@ func trial(run func(ctx context.Context, env *Env) (Result, error)) Program {
 			}
 			return nil
 		},
-		Run: run,
+		New: func(env *Env) (Experiment, error) { return &work{env: env, run: run}, nil },
 	}
 }
 
@@ -68,9 +84,9 @@ func TestJSONIsAloneOnStandardOutput(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
 	require.Equal(t, map[string]any{"seed": 9.0, "scale": "full", "data": dir}, got)
 	require.FileExists(t, filepath.Join(dir, "a", "b", "report.html"))
-	svg, err := os.ReadFile(filepath.Join(dir, "a", "b", "curve.svg"))
+	saved, err := os.ReadFile(filepath.Join(dir, "a", "b", "figures.json"))
 	require.NoError(t, err)
-	require.Equal(t, "<svg/>", string(svg))
+	require.JSONEq(t, out, string(saved))
 	files, err := os.ReadDir(filepath.Join(dir, "a", "b"))
 	require.NoError(t, err)
 	require.Len(t, files, 3, "no file may be left half-written")
@@ -130,11 +146,10 @@ func TestOutputFolderIsTriedBeforeTheWork(t *testing.T) {
 
 func TestAFullDiskShowsTheTableAndLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
-	page := report.NewPage("page")
 	p := trial(func(context.Context, *Env) (Result, error) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "report.html"), 0o700)) // cannot be replaced by a file
 		tab := report.NewTable("", report.Left("kept"))
-		return Result{Tables: []*report.Table{tab}, Page: page}, nil
+		return Result{Tables: []*report.Table{tab}}, nil
 	})
 	code, out, errs := execute(p, "-out", dir)
 	require.Equal(t, exitFailed, code)

@@ -32,23 +32,27 @@ func checkFolder(dir string) error {
 	return nil
 }
 
-// writeFiles writes report.html, the same page as data in report.json and the other
-// files of a result, and returns their paths.
+// writeFiles writes report.html, the same page as data in report.json and the figures
+// of a result, and returns their paths.
 func writeFiles(dir string, res Result) ([]string, error) {
-	files := maps.Clone(res.Files)
-	if res.Page != nil {
-		html, err := res.Page.HTML()
+	files := map[string][]byte{}
+	if res.page != nil {
+		html, err := res.page.HTML()
 		if err != nil {
 			return nil, fmt.Errorf("report.html: %w", err)
 		}
-		data, err := json.Marshal(res.Page)
+		data, err := json.Marshal(res.page)
 		if err != nil {
 			return nil, fmt.Errorf("report.json: %w", err)
 		}
-		if files == nil {
-			files = map[string][]byte{}
-		}
 		files["report.html"], files["report.json"] = html, data
+	}
+	if res.File != "" {
+		text, err := json.MarshalIndent(res.Figures, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", res.File, err)
+		}
+		files[res.File] = text
 	}
 	var written []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -68,6 +72,9 @@ func WriteWhole(path string, content []byte) error {
 		return err
 	}
 	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync() // or a machine that dies leaves an empty file of that name
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -9,13 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"golang.org/x/term"
-
-	"github.com/redoubt-ml/redoubt/internal/report"
-	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
 // Program is an example program.
@@ -26,24 +22,21 @@ type Program struct {
 	Flags func(*flag.FlagSet)
 	// Medium says that there is a scale between small and full.
 	Medium bool
+	// Seeds says that a single run of the program takes several seeds. For other
+	// programs more than one seed is a sweep.
+	Seeds bool
+	// Split is the list of which a sweep may run each value by itself; nil for none.
+	Split *Split
+	// Places names flags of the program's own that say where something is and on which
+	// no figure depends.
+	Places []string
 	// Check looks at the flags before anything runs; nil accepts them.
 	Check func(*Env) error
-	// Run does the work. When it returns an error, and when ctx is cancelled, the
-	// result holds what was reached; it is shown all the same.
-	Run func(ctx context.Context, env *Env) (Result, error)
-}
-
-// Result is what a program shows.
-type Result struct {
-	// Figures is printed by -json and holds every figure of the tables.
-	Figures any
-	Tables  []*report.Table
-	// Notes are printed below the tables, a line each.
-	Notes []string
-	// Page becomes report.html and, as data for the gallery, report.json, and every
-	// other file of Files is written beside them, when -out is given.
-	Page  *report.Page
-	Files map[string][]byte
+	// Partial says that the page is made of what was reached, too, when Run returns an
+	// error.
+	Partial bool
+	// New prepares an experiment. A sweep calls it for each of its units.
+	New func(*Env) (Experiment, error)
 }
 
 // Exit codes, beside 0.
@@ -64,26 +57,39 @@ func (p Program) Main() {
 // Execute runs the program and returns its exit code: 0, 1 after an error, 2
 // after a mistake in the arguments, 130 when ctx was cancelled.
 func (p Program) Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	env, err := p.parse(args, stdout, stderr)
+	o, err := p.parse(args, stdout, stderr)
 	if err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
 		return p.fail(stderr, exitUsage, err)
 	}
+	env := o.env
 	if env.Out != "" {
 		if err := checkFolder(env.Out); err != nil {
 			return p.fail(stderr, exitFailed, err)
 		}
 	}
-	res, err := p.Run(ctx, env)
+	kept := "the figures are those reached until then"
+	var res Result
+	switch {
+	case o.merge != "":
+		res, err = p.merge(o)
+	case env.Sweep:
+		if env.Out != "" {
+			kept = "finished units are kept in " + env.Out + ", the same command goes on"
+		}
+		res, err = p.sweep(ctx, o)
+	default:
+		res, err = p.once(ctx, env)
+	}
 	env.closeStage()
 	if showErr := p.show(env, res, stdout); showErr != nil {
 		return p.fail(stderr, exitFailed, errors.Join(err, showErr))
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return p.fail(stderr, exitInterrupted, errors.New("interrupted; the figures are those reached until then"))
+		return p.fail(stderr, exitInterrupted, errors.New("interrupted; "+kept))
 	case err != nil:
 		return p.fail(stderr, exitFailed, err)
 	}
@@ -95,56 +101,13 @@ func (p Program) fail(stderr io.Writer, code int, err error) int {
 	return code
 }
 
-func (p Program) parse(args []string, stdout, stderr io.Writer) (*Env, error) {
-	env := &Env{stderr: stderr, terminal: isTerminal(stderr)}
-	set := flag.NewFlagSet(p.Name, flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.Usage = func() {}
-	scale := ""
-	set.StringVar(&env.Data, "data", dataset.DirFromEnv(), "`folder` with data sets, also from the environment variable REDOUBT_DATA")
-	set.Uint64Var(&env.Seed, "seed", 1, "seed of all random numbers")
-	scales, about := []Scale{Small, Full}, "small (minutes on two cores) or full (a larger experiment, hours)"
-	if p.Medium {
-		scales, about = []Scale{Small, Medium, Full}, "small (minutes on two cores), medium (hours) or full (a larger experiment)"
-	}
-	set.StringVar(&scale, "scale", string(Small), about)
-	set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures; nothing is written without it")
-	set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else")
-	if p.Flags != nil {
-		p.Flags(set)
-	}
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(stdout, "%s\n\nUsage: go run ./examples/%s [flags]\n\n", p.About, p.Name)
-			set.SetOutput(stdout)
-			set.PrintDefaults()
-		}
-		return nil, err
-	}
-	if set.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q; -help lists the flags", set.Arg(0))
-	}
-	if env.Scale = Scale(scale); !slices.Contains(scales, env.Scale) {
-		return nil, fmt.Errorf("-scale is %q, want one of %q", scale, scales)
-	}
-	if env.Data != "" {
-		info, err := os.Stat(env.Data)
-		if err != nil {
-			return nil, fmt.Errorf("-data: %w", err)
-		}
-		if !info.IsDir() {
-			return nil, fmt.Errorf("-data: %s is not a folder", env.Data)
-		}
-	}
-	if p.Check != nil {
-		return env, p.Check(env)
-	}
-	return env, nil
-}
-
 // show prints the result and writes its files.
 func (p Program) show(env *Env, res Result, stdout io.Writer) error {
-	if env.JSON {
+	if lines, ok := res.Figures.(jsonLines); ok && env.JSON {
+		if _, err := stdout.Write(lines); err != nil {
+			return err
+		}
+	} else if env.JSON {
 		text, err := json.MarshalIndent(res.Figures, "", "  ")
 		if err != nil {
 			return err

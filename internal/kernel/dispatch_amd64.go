@@ -688,49 +688,97 @@ func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, src
 	return false
 }
 
-func winogradFilterVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradFilter3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:
-		winogradFilterAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradFilter3AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	case cpu.AVX2:
-		winogradFilterAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradFilter3AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	}
 	return false
 }
 
-func winogradOutputVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradOutput3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:
-		winogradOutputAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradOutput3AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	case cpu.AVX2:
-		winogradOutputAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradOutput3AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	}
 	return false
 }
 
-func winogradOutputAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradOutputAdjoint3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:
-		winogradOutputAdjointAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradOutputAdjoint3AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	case cpu.AVX2:
-		winogradOutputAdjointAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradOutputAdjoint3AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	}
 	return false
 }
 
-func winogradFilterAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradFilterAdjoint3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:
-		winogradFilterAdjointAVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradFilterAdjoint3AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	case cpu.AVX2:
-		winogradFilterAdjointAVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		winogradFilterAdjoint3AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradFilter5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradFilter5AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradFilter5AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradOutput5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradOutput5AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradOutput5AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradOutputAdjoint5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradOutputAdjoint5AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradOutputAdjoint5AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	}
+	return false
+}
+
+func winogradFilterAdjoint5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	switch cpu.Active() {
+	case cpu.AVX512:
+		winogradFilterAdjoint5AVX512(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
+		return true
+	case cpu.AVX2:
+		winogradFilterAdjoint5AVX2(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)
 		return true
 	}
 	return false

@@ -84,18 +84,34 @@ func winogradImageVector(dst *float32, dstRow int, dstCol int, src *float32, src
 	return false
 }
 
-func winogradFilterVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradFilter3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	return false
 }
 
-func winogradOutputVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradOutput3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	return false
 }
 
-func winogradOutputAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradOutputAdjoint3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	return false
 }
 
-func winogradFilterAdjointVector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+func winogradFilterAdjoint3Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradFilter5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradOutput5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradOutputAdjoint5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
+	return false
+}
+
+func winogradFilterAdjoint5Vector(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int) bool {
 	return false
 }

@@ -455,16 +455,28 @@ func spreadWindowAVX512(y *float32, x *float32, rows int, cols int, channels int
 func winogradImageAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradFilterAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradFilter3AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradOutputAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradOutput3AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradOutputAdjointAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradOutputAdjoint3AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradFilterAdjointAVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradFilterAdjoint3AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilter5AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutput5AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAdjoint5AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAdjoint5AVX512(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
 func tileRowUnit1x2AVX2(t *Tile[float32])
@@ -818,16 +830,28 @@ func spreadWindowAVX2(y *float32, x *float32, rows int, cols int, channels int, 
 func winogradImageAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradFilterAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradFilter3AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradOutputAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradOutput3AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradOutputAdjointAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradOutputAdjoint3AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
-func winogradFilterAdjointAVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+func winogradFilterAdjoint3AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilter5AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutput5AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradOutputAdjoint5AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
+
+//go:noescape
+func winogradFilterAdjoint5AVX2(dst *float32, dstRow int, dstCol int, src *float32, srcRow int, srcCol int, tmp *float32, n int)
 
 //go:noescape
 func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)

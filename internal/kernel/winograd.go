@@ -1,21 +1,26 @@
 package kernel
 
-// Transform is one of the linear maps of Winograd's F(4x4, 3x3): a matrix M that
-// acts on both sides of a square of vectors, M X Mᵀ.
+// Transform is one of the linear maps of Winograd's F(4x4, 3x3) and F(2x2, 5x5): a
+// matrix M that acts on both sides of a square of vectors, M X Mᵀ.
 //
 // Lavin and Gray, CVPR 2016, section 4.3, for the points 0, 1, -1, 2, -2 and
-// infinity.
+// infinity; filters of five numbers use the same points, and so the same transform of
+// images.
 type Transform uint8
 
-// The transforms of images (6 to 6), of filters (3 to 6) and of results (6 to
-// 4), and the adjoints of the last two (4 to 6 and 6 to 3), which the gradient
-// with respect to the filter needs.
+// The transforms of images (6 to 6), and for filters of three and of five those of
+// filters (to 6) and of results (from 6), with the adjoints of these two, which the
+// gradient with respect to the filter needs.
 const (
 	WinogradImage Transform = iota
-	WinogradFilter
-	WinogradOutput
-	WinogradOutputAdjoint
-	WinogradFilterAdjoint
+	WinogradFilter3
+	WinogradOutput3
+	WinogradOutputAdjoint3
+	WinogradFilterAdjoint3
+	WinogradFilter5
+	WinogradOutput5
+	WinogradOutputAdjoint5
+	WinogradFilterAdjoint5
 )
 
 // TransformScratch is the length of the working memory of a transform.
@@ -29,16 +34,23 @@ var (
 		{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
 		{0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
 	}
-	filterMatrix = [][]float64{
+	filterMatrix3 = [][]float64{
 		{1. / 4, 0, 0}, {-1. / 6, -1. / 6, -1. / 6}, {-1. / 6, 1. / 6, -1. / 6},
 		{1. / 24, 1. / 12, 1. / 6}, {1. / 24, -1. / 12, 1. / 6}, {0, 0, 1},
 	}
-	outputMatrix = [][]float64{
+	outputMatrix3 = [][]float64{
 		{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
 	}
+	filterMatrix5 = [][]float64{
+		{1. / 4, 0, 0, 0, 0}, {-1. / 6, -1. / 6, -1. / 6, -1. / 6, -1. / 6}, {-1. / 6, 1. / 6, -1. / 6, 1. / 6, -1. / 6},
+		{1. / 24, 1. / 12, 1. / 6, 1. / 3, 2. / 3}, {1. / 24, -1. / 12, 1. / 6, -1. / 3, 2. / 3}, {0, 0, 0, 0, 1},
+	}
+	outputMatrix5     = [][]float64{{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}}
 	transformMatrices = [...][][]float64{
-		WinogradImage: imageMatrix, WinogradFilter: filterMatrix, WinogradOutput: outputMatrix,
-		WinogradOutputAdjoint: transposedMatrix(outputMatrix), WinogradFilterAdjoint: transposedMatrix(filterMatrix),
+		WinogradImage: imageMatrix, WinogradFilter3: filterMatrix3, WinogradOutput3: outputMatrix3,
+		WinogradOutputAdjoint3: transposedMatrix(outputMatrix3), WinogradFilterAdjoint3: transposedMatrix(filterMatrix3),
+		WinogradFilter5: filterMatrix5, WinogradOutput5: outputMatrix5,
+		WinogradOutputAdjoint5: transposedMatrix(outputMatrix5), WinogradFilterAdjoint5: transposedMatrix(filterMatrix5),
 	}
 )
 
@@ -76,14 +88,22 @@ func (w Transform) Apply(dst []float32, dstRow, dstCol int, src []float32, srcRo
 	switch w {
 	case WinogradImage:
 		done = winogradImageVector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
-	case WinogradFilter:
-		done = winogradFilterVector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
-	case WinogradOutput:
-		done = winogradOutputVector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
-	case WinogradOutputAdjoint:
-		done = winogradOutputAdjointVector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
-	case WinogradFilterAdjoint:
-		done = winogradFilterAdjointVector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradFilter3:
+		done = winogradFilter3Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradOutput3:
+		done = winogradOutput3Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradOutputAdjoint3:
+		done = winogradOutputAdjoint3Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradFilterAdjoint3:
+		done = winogradFilterAdjoint3Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradFilter5:
+		done = winogradFilter5Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradOutput5:
+		done = winogradOutput5Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradOutputAdjoint5:
+		done = winogradOutputAdjoint5Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
+	case WinogradFilterAdjoint5:
+		done = winogradFilterAdjoint5Vector(d, dstRow, dstCol, s, srcRow, srcCol, t, n)
 	}
 	if !done {
 		w.apply(dst, dstRow, dstCol, src, srcRow, srcCol, tmp, n)

@@ -7,7 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var allTransforms = []Transform{WinogradImage, WinogradFilter, WinogradOutput, WinogradOutputAdjoint, WinogradFilterAdjoint}
+var allTransforms = []Transform{
+	WinogradImage, WinogradFilter3, WinogradOutput3, WinogradOutputAdjoint3, WinogradFilterAdjoint3,
+	WinogradFilter5, WinogradOutput5, WinogradOutputAdjoint5, WinogradFilterAdjoint5,
+}
 
 func TestTransformsAreTheirMatrices(t *testing.T) {
 	levels(t, func(t *testing.T) {
@@ -43,7 +46,7 @@ func TestTransformsAreTheirMatrices(t *testing.T) {
 	})
 }
 
-// The one-dimensional algorithm gives the correlation of six with three numbers.
+// The one-dimensional algorithms give the correlation of six with three or five numbers.
 func TestTransformsMakeACorrelation(t *testing.T) {
 	rng := rand.New(rand.NewPCG(32, 32))
 	times := func(m [][]float64, x []float64) []float64 {
@@ -55,18 +58,27 @@ func TestTransformsMakeACorrelation(t *testing.T) {
 		}
 		return y
 	}
-	d, g := make([]float64, 6), make([]float64, 3)
-	for i := range d {
-		d[i] = rng.NormFloat64()
+	draw := func(n int) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = rng.NormFloat64()
+		}
+		return x
 	}
-	for i := range g {
-		g[i] = rng.NormFloat64()
-	}
-	u, v := times(filterMatrix, g), times(imageMatrix, d)
-	for i := range v {
-		v[i] *= u[i]
-	}
-	for i, y := range times(outputMatrix, v) {
-		require.InDelta(t, d[i]*g[0]+d[i+1]*g[1]+d[i+2]*g[2], y, 1e-12)
+	for _, form := range []struct{ filter, output [][]float64 }{{filterMatrix3, outputMatrix3}, {filterMatrix5, outputMatrix5}} {
+		d, g := draw(6), draw(len(form.filter[0]))
+		u, v := times(form.filter, g), times(imageMatrix, d)
+		for i := range v {
+			v[i] *= u[i]
+		}
+		got := times(form.output, v)
+		require.Len(t, got, 6-len(g)+1)
+		for i, y := range got {
+			want := 0.0
+			for j, w := range g {
+				want += w * d[i+j]
+			}
+			require.InDelta(t, want, y, 1e-12)
+		}
 	}
 }

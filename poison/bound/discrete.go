@@ -65,7 +65,7 @@ func (b *Bounds) fill() {
 // or do not sum to 1, labels or hypotheses that are no distributions.
 func (d Discrete) Bounds() (Bounds, error) {
 	if err := d.validate(); err != nil {
-		return Bounds{}, invalid("bound: %w", err)
+		return Bounds{}, fmt.Errorf("bound: %w", err)
 	}
 	var b Bounds
 	for i := range d.PS {
@@ -96,11 +96,11 @@ func disagreement(p, q []float64) float64 {
 // negative, not finite or do not sum to 1 within 1e-9.
 func KL(p, q []float64) (float64, error) {
 	if len(p) != len(q) {
-		return 0, invalid("bound: divergence of %d from %d masses, want as many", len(p), len(q))
+		return 0, fmt.Errorf("bound: divergence of %d from %d masses, want as many", len(p), len(q))
 	}
 	for _, m := range [][]float64{p, q} {
 		if err := masses("divergence:", m, 1e-9); err != nil {
-			return 0, invalid("bound: %w", err)
+			return 0, fmt.Errorf("bound: %w", err)
 		}
 	}
 	return divergence(p, q), nil
@@ -178,7 +178,7 @@ func masses(what string, p []float64, tol float64) error {
 // It is an error if eps is out of range.
 func TVFromDiscriminator(eps float64) (float64, error) {
 	if !(eps >= 0 && eps <= 1) {
-		return 0, invalid("bound: discriminator's error is %v, want it in [0, 1]", eps)
+		return 0, fmt.Errorf("bound: discriminator's error is %v, want it in [0, 1]", eps)
 	}
 	return max(0, 1-2*eps), nil
 }

@@ -1,7 +1,6 @@
 package bound_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -92,19 +91,6 @@ func TestBadInstancesAreErrors(t *testing.T) {
 	}
 	_, err := bound.Discrete{PS: []float64{1}, PT: []float64{1}, FS: [][]float64{{1}}, FT: [][]float64{{1}}, H: [][]float64{{1}}}.Bounds()
 	require.ErrorContains(t, err, "1 classes")
-}
-
-func ExampleDiscrete_Bounds() {
-	// A representation with two values and no gap between the domains, whose
-	// labels are swapped: the target error must be at least 0.95.
-	same := []float64{0.5, 0.5}
-	b, err := bound.Binary(same, same, []float64{0, 1}, []float64{1, 0}, []float64{0.05, 0.95}).Bounds()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Printf("source error %.2f, target error %.2f >= %.2f\n", b.SourceError, b.TargetError, b.Lower)
-	// Output: source error 0.05, target error 0.95 >= 0.95
 }
 
 func TestBadNumbersAreNamed(t *testing.T) {

@@ -26,7 +26,7 @@
 // With K classes, labels and hypotheses are distributions over the classes and
 // the disagreement at z is half of their L1 distance; everything carries over.
 //
-// Three pairs of Gaussian mixtures (Favourable, Unfavourable, Ambiguous) show
+// Three pairs of Gaussian mixtures (Favorable, Unfavorable, Ambiguous) show
 // what follows: the same objective, minimised in the same way, succeeds, fails, or
 // does one or the other by the luck of its start.
 package bound

@@ -23,12 +23,12 @@ type Case struct {
 
 // The illustrative cases of Mehra et al., NeurIPS 2021, section 3.
 var (
-	// Favourable: minimising source error and distance gives no target error.
-	Favourable = Case{Name: "favourable",
+	// Favorable: minimising source error and distance gives no target error.
+	Favorable = Case{Name: "favourable",
 		Source: Mixture{[2][2]float64{{-1, 1}, {-1, -1}}, [2]float64{0, 1}},
 		Target: Mixture{[2][2]float64{{1, 1}, {1, -1}}, [2]float64{0, 1}}}
-	// Unfavourable: the same gives a target error of 1.
-	Unfavourable = Case{Name: "unfavourable",
+	// Unfavorable: the same gives a target error of 1.
+	Unfavorable = Case{Name: "unfavourable",
 		Source: Mixture{[2][2]float64{{-1, 1}, {-1, -1}}, [2]float64{0, 1}},
 		Target: Mixture{[2][2]float64{{1, -1}, {1, 1}}, [2]float64{0, -1}}}
 	// Ambiguous: there are two global minima, a good one and a bad one.
@@ -37,8 +37,8 @@ var (
 		Target: Mixture{[2][2]float64{{-1, 0}, {1, 0}}, [2]float64{-1, 0}}}
 )
 
-// Cases lists the three of them.
-func Cases() []Case { return []Case{Favourable, Unfavourable, Ambiguous} }
+// Cases returns Favorable, Unfavorable and Ambiguous.
+func Cases() []Case { return []Case{Favorable, Unfavorable, Ambiguous} }
 
 // Formula says how the induced labelling function of a mixture is computed.
 type Formula int
@@ -172,8 +172,9 @@ func gap(s, t *projected) float64 {
 
 // Point is a representation z = u·x and a hypothesis h(z) = Φ(a z + b).
 type Point struct {
-	U    [2]float64 `json:"u"`
-	A, B float64
+	U [2]float64 `json:"u"`
+	A float64    `json:"a"`
+	B float64    `json:"b"`
 }
 
 // H is the hypothesis at z.
@@ -202,7 +203,7 @@ const nodes = 4000
 // above 0, values that are not finite.
 func (c Case) Terms(p Point, f Formula) (Terms, error) {
 	if err := c.check(p); err != nil {
-		return Terms{}, invalid("bound: %w", err)
+		return Terms{}, fmt.Errorf("bound: %w", err)
 	}
 	s, t := c.project(c.Source, p.U, f), c.project(c.Target, p.U, f)
 	es, et := c.project(c.Source, p.U, Exact), c.project(c.Target, p.U, Exact)
@@ -262,7 +263,7 @@ func eachNode(s, t *projected, n int, visit func(z, dz float64)) {
 // eta (1 - |u|²)² with eta = 10, plus lambda times Gap.
 func (c Case) Loss(p Point, lambda float64, f Formula) (float64, error) {
 	if err := c.check(p); err != nil {
-		return 0, invalid("bound: %w", err)
+		return 0, fmt.Errorf("bound: %w", err)
 	}
 	return c.loss(p, lambda, f, nodes), nil
 }

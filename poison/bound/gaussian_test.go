@@ -19,10 +19,10 @@ func TestTermsAtFixedParameters(t *testing.T) {
 		f    bound.Formula
 		want []float64 // es et pd fsd ftd es1 et1 D1 fs1 ft1
 	}{
-		{bound.Favourable, bound.Released, []float64{.015018, .043139, .050464, .100486, .100486, .093183, .158570, .542415, .243138, .243138}},
-		{bound.Favourable, bound.Exact, []float64{.017772, .048354, .050464, .121727, .121727, .093244, .158570, .542415, .249262, .249262}},
-		{bound.Unfavourable, bound.Released, []float64{.015018, .584684, .050464, .550330, .550330, .093183, .701244, .542415, .673073, .673073}},
-		{bound.Unfavourable, bound.Exact, []float64{.017772, .614369, .050464, .593102, .593102, .093244, .723417, .542415, .702538, .702538}},
+		{bound.Favorable, bound.Released, []float64{.015018, .043139, .050464, .100486, .100486, .093183, .158570, .542415, .243138, .243138}},
+		{bound.Favorable, bound.Exact, []float64{.017772, .048354, .050464, .121727, .121727, .093244, .158570, .542415, .249262, .249262}},
+		{bound.Unfavorable, bound.Released, []float64{.015018, .584684, .050464, .550330, .550330, .093183, .701244, .542415, .673073, .673073}},
+		{bound.Unfavorable, bound.Exact, []float64{.017772, .614369, .050464, .593102, .593102, .093244, .723417, .542415, .702538, .702538}},
 		{bound.Ambiguous, bound.Released, []float64{.002033, .277079, .008839, .338032, .280582, .034106, .466598, .206214, .525698, .470104}},
 		{bound.Ambiguous, bound.Exact, []float64{.003560, .393340, .008839, .500331, .428203, .040848, .557741, .206214, .650387, .591270}},
 	} {
@@ -44,9 +44,9 @@ func TestLossAtFixedParameters(t *testing.T) {
 		f    bound.Formula
 		want float64
 	}{
-		{bound.Favourable, sixty, bound.Released, .0155222}, {bound.Favourable, sixty, bound.Exact, .0182762},
+		{bound.Favorable, sixty, bound.Released, .0155222}, {bound.Favorable, sixty, bound.Exact, .0182762},
 		{bound.Ambiguous, sixty, bound.Released, .0021212}, {bound.Ambiguous, sixty, bound.Exact, .0036485},
-		{bound.Favourable, long, bound.Released, .3078801}, {bound.Ambiguous, long, bound.Released, .2913759},
+		{bound.Favorable, long, bound.Released, .3078801}, {bound.Ambiguous, long, bound.Released, .2913759},
 	} {
 		v, err := g.c.Loss(g.p, .01, g.f)
 		require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestInducedLabels(t *testing.T) {
 	z := []float64{-2, -1, 0, .5, 1, 2}
 	released := []float64{.009462, .221569, .778431, .939115, .990538, .999968}
 	exact := []float64{.002150, .166265, .833735, .972739, .997850, .999998}
-	c := bound.Favourable
+	c := bound.Favorable
 	for i := range z {
 		require.InDelta(t, released[i], c.InducedLabel(c.Source, sixty.U, z[i], bound.Released), 1e-6)
 		require.InDelta(t, exact[i], c.InducedLabel(c.Source, sixty.U, z[i], bound.Exact), 1e-6)
@@ -77,7 +77,7 @@ func TestClosedForms(t *testing.T) {
 		require.NoError(t, err)
 		return m
 	}
-	flat := terms(bound.Favourable, 1, 0, 0, bound.Exact)
+	flat := terms(bound.Favorable, 1, 0, 0, bound.Exact)
 	require.InDelta(t, (1-math.Exp(-1))/math.SqrtPi, flat.Gap, 1e-12)
 	require.InDelta(t, 2*(2*bound.Phi(1)-1), flat.L1, 2e-5)
 	require.InDelta(t, .5, flat.ZeroOneSource, 1e-9)
@@ -86,11 +86,11 @@ func TestClosedForms(t *testing.T) {
 	bad := terms(bound.Ambiguous, r, r, 1, bound.Released)
 	require.InDelta(t, 1./3, bad.SquaredSourceMismatch, 1e-6)
 	require.InDelta(t, .5, bad.SourceMismatch, 1e-6)
-	up := terms(bound.Favourable, 0, 1, 5, bound.Exact)
+	up := terms(bound.Favorable, 0, 1, 5, bound.Exact)
 	require.InDelta(t, .011309, up.SquaredSource, 1e-6)
 	require.InDelta(t, .011309, up.SquaredTarget, 1e-6)
 	require.InDelta(t, 0, up.ZeroOneSource+up.ZeroOneTarget, 1e-9)
-	down := terms(bound.Unfavourable, 0, 1, 5, bound.Exact)
+	down := terms(bound.Unfavorable, 0, 1, 5, bound.Exact)
 	require.InDelta(t, .934099, down.SquaredTarget, 1e-6)
 	require.InDelta(t, 1, down.SquaredSourceMismatch, 1e-6)
 	require.InDelta(t, 1, down.SourceMismatch, 1e-6)
@@ -143,7 +143,7 @@ func TestStartsDecideOutcomes(t *testing.T) {
 		c    bound.Case
 		want [3]float64 // good, bad, stuck
 	}{
-		{bound.Favourable, [3]float64{.54, 0, .46}}, {bound.Unfavourable, [3]float64{0, .54, .46}}, {bound.Ambiguous, [3]float64{.55, .42, .03}},
+		{bound.Favorable, [3]float64{.54, 0, .46}}, {bound.Unfavorable, [3]float64{0, .54, .46}}, {bound.Ambiguous, [3]float64{.55, .42, .03}},
 	} {
 		all, err := bound.Illustrate{Starts: 40, Seed: 5}.Run(context.Background(), g.c)
 		require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestStartsDecideOutcomes(t *testing.T) {
 }
 
 func TestBadCasesAreErrors(t *testing.T) {
-	c := bound.Favourable
+	c := bound.Favorable
 	_, err := c.Terms(bound.Point{}, bound.Exact)
 	require.ErrorContains(t, err, "u is 0")
 	_, err = c.Loss(bound.Point{U: [2]float64{math.NaN(), 1}}, .01, bound.Exact)
@@ -169,14 +169,14 @@ func TestBadCasesAreErrors(t *testing.T) {
 	c.Sigma = -1
 	_, err = c.Terms(sixty, bound.Exact)
 	require.ErrorContains(t, err, "sigma is -1")
-	c = bound.Favourable
+	c = bound.Favorable
 	c.Target.Labels = [2]float64{}
 	_, err = bound.Illustrate{}.From(c, sixty)
 	require.ErrorContains(t, err, "v is 0")
-	_, err = bound.Illustrate{Starts: -1}.Run(context.Background(), bound.Favourable)
+	_, err = bound.Illustrate{Starts: -1}.Run(context.Background(), bound.Favorable)
 	require.ErrorContains(t, err, "-1 starts")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = bound.Illustrate{}.Run(ctx, bound.Favourable)
+	_, err = bound.Illustrate{}.Run(ctx, bound.Favorable)
 	require.ErrorIs(t, err, context.Canceled)
 }

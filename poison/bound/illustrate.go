@@ -53,7 +53,7 @@ type Illustrate struct {
 	Starts  int     // 0 means 100
 	Lambda  float64 // weight of the gap between marginals; 0 means 0.01
 	Formula Formula
-	Seed    uint64
+	Seed    uint64 // of the starts
 }
 
 // searchNodes is the number of cells of the rule during the search.
@@ -62,7 +62,7 @@ const searchNodes = 400
 // RandomStarts returns the points that Run starts from.
 func (l Illustrate) RandomStarts() ([]Point, error) {
 	if l.Starts < 0 || !(l.Lambda >= 0) {
-		return nil, invalid("bound: %d starts with lambda %v, want 0 or more of both", l.Starts, l.Lambda)
+		return nil, fmt.Errorf("bound: %d starts with lambda %v, want 0 or more of both", l.Starts, l.Lambda)
 	}
 	n := l.Starts
 	if n == 0 {
@@ -107,7 +107,7 @@ func (l Illustrate) Run(ctx context.Context, c Case) ([]Minimum, error) {
 // and after 1,000 iterations.
 func (l Illustrate) From(c Case, start Point) (Minimum, error) {
 	if err := c.check(start); err != nil {
-		return Minimum{}, invalid("bound: %w", err)
+		return Minimum{}, fmt.Errorf("bound: %w", err)
 	}
 	lambda := l.Lambda
 	if lambda == 0 {

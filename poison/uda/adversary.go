@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -112,11 +113,11 @@ func (a Adversary) named(name string) string {
 func (a Adversary) prepare(m *Model, rng *rand.Rand, joint Map) error {
 	switch {
 	case a.Mode != InvertedLabels && a.Mode != GradientReversal:
-		return invalid("uda: mode %d, want InvertedLabels or GradientReversal", a.Mode)
+		return fmt.Errorf("uda: mode %d, want InvertedLabels or GradientReversal", a.Mode)
 	case a.Repeats < 0:
-		return invalid("uda: %d repeats, want 0 (1) or more", a.Repeats)
+		return fmt.Errorf("uda: %d repeats, want 0 (1) or more", a.Repeats)
 	case a.SharedForward && a.FeaturesFirst:
-		return invalid("uda: SharedForward with FeaturesFirst, want one of them")
+		return fmt.Errorf("uda: SharedForward with FeaturesFirst, want one of them")
 	}
 	width := m.Width
 	if joint != nil {
@@ -194,7 +195,7 @@ func (t *turn) loss(z, predictions *tensor.Tensor, domains []int) *tensor.Tensor
 		rows = tensor.Mul(rows, t.weights)
 	}
 	if t.entropy {
-		return WeightedLoss(rows, EntropyWeights(predictions), t.n)
+		return weightedLoss(rows, EntropyWeights(predictions), t.n)
 	}
 	return tensor.Mean(rows)
 }

@@ -2,8 +2,10 @@ package uda
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/poison/bound"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -49,9 +51,9 @@ func Diagnose(ctx context.Context, m *Model, source, target *dataset.Set, bins i
 			return out, err
 		}
 	}
-	parts, err := KMeans(rand.New(rand.NewPCG(seed, 0xb135)), tensor.Concat(0, features[0], features[1]), bins)
+	parts, err := kmeans.Run(rand.New(rand.NewPCG(seed, 0xb135)), tensor.Concat(0, features[0], features[1]), bins)
 	if err != nil {
-		return out, err
+		return out, fmt.Errorf("uda: diagnosis: %w", err)
 	}
 	out.Bounds, err = binned(parts.Of, sets, predictions, bins).Bounds()
 	if err != nil {

@@ -13,6 +13,12 @@
 //	IWDAN       DANN with class weights (Tachet des Combes et al., NeurIPS 2020)
 //	IWCDAN      CDAN with class weights
 //
+// With D the discriminator and d the domain of an example, 0 for the source and 1 for the
+// target, DANN and its kin let two sides take turns,
+//
+//	D:        min CE(d, D(G(x)))
+//	G and C:  min CE(y_s, C(G(x_s))) + CE(1-d, D(G(x))).
+//
 // All are a Method. Their zero values are the settings from MNIST to USPS of Mehra et
 // al., "Understanding the Limits of Unsupervised Domain Adaptation via Data Poisoning",
 // NeurIPS 2021, but for MCD, which has DiscrepancyRate 0.1 there; on other pairs

@@ -79,10 +79,10 @@ func EntropyWeights(p *tensor.Tensor) *tensor.Tensor {
 	return tensor.AddScalar(tensor.Exp(tensor.Neg(h)), 1)
 }
 
-// WeightedLoss is the mean of rows [N] under weights [N] that are brought to a sum
+// weightedLoss is the mean of rows [N] under weights [N] that are brought to a sum
 // of 1 over the first n rows, the source, and over the others, the target. The
 // sums count as constants.
-func WeightedLoss(rows, weights *tensor.Tensor, n int) *tensor.Tensor {
+func weightedLoss(rows, weights *tensor.Tensor, n int) *tensor.Tensor {
 	v := weights.Values()
 	var sum [2]float64
 	for i, w := range v {

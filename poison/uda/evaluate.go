@@ -2,6 +2,7 @@ package uda
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -65,15 +66,15 @@ func Evaluate(ctx context.Context, m *Model, s *dataset.Set) (Evaluation, error)
 func labelled(m *Model, s *dataset.Set) error {
 	switch {
 	case s == nil || s.Len() == 0:
-		return invalid("uda: no images to evaluate")
+		return fmt.Errorf("uda: no images to evaluate")
 	case s.Classes != m.Classes:
-		return invalid("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
+		return fmt.Errorf("uda: set %q has %d images and %d classes, want %d classes", s.Name, s.Len(), s.Classes, m.Classes)
 	case len(s.Labels) != s.Len():
-		return invalid("uda: set %q has %d labels for %d images", s.Name, len(s.Labels), s.Len())
+		return fmt.Errorf("uda: set %q has %d labels for %d images", s.Name, len(s.Labels), s.Len())
 	}
 	for i, y := range s.Labels {
 		if y < 0 || y >= s.Classes {
-			return invalid("uda: label %d of set %q is %d, want it in [0, %d)", i, s.Name, y, s.Classes)
+			return fmt.Errorf("uda: label %d of set %q is %d, want it in [0, %d)", i, s.Name, y, s.Classes)
 		}
 	}
 	return nil
@@ -82,7 +83,7 @@ func labelled(m *Model, s *dataset.Set) error {
 // eachBatch walks through a set in order; what visit computes from x dies after it.
 func eachBatch(ctx context.Context, m *Model, s *dataset.Set, visit func(tape *tensor.Tape, from int, x *tensor.Tensor)) error {
 	if s.H != m.H || s.W != m.W || s.C != m.C {
-		return invalid("uda: images of %q are %dx%dx%d, want %dx%dx%d", s.Name, s.H, s.W, s.C, m.H, m.W, m.C)
+		return fmt.Errorf("uda: images of %q are %dx%dx%d, want %dx%dx%d", s.Name, s.H, s.W, s.C, m.H, m.W, m.C)
 	}
 	tape := tensor.NewTape()
 	for from := 0; from < s.Len(); from += evalBatch {
@@ -99,7 +100,7 @@ func eachBatch(ctx context.Context, m *Model, s *dataset.Set, visit func(tape *t
 // FeaturesOf returns the features [N, Width] of a set's images.
 func FeaturesOf(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
 	if s == nil {
-		return nil, invalid("uda: no images to evaluate")
+		return nil, fmt.Errorf("uda: no images to evaluate")
 	}
 	out := tensor.Zeros(tensor.Float32, s.Len(), m.Width)
 	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {
@@ -111,7 +112,7 @@ func FeaturesOf(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, 
 // Probabilities returns the predictions [N, Classes] for a set's images.
 func Probabilities(ctx context.Context, m *Model, s *dataset.Set) (*tensor.Tensor, error) {
 	if s == nil {
-		return nil, invalid("uda: no images to evaluate")
+		return nil, fmt.Errorf("uda: no images to evaluate")
 	}
 	out := tensor.Zeros(tensor.Float32, s.Len(), m.Classes)
 	err := eachBatch(ctx, m, s, func(_ *tensor.Tape, from int, x *tensor.Tensor) {

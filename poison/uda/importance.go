@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -143,16 +144,16 @@ func (w *importance) classRows(y []int) *tensor.Tensor {
 func ClassWeights(c [][]float64, mu []float64) ([]float64, error) {
 	k := len(mu)
 	if k < 2 || len(c) != k {
-		return nil, invalid("uda: class weights of %d rows for %d classes, want as many, at least 2", len(c), k)
+		return nil, fmt.Errorf("uda: class weights of %d rows for %d classes, want as many, at least 2", len(c), k)
 	}
 	prior := make([]float64, k)
 	for i := range k {
 		if len(c[i]) != k {
-			return nil, invalid("uda: class weights: row %d has %d entries, want %d", i, len(c[i]), k)
+			return nil, fmt.Errorf("uda: class weights: row %d has %d entries, want %d", i, len(c[i]), k)
 		}
 		for j, v := range append(slices.Clone(c[i]), mu[i]) {
 			if !(v >= 0) || math.IsInf(v, 0) {
-				return nil, invalid("uda: class weights: entry %d of row %d is %v, want 0 or more", j, i, v)
+				return nil, fmt.Errorf("uda: class weights: entry %d of row %d is %v, want 0 or more", j, i, v)
 			}
 			if j < k {
 				prior[j] += v
@@ -164,7 +165,7 @@ func ClassWeights(c [][]float64, mu []float64) ([]float64, error) {
 		total += v
 	}
 	if total == 0 {
-		return nil, invalid("uda: class weights: no mass in the source")
+		return nil, fmt.Errorf("uda: class weights: no mass in the source")
 	}
 	gram, lin := make([][]float64, k), make([]float64, k)
 	bound := 0.0 // on the largest eigenvalue

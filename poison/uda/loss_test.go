@@ -80,7 +80,7 @@ func TestEntropyWeights(t *testing.T) {
 	}
 	flat := tensor.Reshape(rows, 4)
 	require.InDelta(t, .299001, tensor.Mean(flat).Item(), 1e-6)
-	require.InDelta(t, .303319, WeightedLoss(flat, w, 2).Item(), 2e-6)
+	require.InDelta(t, .303319, weightedLoss(flat, w, 2).Item(), 2e-6)
 	// Bounds and zeros.
 	rng := rand.New(rand.NewPCG(4, 4))
 	for range 200 {

@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -49,7 +50,7 @@ func (MCD) Name() string { return "MCD" }
 // Prepare adds the second classifier.
 func (c MCD) Prepare(m *Model, rng *rand.Rand) error {
 	if c.Repeats < 0 || c.FeatureSteps < 0 || !(c.DiscrepancyRate >= 0) || !(c.FeatureRate >= 0) {
-		return invalid("uda: MCD: %d repeats, %d feature steps, discrepancy rate %v, feature rate %v, want 0 or more of each", c.Repeats, c.FeatureSteps, c.DiscrepancyRate, c.FeatureRate)
+		return fmt.Errorf("uda: MCD: %d repeats, %d feature steps, discrepancy rate %v, feature rate %v, want 0 or more of each", c.Repeats, c.FeatureSteps, c.DiscrepancyRate, c.FeatureRate)
 	}
 	m.Heads = append(m.Heads, m.Arch.Head(rng, m.Width, m.Classes))
 	return nil

@@ -123,15 +123,15 @@ func cloned(all map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 // and changes nothing.
 func (m *Model) Restore(s *State) error {
 	if s == nil {
-		return invalid("uda: no state to restore")
+		return fmt.Errorf("uda: no state to restore")
 	}
 	mine := m.tensors()
 	if len(mine) != len(s.tensors) {
-		return invalid("uda: state has %d tensors, want %d", len(s.tensors), len(mine))
+		return fmt.Errorf("uda: state has %d tensors, want %d", len(s.tensors), len(mine))
 	}
 	for i, t := range mine {
 		if t.DType() != s.tensors[i].DType() || !slices.Equal(t.Shape(), s.tensors[i].Shape()) {
-			return invalid("uda: tensor %d of the state is %v%v, want %v%v", i, s.tensors[i].DType(), s.tensors[i].Shape(), t.DType(), t.Shape())
+			return fmt.Errorf("uda: tensor %d of the state is %v%v, want %v%v", i, s.tensors[i].DType(), s.tensors[i].Shape(), t.DType(), t.Shape())
 		}
 	}
 	weights := 0
@@ -139,13 +139,13 @@ func (m *Model) Restore(s *State) error {
 		weights = m.Classes
 	}
 	if len(s.weights) != weights {
-		return invalid("uda: state has %d class weights, want %d", len(s.weights), weights)
+		return fmt.Errorf("uda: state has %d class weights, want %d", len(s.weights), weights)
 	}
 	networks, optims := m.networks(), map[string]*group{}
 	for _, name := range slices.Sorted(maps.Keys(s.optims)) {
 		kept := s.optims[name]
 		if kept.network < 0 || kept.network >= len(networks) {
-			return invalid("uda: optimiser %q of the state is for network %d, want it in [0, %d)", name, kept.network, len(networks))
+			return fmt.Errorf("uda: optimiser %q of the state is for network %d, want it in [0, %d)", name, kept.network, len(networks))
 		}
 		g := &group{kept.network, nn.Params(networks[kept.network]), m.newOptim()}
 		if err := g.opt.SetState(g.params, cloned(kept.tensors)); err != nil {

@@ -1,6 +1,7 @@
 package uda
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -67,12 +68,12 @@ func conditional(rng *rand.Rand, exact bool, width, features, classes int) (Map,
 	if exact {
 		m := ExactMap{features, classes}
 		if m.Width() > MaxExactWidth {
-			return nil, invalid("uda: exact map of %d classes and %d features has %d columns, want at most %d: take the random map", classes, features, m.Width(), MaxExactWidth)
+			return nil, fmt.Errorf("uda: exact map of %d classes and %d features has %d columns, want at most %d: take the random map", classes, features, m.Width(), MaxExactWidth)
 		}
 		return m, nil
 	}
 	if width < 0 {
-		return nil, invalid("uda: random map of %d columns, want 0 (500) or more", width)
+		return nil, fmt.Errorf("uda: random map of %d columns, want 0 (500) or more", width)
 	}
 	if width == 0 {
 		width = 500

@@ -58,11 +58,11 @@ func (t Pretext) Classes() int {
 func (t Pretext) Check(h, w int) error {
 	switch {
 	case t < Rotation || t > Quadrant:
-		return invalid("uda: no pretext task %v", t)
+		return fmt.Errorf("uda: no pretext task %v", t)
 	case (t == Rotation || t == DigitRotation) && h != w:
-		return invalid("uda: %v of %dx%d images, want square ones", t, h, w)
+		return fmt.Errorf("uda: %v of %dx%d images, want square ones", t, h, w)
 	case t == Quadrant && (h%2 != 0 || w%2 != 0):
-		return invalid("uda: quadrants of %dx%d images, want even extents", h, w)
+		return fmt.Errorf("uda: quadrants of %dx%d images, want even extents", h, w)
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ type DivergedError struct {
 	Losses    Losses
 }
 
+// Error names the method, the place and what is not finite.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("uda: %s diverged in iteration %d of epoch %d: losses %+v, want finite losses and weights", e.Method, e.Iteration, e.Epoch, e.Losses)
 }
@@ -94,7 +95,7 @@ func (t Training) New() (*Model, error) {
 	}
 	m.G, m.Width = t.Arch.Features(rng, s.H, s.W, s.C)
 	if m.Width < 1 {
-		return nil, invalid("uda: %s gives %d features of %dx%d images, want at least 1: the images are too small", t.Arch.Name, m.Width, s.H, s.W)
+		return nil, fmt.Errorf("uda: %s gives %d features of %dx%d images, want at least 1: the images are too small", t.Arch.Name, m.Width, s.H, s.W)
 	}
 	m.Heads = append(m.Heads, t.Arch.Head(rng, m.Width, s.Classes))
 	if err := t.Method.Prepare(m, rng); err != nil {
@@ -152,7 +153,7 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 		batches = len(order) / size
 	}
 	if batches == 0 {
-		return invalid("uda: epoch %d has no whole batch of %d among %d source images", epoch, size, len(order))
+		return fmt.Errorf("uda: epoch %d has no whole batch of %d among %d source images", epoch, size, len(order))
 	}
 	bounds := make([]int, batches+1)
 	for i := range bounds {
@@ -162,7 +163,7 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 		}
 	}
 	if last := bounds[batches] - bounds[batches-1]; m.statistics && min(bounds[1], last) == 1 {
-		return invalid("uda: epoch %d has a batch of 1 among batches of %d, want at least 2 images for batch normalisation: see DropLast", epoch, size)
+		return fmt.Errorf("uda: epoch %d has a batch of 1 among batches of %d, want at least 2 images for batch normalisation: see DropLast", epoch, size)
 	}
 	if m.importance != nil {
 		for c, n := range source.ClassCounts() {
@@ -199,7 +200,7 @@ func (t Training) Epoch(ctx context.Context, m *Model, epoch int) error {
 			b.LR *= t.Schedule(b.Progress)
 		}
 		if !(b.LR > 0) || math.IsInf(b.LR, 0) {
-			return invalid("uda: learning rate is %v at the progress %v, want above 0", b.LR, b.Progress)
+			return fmt.Errorf("uda: learning rate is %v at the progress %v, want above 0", b.LR, b.Progress)
 		}
 		l := t.Method.Step(m, b)
 		if !l.finite() {
@@ -234,7 +235,7 @@ func (t Training) batchSize() int {
 func subset(s *dataset.Set, keep []int) (*dataset.Set, error) {
 	for _, i := range keep {
 		if i < 0 || i >= s.Len() {
-			return nil, invalid("uda: Keep chose image %d, want it in [0, %d)", i, s.Len())
+			return nil, fmt.Errorf("uda: Keep chose image %d, want it in [0, %d)", i, s.Len())
 		}
 	}
 	return s.Subset(keep), nil
@@ -267,36 +268,36 @@ func (t Training) validate() error {
 	_, alone := t.Method.(SourceOnly)
 	switch {
 	case t.Method == nil:
-		return invalid("uda: no method")
+		return fmt.Errorf("uda: no method")
 	case t.Arch.Features == nil || t.Arch.Head == nil || t.Arch.Discriminator == nil:
-		return invalid("uda: architecture %q lacks a network", t.Arch.Name)
+		return fmt.Errorf("uda: architecture %q lacks a network", t.Arch.Name)
 	case t.Epochs < 1:
-		return invalid("uda: %d epochs, want at least 1", t.Epochs)
+		return fmt.Errorf("uda: %d epochs, want at least 1", t.Epochs)
 	case t.BatchSize < 0:
-		return invalid("uda: batch size %d, want 0 (256) or more", t.BatchSize)
+		return fmt.Errorf("uda: batch size %d, want 0 (256) or more", t.BatchSize)
 	case t.Even && t.DropLast:
-		return invalid("uda: Even with DropLast, want one of them")
+		return fmt.Errorf("uda: Even with DropLast, want one of them")
 	case !(t.LR >= 0) || math.IsInf(t.LR, 0):
-		return invalid("uda: learning rate is %v, want 0 (1e-3) or more", t.LR)
+		return fmt.Errorf("uda: learning rate is %v, want 0 (1e-3) or more", t.LR)
 	case t.Source == nil || t.Source.Len() == 0:
-		return invalid("uda: the source is empty")
+		return fmt.Errorf("uda: the source is empty")
 	case t.Source.Classes < 2:
-		return invalid("uda: source %q has %d classes, want labels of at least 2", t.Source.Name, t.Source.Classes)
+		return fmt.Errorf("uda: source %q has %d classes, want labels of at least 2", t.Source.Name, t.Source.Classes)
 	case len(t.Source.Labels) != t.Source.Len():
-		return invalid("uda: source %q has %d labels for %d images", t.Source.Name, len(t.Source.Labels), t.Source.Len())
+		return fmt.Errorf("uda: source %q has %d labels for %d images", t.Source.Name, len(t.Source.Labels), t.Source.Len())
 	case t.Target == nil && alone:
 	case t.Target == nil || t.Target.Len() == 0:
-		return invalid("uda: the target is empty")
+		return fmt.Errorf("uda: the target is empty")
 	case t.Target.H != t.Source.H || t.Target.W != t.Source.W || t.Target.C != t.Source.C:
-		return invalid("uda: target images are %dx%dx%d, want %dx%dx%d as in the source", t.Target.H, t.Target.W, t.Target.C, t.Source.H, t.Source.W, t.Source.C)
+		return fmt.Errorf("uda: target images are %dx%dx%d, want %dx%dx%d as in the source", t.Target.H, t.Target.W, t.Target.C, t.Source.H, t.Source.W, t.Source.C)
 	case t.batchSize() > t.Target.Len() && !t.TargetAsSource:
-		return invalid("uda: batch size %d, want at most the %d target images", t.batchSize(), t.Target.Len())
+		return fmt.Errorf("uda: batch size %d, want at most the %d target images", t.batchSize(), t.Target.Len())
 	case t.TargetAsSource && min(t.batchSize(), t.Source.Len()) > t.Target.Len():
-		return invalid("uda: batches of %d, want at most the %d target images", min(t.batchSize(), t.Source.Len()), t.Target.Len())
+		return fmt.Errorf("uda: batches of %d, want at most the %d target images", min(t.batchSize(), t.Source.Len()), t.Target.Len())
 	}
 	for i, y := range t.Source.Labels {
 		if y < 0 || y >= t.Source.Classes {
-			return invalid("uda: label %d of the source is %d, want it in [0, %d)", i, y, t.Source.Classes)
+			return fmt.Errorf("uda: label %d of the source is %d, want it in [0, %d)", i, y, t.Source.Classes)
 		}
 	}
 	if err := finiteImages("source", t.Source); err != nil {
@@ -311,7 +312,7 @@ func (t Training) validate() error {
 func finiteImages(name string, s *dataset.Set) error {
 	for i, v := range s.Floats {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return invalid("uda: pixel %d of %s image %d is %v, want a finite number", i%(s.H*s.W*s.C), name, i/(s.H*s.W*s.C), v)
+			return fmt.Errorf("uda: pixel %d of %s image %d is %v, want a finite number", i%(s.H*s.W*s.C), name, i/(s.H*s.W*s.C), v)
 		}
 	}
 	return nil

@@ -354,9 +354,9 @@ func TestSameMethodSucceedsFailsOrEither(t *testing.T) {
 		}
 		t.Log(c.Name, target)
 		switch c.Name {
-		case bound.Favourable.Name:
+		case bound.Favorable.Name:
 			require.Equal(t, seeds, good, "%v", target)
-		case bound.Unfavourable.Name:
+		case bound.Unfavorable.Name:
 			require.Equal(t, seeds, bad, "%v", target)
 		default:
 			require.Equal(t, seeds, good+bad, "%v", target)
@@ -468,20 +468,6 @@ func TestDiagnosisShowsSwappedLabels(t *testing.T) {
 	require.LessOrEqual(t, d.Bounds.Lower, d.Bounds.TargetError+1e-9)
 	_, err = Diagnose(ctx, m, tr.Source.Take(2), tr.Source.Take(2), 6, 1)
 	require.ErrorContains(t, err, "6 clusters of 4 rows")
-}
-
-func TestKMeansFindsSeparateGroups(t *testing.T) {
-	rng := rand.New(rand.NewPCG(8, 8))
-	x := tensor.Normal(rng, tensor.Float32, 0, .1, 90, 3)
-	for i := range 90 {
-		x.Set(x.At(i, i%3)+5, i, i%3)
-	}
-	c, err := KMeans(rng, x, 3)
-	require.NoError(t, err)
-	for i := range 90 {
-		require.Equal(t, c.Of[i%3], c.Of[i])
-	}
-	require.InDelta(t, 90*3*.01, c.Inertia, 1)
 }
 
 // Every batch is drawn without replacement, and every image is drawn about as often.

@@ -32,9 +32,9 @@ type DownloadOptions struct {
 	// StallTimeout is how long a server may send nothing before the transfer
 	// is given up; 0 means one minute.
 	StallTimeout time.Duration
-	// Progress, if not nil, is called while a file arrives with its name, the
+	// OnProgress, if not nil, is called while a file arrives with its name, the
 	// bytes that are there and its size (-1 if the server does not say).
-	Progress func(file string, done, size int64)
+	OnProgress func(file string, done, size int64)
 }
 
 // Download fetches the files of a data set that are not yet in the data folder.

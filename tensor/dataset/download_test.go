@@ -94,7 +94,7 @@ func TestDownloadArrivesOnceWithProgress(t *testing.T) {
 	url, s := serve(t, serveContent)
 	var last, size int64
 	progress := func(o *DownloadOptions) {
-		o.Progress = func(file string, done, total int64) {
+		o.OnProgress = func(file string, done, total int64) {
 			assert.Equal(t, "f.bin", file)
 			assert.Greater(t, done, last)
 			last, size = done, total
@@ -275,7 +275,7 @@ func TestCancelledTransferCanBeResumed(t *testing.T) {
 	slow, _ := serve(t, stalling)
 	ctx, cancel := context.WithCancel(t.Context())
 	onAll := func(o *DownloadOptions) {
-		o.Progress = func(_ string, done, _ int64) {
+		o.OnProgress = func(_ string, done, _ int64) {
 			if done == 5000 {
 				cancel()
 			}

@@ -16,7 +16,7 @@ func fuzzSet(f *testing.F, read func(b []byte) (*Set, error), seeds ...[]byte) {
 		if err != nil {
 			return
 		}
-		if err := s.Validate(); err != nil {
+		if err := s.Check(); err != nil {
 			t.Fatalf("reader passed an invalid set: %v", err)
 		}
 	})

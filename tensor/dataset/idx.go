@@ -98,7 +98,7 @@ func (x IDX) Set(name string, y IDX, classes int) (*Set, error) {
 	if len(x.Dims) == 4 {
 		s.C = x.Dims[3]
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -71,7 +71,7 @@ func findSource(name string) (source, error) {
 // digits; upper and lower case are the same. Each has its sub-folder of dir,
 // listed in the package's comment. Errors: an unknown name or split, no
 // folder, no files of the set in it (these two satisfy errors.Is with
-// fs.ErrNotExist), a damaged file, and what Set.Validate reports.
+// fs.ErrNotExist), a damaged file, and what Set.Check reports.
 func Load(dir, name string, split Split) (*Set, error) {
 	src, err := findSource(name)
 	if err != nil {
@@ -84,7 +84,7 @@ func Load(dir, name string, split Split) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	return s, nil

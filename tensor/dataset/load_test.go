@@ -147,8 +147,8 @@ func TestDirFromEnv(t *testing.T) {
 func TestMNISTMini(t *testing.T) {
 	train, test, err := MNISTMini()
 	require.NoError(t, err)
-	require.NoError(t, train.Validate())
-	require.NoError(t, test.Validate())
+	require.NoError(t, train.Check())
+	require.NoError(t, test.Check())
 	assert.Equal(t, []int{191, 220, 198, 191, 214, 180, 200, 224, 172, 210}, train.ClassCounts())
 	assert.Equal(t, []int{85, 126, 116, 107, 110, 87, 87, 99, 89, 94}, test.ClassCounts())
 	assert.Equal(t, []int{28, 28, 1}, []int{train.H, train.W, train.C})

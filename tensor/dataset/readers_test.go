@@ -204,7 +204,7 @@ func TestCIFARPlanesBecomeChannels(t *testing.T) {
 	for _, b := range [][]byte{file, zipped(file)} {
 		s, err := ReadCIFARBinary(bytes.NewReader(b))
 		require.NoError(t, err)
-		require.NoError(t, s.Validate())
+		require.NoError(t, s.Check())
 		assert.Equal(t, []int{3, 9}, s.Labels)
 		for _, at := range []struct{ i, y, x, c int }{{0, 0, 0, 0}, {0, 0, 1, 2}, {1, 31, 31, 1}, {1, 5, 7, 0}} {
 			want := file[at.i*cifarRecord+1+at.c*cifarPixels+at.y*32+at.x]
@@ -216,7 +216,7 @@ func TestCIFARPlanesBecomeChannels(t *testing.T) {
 func TestRowSheetRowsAreImages(t *testing.T) {
 	s, err := ReadRowSheet(bytes.NewReader(sheetFile(3, 4, 5)), 4, 5)
 	require.NoError(t, err)
-	require.NoError(t, s.Validate())
+	require.NoError(t, s.Check())
 	assert.Equal(t, 3, s.Len())
 	assert.Equal(t, 0, s.Classes)
 	x, y := s.Batch([]int{2})
@@ -276,7 +276,7 @@ func TestUSPSTextIsScaledToPixels(t *testing.T) {
 	for _, b := range [][]byte{uspsFile(3), zipped(uspsFile(3)), append([]byte("\n"), uspsFile(3)...)} {
 		s, err := ReadUSPSText(bytes.NewReader(b))
 		require.NoError(t, err)
-		require.NoError(t, s.Validate())
+		require.NoError(t, s.Check())
 		assert.Equal(t, []int{0, 1, 2}, s.Labels)
 		assert.InDelta(t, float64(2+17)/2000, s.Floats[2*256+17], 1e-7)
 	}
@@ -286,7 +286,7 @@ func TestDigitsAreScaledToPixels(t *testing.T) {
 	for _, b := range [][]byte{digitsFile(12), zipped(digitsFile(12))} {
 		s, err := ReadDigitsCSV(bytes.NewReader(b))
 		require.NoError(t, err)
-		require.NoError(t, s.Validate())
+		require.NoError(t, s.Check())
 		assert.Equal(t, 12, s.Len())
 		assert.Equal(t, 1, s.Labels[11])
 		assert.Equal(t, float32(11+3)/16, s.Floats[11*64+3])
@@ -508,7 +508,7 @@ func TestFlippedBitsNeverPanicOrPassInvalidSets(t *testing.T) {
 					continue
 				}
 				if s, err := read(bytes.NewReader(file)); err == nil {
-					require.NoError(t, s.Validate(), "%s: bit %d of byte %d", c.name, bit, at)
+					require.NoError(t, s.Check(), "%s: bit %d of byte %d", c.name, bit, at)
 				}
 			}
 		}

@@ -49,7 +49,7 @@ func TestResizeEqualsItsDefinition(t *testing.T) {
 		s := noise(r, 2, dim(), dim(), 1+2*r.IntN(2), seed%2 == 0)
 		h, w := dim(), dim()
 		got := s.Resize(h, w)
-		require.NoError(t, got.Validate())
+		require.NoError(t, got.Check())
 		require.Equal(t, s.Labels, got.Labels)
 		x, _ := got.All()
 		tolerance := 1e-6
@@ -104,7 +104,7 @@ func TestResizeKeepsFlatImages(t *testing.T) {
 			white.Floats[i] = 1
 		}
 		for to := 1; to < 20; to++ {
-			require.NoError(t, white.Resize(to, to).Gray().Validate(), "%d to %d", from, to)
+			require.NoError(t, white.Resize(to, to).Gray().Check(), "%d to %d", from, to)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func TestResizeKeepsFlatImages(t *testing.T) {
 func TestGrayAndRGB(t *testing.T) {
 	s := &Set{Name: "two", H: 1, W: 2, C: 3, Classes: 2, Labels: []int{1}, Floats: []float32{1, 0.5, 0, 0.25, 0.25, 0.25}}
 	g := s.Gray()
-	require.NoError(t, g.Validate())
+	require.NoError(t, g.Check())
 	require.Equal(t, 1, g.C)
 	require.InDelta(t, 0.299+0.587*0.5, g.Floats[0], 1e-6)
 	require.InDelta(t, 0.25, g.Floats[1], 1e-6)
@@ -139,7 +139,7 @@ func TestDigitsInOtherForms(t *testing.T) {
 	_, test, err := MNISTMini()
 	require.NoError(t, err)
 	large := test.Resize(32, 32).RGB()
-	require.NoError(t, large.Validate())
+	require.NoError(t, large.Check())
 	require.Equal(t, []int{1000, 32, 32, 3}, []int{large.Len(), large.H, large.W, large.C})
 	want, _ := test.Moments()
 	got, _ := large.Moments()

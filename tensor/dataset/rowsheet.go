@@ -153,7 +153,7 @@ func ReadJSONLabels(r io.Reader, classes int) ([]int, error) {
 // withLabels gives an unlabelled set its labels.
 func (s *Set) withLabels(labels []int, classes int) (*Set, error) {
 	s.Labels, s.Classes = labels, classes
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -56,11 +56,11 @@ func (s *Set) Len() int {
 	return len(s.Bytes) / size
 }
 
-// Validate reports the first thing that keeps s from being a set that can be
+// Check reports the first thing that keeps s from being a set that can be
 // trained on: a size below 1, pixels that are no whole number of images, a
 // count of labels that differs from the count of images, a label outside
 // [0, Classes), a pixel that is NaN or outside [0, 1].
-func (s *Set) Validate() error {
+func (s *Set) Check() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("dataset: %s: %s", s.Name, fmt.Sprintf(format, args...))
 	}

@@ -99,7 +99,7 @@ func TestCutsAndUnions(t *testing.T) {
 	assert.Nil(t, mixed.Bytes)
 	assert.Equal(t, floatSet(5), mixed)
 	assert.Equal(t, floatSet(5), floatSet(2).Concat(rest))
-	require.NoError(t, mixed.Validate())
+	require.NoError(t, mixed.Check())
 	assert.Equal(t, 0, s.Slice(3, 3).Len())
 
 	// A cut must not let append write into its neighbour.
@@ -123,8 +123,8 @@ func TestMomentsOfBytesAndFloatsAgree(t *testing.T) {
 }
 
 func TestValidateNamesWhatIsWrong(t *testing.T) {
-	require.NoError(t, byteSet(4).Validate())
-	require.NoError(t, floatSet(4).Validate())
+	require.NoError(t, byteSet(4).Check())
+	require.NoError(t, floatSet(4).Check())
 	for want, change := range map[string]func(s *Set){
 		"image size is 0x3x1":                       func(s *Set) { s.H = 0 },
 		"image size is 2x3x-1":                      func(s *Set) { s.C = -1 },
@@ -143,7 +143,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 	} {
 		s := floatSet(4)
 		change(s)
-		require.ErrorContains(t, s.Validate(), "dataset: counting: ")
-		require.ErrorContains(t, s.Validate(), want)
+		require.ErrorContains(t, s.Check(), "dataset: counting: ")
+		require.ErrorContains(t, s.Check(), want)
 	}
 }

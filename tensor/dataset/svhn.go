@@ -32,7 +32,7 @@ func ReadSVHN(r io.Reader) (*Set, error) {
 		err = errors.New(`found no variable "y", want the labels`)
 	}
 	if err == nil {
-		err = s.Validate()
+		err = s.Check()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("svhn: %w", err)

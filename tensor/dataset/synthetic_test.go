@@ -13,7 +13,7 @@ func TestFontDigits(t *testing.T) {
 	f := dataset.FontDigits{Seed: 3}
 	s, err := f.Make(200)
 	require.NoError(t, err)
-	require.NoError(t, s.Validate())
+	require.NoError(t, s.Check())
 	require.Equal(t, []int{28, 28, 1, 200, 10}, []int{s.H, s.W, s.C, s.Len(), s.Classes})
 	mean, _ := s.Moments()
 	require.InDelta(t, 0.13, mean[0], 0.06, "as much ink as in MNIST")
@@ -41,7 +41,7 @@ func TestBlendInvertsTheBackgroundUnderInk(t *testing.T) {
 	s, err := dataset.Blend(digits, photo, 1)
 	require.NoError(t, err)
 	require.Equal(t, []byte{10, 20, 30, 215, 205, 195}, s.Bytes)
-	require.NoError(t, s.Validate())
+	require.NoError(t, s.Check())
 	require.NoError(t, dataset.Aligned(digits, s))
 	_, err = dataset.Blend(digits, digits, 1)
 	require.ErrorContains(t, err, "want at least 1, bytes in 3")

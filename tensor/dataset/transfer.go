@@ -184,8 +184,8 @@ func (opt *DownloadOptions) copyBody(out io.Writer, body io.Reader, file Remote,
 			if _, err := out.Write(piece[:n]); err != nil {
 				return err
 			}
-			if opt.Progress != nil {
-				opt.Progress(file.Name, done, size)
+			if opt.OnProgress != nil {
+				opt.OnProgress(file.Name, done, size)
 			}
 		}
 		if errors.Is(err, io.EOF) && (size < 0 || done == size) {

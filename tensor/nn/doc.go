@@ -22,7 +22,20 @@
 //	loss := tensor.Mean(tensor.CrossEntropy(net.Forward(pass, x), labels))
 //	grads := tensor.Grad(loss, watched...)
 //
+// Trainer is that loop with batches, augmentation, schedules and checkpoints; its Loss
+// is where adversarial training and all other methods of this library come in.
+//
+// # What there is
+//
+//   - Layers: Linear, Conv2D, BatchNorm, Normalize, BasicBlock, pooling, Dropout, ReLU and
+//     other Plain ones, Sequential, and Function for anything without tensors. A type with
+//     Forward and Visit is a Layer.
+//   - Networks: NewMLP, NewLeNet5, NewMNISTNet, NewMNISTPoolNet, NewResNet8, NewResNet18.
+//   - Classifier makes a network the target of the attacks of package attack.
+//
 // Networks are made in float32; Convert makes them float64 and back.
+//
+// # Images and files
 //
 // Images are [N, H, W, C]. Files hold PyTorch's layouts and names, so that a
 // network saved here loads there and the other way round.

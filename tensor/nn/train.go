@@ -176,7 +176,7 @@ func (t *Trainer) validate() error {
 	case t.BatchSize < 0 || t.BatchSize > t.Data.Len():
 		return fmt.Errorf("nn: Trainer: batch size %d, want 0 to the %d examples", t.BatchSize, t.Data.Len())
 	}
-	if err := t.Data.Validate(); err != nil {
+	if err := t.Data.Check(); err != nil {
 		return fmt.Errorf("nn: Trainer: %w", err)
 	}
 	return nil

@@ -33,3 +33,18 @@ func Example() {
 	// images [6 6 2] classes [5] parameters 605
 	// broken [true]
 }
+
+// What a file leaves open is given with Options; what contradicts it is an error.
+func ExampleOptions() {
+	_, err := onnx.Options{Shape: []int{5, 5, 2}}.Open("testdata/tiny.onnx")
+	fmt.Println(err != nil)
+	m, err := onnx.Options{Shape: []int{6, 6, 2}}.Open("testdata/tiny.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(m.InputShape(), m.DType())
+	// Output:
+	// true
+	// [6 6 2] float32
+}

@@ -1,7 +1,6 @@
 package optim_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -264,19 +263,6 @@ func TestSchedulesRefuseStepsThatAreNone(t *testing.T) {
 		}
 	}
 	require.Equal(t, []float64{1, 0}, []float64{Cosine(1, 1)(0), Cosine(1, 1)(1)})
-}
-
-// Adam finds the minimum of a badly scaled bowl.
-func ExampleAdam() {
-	w := []*tensor.Tensor{tensor.FromFloat64([]float64{3, -2})}
-	scale := tensor.FromFloat64([]float64{1, 100})
-	opt := &Adam{}
-	lr := Cosine(0.1, 500)
-	for step := range 500 {
-		opt.Step(lr(step), w, []*tensor.Tensor{tensor.Mul(w[0], scale)})
-	}
-	fmt.Println(tensor.MaxAbs(w[0]) < 1e-3)
-	// Output: true
 }
 
 // A step allocates nothing once the optimiser has its memory.

@@ -59,9 +59,10 @@ func WarmUp(steps int, s Schedule) Schedule {
 	}
 }
 
-// Triangle rises linearly from 0 to lr at the given peak, falls linearly to 0 at
-// the last of the steps, and stays at 0. A peak of 0 only falls; one behind the
-// last step is never reached. It panics if steps is below 1 or peak is negative.
+// Triangle rises linearly to lr and falls linearly again: step k before the peak
+// gives (k+1)/peak of lr, the peak itself lr, step k behind it (steps-k)/(steps-peak),
+// and from the given number of steps on it is 0. A peak of 0 only falls; one behind
+// the last step is never reached. It panics if steps is below 1 or peak is negative.
 //
 // Smith, WACV 2017, one cycle; as used for fast adversarial training by Wong,
 // Rice and Kolter, ICLR 2020.

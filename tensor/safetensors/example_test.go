@@ -26,3 +26,27 @@ func ExampleEncode() {
 	fmt.Println(f.Names(), w.Shape(), step)
 	// Output: [0.weight step] [2 2] [50]
 }
+
+// A file is read tensor by tensor.
+func ExampleFile() {
+	var data bytes.Buffer
+	weights := tensor.FromFloat64([]float64{1, 2, 3, 4, 5, 6}, 3, 2)
+	err := safetensors.Encode(&data, safetensors.Contents{
+		Tensors:  map[string]*tensor.Tensor{"head.weight": weights},
+		Metadata: map[string]string{"format": "pt"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	f, err := safetensors.ReadAt(bytes.NewReader(data.Bytes()), int64(data.Len()))
+	if err != nil {
+		panic(err)
+	}
+	info, ok := f.Info("head.weight")
+	fmt.Println(info.DType, info.Shape, info.End-info.Begin, ok, f.Metadata())
+	_, err = f.Tensor("tail.weight")
+	fmt.Println(err != nil)
+	// Output:
+	// F64 [3 2] 48 true map[format:pt]
+	// true
+}

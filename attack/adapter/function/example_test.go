@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -92,4 +93,41 @@ func Example() {
 	// Output:
 	// broken [true true true true]
 	// within the budget true
+}
+
+// A model that answers with labels alone suits the attacks that walk along the boundary,
+// and refuses those that need a gradient.
+func ExampleLabels() {
+	m := function.Labels(func(_ context.Context, x *tensor.Tensor) ([]int, error) {
+		labels := make([]int, x.Dim(0))
+		for i := range labels {
+			if x.At(i, 1) > x.At(i, 0) {
+				labels[i] = 1
+			}
+		}
+		return labels, nil
+	}, 2, function.Options{})
+	x, y := tensor.FromFloat32([]float32{0.7, 0.3}, 1, 2), []int{0}
+	walk := &attack.HopSkipJump{Threat: attack.Threat{Norm: attack.L2, Eps: 1}, Queries: 500, Seed: 1}
+	res, err := walk.Run(context.Background(), m, x, y)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("broken at a distance of %.1f\n", res.Distance[0])
+	_, err = (&attack.FGSM{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.5}}).Run(context.Background(), m, x, y)
+	fmt.Println(errors.Is(err, function.ErrGradient))
+	// Output:
+	// broken at a distance of 0.3
+	// true
+}
+
+// A budget of questions is kept.
+func ExampleScores() {
+	m := function.Scores(func(_ context.Context, x *tensor.Tensor) (*tensor.Tensor, error) { return x, nil }, function.Options{Budget: 100})
+	x := tensor.FromFloat32([]float32{0.9, 0.1}, 1, 2)
+	search := &attack.NES{Threat: attack.Threat{Norm: attack.Linf, Eps: 0.1}}
+	_, err := search.Run(context.Background(), m, x, []int{0})
+	fmt.Println(errors.Is(err, function.ErrBudget), m.Queries() <= 100)
+	// Output: true true
 }

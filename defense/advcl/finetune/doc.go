@@ -1,12 +1,18 @@
 // Package finetune turns pretrained encoders into classifiers and measures them.
 //
-// There are three ways. Standard linear fine-tuning (SLF) trains one linear layer on
-// the features of a frozen encoder with ordinary cross-entropy; adversarial linear
-// fine-tuning (ALF) does so on attacked images; adversarial full fine-tuning (AFF)
-// trains everything with TRADES.
+// # Three ways
+//
+// Standard linear fine-tuning (SLF) trains one linear layer on the features of a frozen
+// encoder with ordinary cross-entropy; adversarial linear fine-tuning (ALF) does so on
+// attacked images; adversarial full fine-tuning (AFF) trains everything with TRADES.
 //
 //	c, err := finetune.Tuning{Kind: finetune.SLF}.Run(ctx, encoder, labelled)
 //	scores, err := finetune.Protocol{Eps: []float64{8. / 255}}.Measure(ctx, c, x, y)
 //
-// Training ends with the last epoch; nothing is chosen by what test images say.
+// # What to trust
+//
+// Training ends with the last epoch; nothing is chosen by what test images say. PGD is
+// quick and shows a trend; a claim of robustness needs Protocol.AutoAttack, which attacks
+// the first images that it is given. SLF tells most about an encoder, since nothing but a
+// linear layer is added.
 package finetune

@@ -26,7 +26,7 @@ type Protocol struct {
 	// AutoAttack is the number of images that the standard AutoAttack attacks at the
 	// first radius; 0 means none.
 	AutoAttack int
-	Seed       uint64
+	Seed       uint64 // of the attacks
 	// OnProgress is called with what is being measured; nil for none.
 	OnProgress func(what string)
 }

@@ -139,11 +139,11 @@ func (t Tuning) check(encoder *advcl.Encoder, data *dataset.Set) error {
 		}
 	}
 	if t.Kind != SLF {
-		if err := t.Attack.Threat.Validate(); err != nil {
+		if err := t.Attack.Threat.Check(); err != nil {
 			return err
 		}
 	}
-	return data.Validate()
+	return data.Check()
 }
 
 func (t Tuning) withDefaults(n int) Tuning {

@@ -12,8 +12,8 @@ type transform struct {
 	colPairs [][2]int
 }
 
-// The matrices of Winograd's F(4x4, 3x3) for the points 0, 1, -1, 2, -2 and
-// infinity, and the transposes that its gradients need.
+// The matrices of Winograd's F(4x4, 3x3) and F(2x2, 5x5) for the points 0, 1, -1, 2,
+// -2 and infinity, and the transposes that their gradients need.
 //
 // Lavin and Gray, CVPR 2016, section 4.3.
 var transforms = []transform{
@@ -25,7 +25,7 @@ var transforms = []transform{
 		{0, 2, -1, -2, 1, 0},
 		{0, 4, 0, -5, 0, 1},
 	}},
-	{name: "winogradFilter", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+	{name: "winogradFilter3", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
 		{1. / 4, 0, 0},
 		{-1. / 6, -1. / 6, -1. / 6},
 		{-1. / 6, 1. / 6, -1. / 6},
@@ -33,13 +33,13 @@ var transforms = []transform{
 		{1. / 24, -1. / 12, 1. / 6},
 		{0, 0, 1},
 	}},
-	{name: "winogradOutput", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+	{name: "winogradOutput3", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
 		{1, 1, 1, 1, 1, 0},
 		{0, 1, -1, 2, -2, 0},
 		{0, 1, 1, 4, 4, 0},
 		{0, 1, -1, 8, -8, 1},
 	}},
-	{name: "winogradOutputAdjoint", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+	{name: "winogradOutputAdjoint3", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
 		{1, 0, 0, 0},
 		{1, 1, 1, 1},
 		{1, -1, 1, -1},
@@ -47,10 +47,37 @@ var transforms = []transform{
 		{1, -2, 4, -8},
 		{0, 0, 0, 1},
 	}},
-	{name: "winogradFilterAdjoint", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+	{name: "winogradFilterAdjoint3", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
 		{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 0},
 		{0, -1. / 6, 1. / 6, 1. / 12, -1. / 12, 0},
 		{0, -1. / 6, -1. / 6, 1. / 6, 1. / 6, 1},
+	}},
+	{name: "winogradFilter5", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+		{1. / 4, 0, 0, 0, 0},
+		{-1. / 6, -1. / 6, -1. / 6, -1. / 6, -1. / 6},
+		{-1. / 6, 1. / 6, -1. / 6, 1. / 6, -1. / 6},
+		{1. / 24, 1. / 12, 1. / 6, 1. / 3, 2. / 3},
+		{1. / 24, -1. / 12, 1. / 6, -1. / 3, 2. / 3},
+		{0, 0, 0, 0, 1},
+	}},
+	{name: "winogradOutput5", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+		{1, 1, 1, 1, 1, 0},
+		{0, 1, -1, 2, -2, 1},
+	}},
+	{name: "winogradOutputAdjoint5", rowPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+		{1, 0},
+		{1, 1},
+		{1, -1},
+		{1, 2},
+		{1, -2},
+		{0, 1},
+	}},
+	{name: "winogradFilterAdjoint5", colPairs: [][2]int{{1, 2}, {3, 4}}, matrix: [][]float32{
+		{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 0},
+		{0, -1. / 6, 1. / 6, 1. / 12, -1. / 12, 0},
+		{0, -1. / 6, -1. / 6, 1. / 6, 1. / 6, 0},
+		{0, -1. / 6, 1. / 6, 1. / 3, -1. / 3, 0},
+		{0, -1. / 6, -1. / 6, 2. / 3, 2. / 3, 1},
 	}},
 }
 

@@ -274,7 +274,7 @@ func TestSeverityGrows(t *testing.T) {
 		for severity := 1; severity <= MaxSeverity; severity++ {
 			out, err := Corruption{Type: typ, Severity: severity}.Apply(ctx, s)
 			require.NoError(t, err)
-			require.NoError(t, out.Validate())
+			require.NoError(t, out.Check())
 			require.Equal(t, s.Labels, out.Labels)
 			for i, b := range out.Bytes {
 				moved[severity] += math.Abs(float64(b)-float64(s.Bytes[i])) / float64(len(out.Bytes))

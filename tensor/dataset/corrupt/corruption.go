@@ -143,7 +143,7 @@ func (c Corruption) Apply(ctx context.Context, s *dataset.Set) (*dataset.Set, er
 	if s == nil || s.Len() == 0 {
 		return nil, fmt.Errorf("corrupt: %v: no images", c)
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("corrupt: %v: %w", c, err)
 	}
 	if err := checkForm(s.H, s.W, s.C); err != nil {

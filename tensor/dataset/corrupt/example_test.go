@@ -23,3 +23,12 @@ func ExampleCorruption_Apply() {
 	fmt.Println(out.Name, out.Bytes[0], out.Bytes[63])
 	// Output: half, contrast 5 147 108
 }
+
+// The twelve types, in five severities each.
+func ExampleTypes() {
+	fmt.Println(len(corrupt.Types()), corrupt.Types()[0], corrupt.Types()[11])
+	fmt.Println(corrupt.Corruption{Type: corrupt.Fog, Severity: 6}.Check() != nil)
+	// Output:
+	// 12 gaussian noise jpeg
+	// true
+}

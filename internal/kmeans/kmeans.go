@@ -1,6 +1,8 @@
-package uda
+// Package kmeans partitions points into clusters.
+package kmeans
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -9,18 +11,18 @@ import (
 
 // Clusters is a partition of the rows of a matrix.
 type Clusters struct {
-	Centres *tensor.Tensor // [K, d]
+	Centers *tensor.Tensor // [K, d]
 	Of      []int          // the cluster of each row
 	Inertia float64        // sum of squared distances to the centres
 }
 
-// KMeans partitions the rows of x [N, d] into k clusters with Lloyd's iterations
+// Run partitions the rows of x [N, d] into k clusters with Lloyd's iterations
 // from k-means++ centres (Arthur and Vassilvitskii, SODA 2007), until nothing moves
 // or 100 iterations have been made. Errors: fewer rows than clusters, k below 1.
-func KMeans(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
+func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 	n, d := x.Dim(0), x.Dim(1)
 	if k < 1 || n < k {
-		return Clusters{}, invalid("uda: %d clusters of %d rows, want 1 to %d", k, n, n)
+		return Clusters{}, fmt.Errorf("%d clusters of %d rows, want 1 to %d", k, n, n)
 	}
 	centres := tensor.Zeros(tensor.Float32, k, d)
 	row := func(t *tensor.Tensor, i int) []float32 { return t.Float32s()[i*d : (i+1)*d] }
@@ -41,7 +43,7 @@ func KMeans(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 			u -= near[pick]
 		}
 	}
-	out := Clusters{Centres: centres, Of: make([]int, n)}
+	out := Clusters{Centers: centres, Of: make([]int, n)}
 	for iteration := range 100 {
 		moved := false
 		out.Inertia = 0
