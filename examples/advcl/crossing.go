@@ -116,6 +116,7 @@ func height(c []point, at float64, x, y func(point) float64) float64 {
 func (e *experiment) crossingTable() *report.Table {
 	t := report.NewTable("Where learning curves change order",
 		report.Left("methods"), report.Left("accuracy"), report.Left("in steps"), report.Left("in TFLOP"))
+	t.ID = "crossings"
 	cell := func(c crossing, unit float64) string {
 		if c.Between == nil {
 			return "no part in common"

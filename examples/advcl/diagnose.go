@@ -177,6 +177,7 @@ func (e *experiment) diagnosisTables() []*report.Table {
 	}
 	t := report.NewTable(fmt.Sprintf("Encoders of seed %d: 20 nearest neighbours, silhouette, accuracy on regenerated corruptions (12 of 15 types), flat part of the loss landscape", e.env.Seed),
 		report.Left("pretraining"), report.Right("kNN %"), report.Right("silhouette"), report.Right("CA %"), report.Right("flat %"))
+	t.ID = "diagnosis"
 	for _, c := range d.Encoders {
 		t.AddRow(c.Method, percent(c.KNN), fmt.Sprintf("%.3f", c.Silhouette), percent(c.Corruptions), percent(c.Flat))
 	}

@@ -14,35 +14,35 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("Does robustness survive from pretraining to a linear layer?")
 	p.Text("An encoder is trained without labels, with or without attacks. It is frozen, and one linear layer is trained on its features with ordinary cross-entropy. " +
 		"Then an attacker who knows both changes every pixel by at most 8/255.")
-	for _, t := range e.tables() {
-		p.Table(t)
-	}
-	for _, n := range e.notes() {
-		p.Text(n)
-	}
+	p.Text("SA is the standard accuracy, on images as they are; RA the robust accuracy, under a PGD attack of 20 steps (PGD-20) of the radius that stands beside it. TFLOP is the work of pretraining in 10¹² operations.")
 	for _, draw := range []func(*report.Page) error{e.drawCurves, e.drawSweeps, e.drawLandscapes, e.drawMaps, e.drawInversions} {
 		if err := draw(p); err != nil {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	for _, t := range e.tables() {
+		p.Table(t)
+	}
+	p.List(e.notes()...)
 	return p, nil
 }
 
 // drawCurves shows accuracy against steps and against work.
 func (e *experiment) drawCurves(p *report.Page) error {
 	type axis struct {
-		name string
-		at   func(point) float64
+		id, name string
+		at       func(point) float64
 	}
 	headed := false
 	for _, a := range []axis{
-		{"training steps", func(q point) float64 { return float64(q.Step) }},
-		{"work of training in TFLOP", func(q point) float64 { return q.GFLOP / 1000 }},
+		{"steps", "training steps", func(q point) float64 { return float64(q.Step) }},
+		{"work", "work of training in TFLOP", func(q point) float64 { return q.GFLOP / 1000 }},
 	} {
 		for _, m := range []struct {
-			name  string
-			value func(point) float64
-		}{{"clean accuracy", func(q point) float64 { return q.SA }}, {"accuracy under PGD-20 at 8/255", func(q point) float64 { return q.RA8 }}} {
+			id, name string
+			value    func(point) float64
+		}{{"clean", "clean accuracy", func(q point) float64 { return q.SA }}, {"attacked", "accuracy under PGD-20 at 8/255", func(q point) float64 { return q.RA8 }}} {
 			chart := plot.LineChart{X: a.name, Y: m.name, Percent: true}
 			for _, name := range e.out.methods() {
 				s := plot.Series{Name: name, Points: true}
@@ -56,15 +56,14 @@ func (e *experiment) drawCurves(p *report.Page) error {
 			if len(chart.Series) == 0 {
 				return nil
 			}
-			svg, err := chart.SVG()
-			if err != nil {
-				return err
-			}
 			if !headed {
 				p.Heading("Learning curves")
 				headed = true
 			}
-			p.Figure(report.Figure{SVG: svg, Alt: m.name + " against " + a.name, Caption: fmt.Sprintf("%s of a linear layer on the encoder as it is then, against %s; seed %d.", m.name, a.name, e.env.Seed)})
+			err := p.Draw(chart, report.Figure{ID: m.id + "-" + a.id, Alt: m.name + " against " + a.name, Caption: fmt.Sprintf("A linear layer is trained on the encoder as it is after so much training: its %s, against %s; seed %d.", m.name, a.name, e.env.Seed)})
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -77,22 +76,20 @@ func (e *experiment) drawSweeps(p *report.Page) error {
 	}
 	p.Heading("Stronger attacks")
 	for _, c := range []struct {
-		x       string
+		id, x   string
 		sweeps  []sweep
 		caption string
 	}{
-		{"steps of PGD", d.Steps, "Accuracy at 8/255 by the number of steps. It is flat from 20 steps on, unless gradients are masked."},
-		{"eps in 1/255", d.Eps, "Accuracy under PGD-20 by radius. It reaches 0, unless gradients are masked."},
+		{"sweep-steps", "steps of PGD", d.Steps, "Accuracy at 8/255 by the number of steps. It is flat from 20 steps on, unless gradients are masked."},
+		{"sweep-eps", "eps in 1/255", d.Eps, "Accuracy under PGD-20 by radius. It reaches 0, unless gradients are masked."},
 	} {
 		chart := plot.LineChart{X: c.x, Y: "accuracy", Percent: true}
 		for _, s := range c.sweeps {
 			chart.Series = append(chart.Series, plot.Series{Name: s.Method, X: s.X, Y: s.Accuracy, Points: true})
 		}
-		svg, err := chart.SVG()
-		if err != nil {
+		if err := p.Draw(chart, report.Figure{ID: c.id, Alt: "accuracy by " + c.x, Caption: c.caption}); err != nil {
 			return err
 		}
-		p.Figure(report.Figure{SVG: svg, Alt: "accuracy by " + c.x, Caption: c.caption})
 	}
 	return nil
 }
@@ -105,12 +102,12 @@ func (e *experiment) drawLandscapes(p *report.Page) error {
 	p.Heading("Loss around the weights")
 	for _, c := range d.Encoders {
 		s := d.surfaces[c.Method]
-		svg, err := plot.ContourChart{Title: c.Method, X: "a", Y: "b", XS: s.Axis, YS: s.Axis, Z: s.Loss}.SVG()
+		chart := plot.ContourChart{Title: c.Method, X: "a, along the first direction", Y: "b, along the second direction", XS: s.Axis, YS: s.Axis, Z: s.Loss}
+		err := p.Draw(chart, report.Figure{ID: "landscape-" + c.Method, Alt: "loss landscape of " + c.Method,
+			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Center)})
 		if err != nil {
 			return err
 		}
-		p.Figure(report.Figure{SVG: svg, Alt: "loss landscape of " + c.Method,
-			Caption: fmt.Sprintf("%s: mean cross-entropy of attacked images at weights moved by a and b along two random directions, scaled filter by filter. %.0f %% of the square lie below the centre's %.2f plus 0.5.", c.Method, 100*s.Flat, s.Center)})
 	}
 	return nil
 }
@@ -138,12 +135,11 @@ func (e *experiment) drawMaps(p *report.Page) error {
 				chart.Clouds = append(chart.Clouds, g)
 			}
 		}
-		svg, err := chart.SVG()
+		err := p.Draw(chart, report.Figure{ID: "features-" + c.Method, Alt: "t-SNE of " + c.Method,
+			Caption: fmt.Sprintf("%s: features of %d test images by class. On the features themselves, 20 nearest neighbours are right in %.1f %% and the silhouette is %.3f.", c.Method, len(m.X), 100*c.KNN, c.Silhouette)})
 		if err != nil {
 			return err
 		}
-		p.Figure(report.Figure{SVG: svg, Alt: "t-SNE of " + c.Method,
-			Caption: fmt.Sprintf("%s: features of %d test images by class. On the features themselves, 20 nearest neighbours are right in %.1f %% and the silhouette is %.3f.", c.Method, len(m.X), 100*c.KNN, c.Silhouette)})
 	}
 	return nil
 }
@@ -167,6 +163,6 @@ func (e *experiment) drawInversions(p *report.Page) error {
 		return err
 	}
 	p.Heading("What neurons look for")
-	p.Figure(report.Figure{PNG: png, Alt: "images that drive neurons", Caption: "Images changed so that a neuron fires as much as it can, from two test images and from noise. In robust encoders they show shapes; in others they look like noise."})
+	p.Figure(report.Figure{ID: "neurons", PNG: png, Alt: "images that drive neurons", Caption: "Images changed so that a neuron fires as much as it can, from two test images and from noise. In robust encoders they show shapes; in others they look like noise."})
 	return nil
 }

@@ -108,6 +108,9 @@ func choose(env *example.Env, o options) (plan, error) {
 	}
 	if o.steps > 0 {
 		p.steps, p.epochs = o.steps, 0
+		if o.quick {
+			p.curve = max(1, p.steps/4)
+		}
 	}
 	return p, nil
 }

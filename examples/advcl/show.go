@@ -52,6 +52,7 @@ func (e *experiment) summaryTable() *report.Table {
 	t := report.NewTable(fmt.Sprintf("A linear layer on frozen encoders, in %% of %d test images: mean and standard deviation over seeds", e.plan.test),
 		report.Left("pretraining"), report.Right("SA"), report.Right("RA 8/255"), report.Right("RA 4/255"), report.Right("APGD-T 8/255"),
 		report.Right("TFLOP"), report.Right("of SimCLR's"), report.Right("time"))
+	t.ID = "summary"
 	for _, s := range e.out.Summary {
 		cost := "–"
 		if s.Relative > 0 {
@@ -68,6 +69,7 @@ func (e *experiment) summaryTable() *report.Table {
 
 func (e *experiment) runTable() *report.Table {
 	t := report.NewTable("Each seed", report.Left("pretraining"), report.Right("seed"), report.Right("SA"), report.Right("RA 8/255"), report.Right("RA 4/255"), report.Right("APGD-T"))
+	t.ID = "seeds"
 	if e.plan.seeds < 2 {
 		return t
 	}
@@ -82,6 +84,7 @@ func (e *experiment) runTable() *report.Table {
 func (e *experiment) pairTable() *report.Table {
 	t := report.NewTable("Differences on the same images, in points, with the standard error over images",
 		report.Left("methods"), report.Right("seed"), report.Right("SA"), report.Right("RA 8/255"))
+	t.ID = "differences"
 	for _, p := range e.out.Paired {
 		t.AddRow(p.A+" – "+p.B, fmt.Sprint(p.Seed), fmt.Sprintf("%+.1f", 100*p.SA), fmt.Sprintf("%+.1f ±%.1f", 100*p.RA8, 100*p.RA8SE))
 	}
@@ -99,6 +102,7 @@ func (e *experiment) curveTable() *report.Table {
 		}
 	}
 	t := report.NewTable("SA / RA at 8/255 on the way, in %", columns...)
+	t.ID = "curves"
 	if len(names) == 0 {
 		return t
 	}
@@ -124,7 +128,7 @@ func (e *experiment) curveTable() *report.Table {
 }
 
 func (e *experiment) notes() []string {
-	notes := []string{fmt.Sprintf("%s, %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
+	notes := []string{fmt.Sprintf("Data: %s; %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
 	for _, c := range e.out.Claims {
 		verdict := "Seen"
 		switch {

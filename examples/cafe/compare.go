@@ -71,7 +71,7 @@ func (e *experiment) compare(ctx context.Context) error {
 				rows[i].psnr = rows[i].psnr[:len(show)]
 			}
 		}
-		e.pictures = append(e.pictures, picture{fmt.Sprintf("One batch of %d, by attack", k), rows})
+		e.pictures = append(e.pictures, picture{fmt.Sprintf("batch-%d", k), fmt.Sprintf("One batch of %d, by attack", k), rows})
 	}
 	return nil
 }

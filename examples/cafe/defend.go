@@ -125,7 +125,7 @@ func (e *experiment) defend(ctx context.Context) error {
 		for i := range b.rows {
 			b.rows[i].images = tensor.Gather(b.rows[i].images, b.shown[:min(10, len(b.shown))])
 		}
-		e.pictures = append(e.pictures, picture{"Behind a " + kind.name + " network: what CAFE gets, knowing the defence", b.rows})
+		e.pictures = append(e.pictures, picture{"defended-" + kind.name, "Behind a " + kind.name + " network: what CAFE gets, knowing the defence", b.rows})
 	}
 	return nil
 }

@@ -139,8 +139,8 @@ type experiment struct {
 
 // picture shows true and recovered images.
 type picture struct {
-	title string
-	rows  []pictureRow
+	id, title string
+	rows      []pictureRow
 }
 
 type pictureRow struct {

@@ -80,7 +80,7 @@ func (e *experiment) released(ctx context.Context) error {
 		// What was not recovered is not above 40 dB; what cannot be seen does not count.
 		out.Above = s.Above40 * float64(s.Samples) / float64(len(y)-out.Dead)
 		ids := first(whole, 10)
-		e.pictures = append(e.pictures, picture{fmt.Sprintf("MNIST, %d of %d samples in a batch", e.batch, e.samples), []pictureRow{
+		e.pictures = append(e.pictures, picture{"digits", fmt.Sprintf("MNIST, %d of %d samples in a batch", e.batch, e.samples), []pictureRow{
 			{"private", tensor.Gather(x, ids), nil},
 			{"recovered", tensor.Gather(fedleak.JoinQuadrants(r.Images(nil)), ids), s.Each[:len(ids)]},
 		}})
@@ -146,7 +146,7 @@ func (e *experiment) colors(ctx context.Context) error {
 	s := fedleak.NewScore(f.X, r.Images(nil), r.Complete())
 	e.out.CIFAR = &color{PSNR: s.Median, Least: slices.Min(s.Each), Labels: fedleak.LabelAccuracy(y, r.Labels), Seconds: time.Since(start).Seconds()}
 	ids := first(r.Complete(), 10)
-	e.pictures = append(e.pictures, picture{fmt.Sprintf("CIFAR-10, %d of %d samples in a batch", e.cifarBatch, e.plan.cifar), []pictureRow{
+	e.pictures = append(e.pictures, picture{"colours", fmt.Sprintf("CIFAR-10, %d of %d samples in a batch", e.cifarBatch, e.plan.cifar), []pictureRow{
 		{"private", tensor.Gather(x, ids), nil},
 		{"recovered", tensor.Gather(fedleak.JoinQuadrants(r.Images(nil)), ids), s.Each[:len(ids)]},
 	}})

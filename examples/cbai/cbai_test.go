@@ -20,7 +20,7 @@ import (
 // short returns the experiment with the plans that keep, a few trials each.
 func short(t *testing.T, data string, trials int, keep func(p *plan) bool) *experiment {
 	t.Helper()
-	e, err := newExperiment(&example.Env{Data: data, Seed: 3, Scale: example.Small})
+	e, err := newExperiment(&example.Env{Data: data, Seed: 3, Scale: example.Small}, false)
 	require.NoError(t, err)
 	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool { return !keep(&p) })
 	for k := range e.plans {
@@ -141,7 +141,7 @@ func TestHeadlineIsShort(t *testing.T) {
 
 func TestFullCountsForFiguresAndPage(t *testing.T) {
 	for _, e := range []*example.Env{{Seed: 3, Scale: example.Small, JSON: true}, {Seed: 3, Scale: example.Small, Out: "x"}} {
-		x, err := newExperiment(e)
+		x, err := newExperiment(e, false)
 		require.NoError(t, err)
 		for _, p := range x.plans {
 			switch {
@@ -151,6 +151,11 @@ func TestFullCountsForFiguresAndPage(t *testing.T) {
 				require.Equal(t, p.ref.runs, p.trials)
 			}
 		}
+		x, err = newExperiment(e, true)
+		require.NoError(t, err)
+		for _, p := range x.plans {
+			require.LessOrEqual(t, p.trials, 500, "-mini")
+		}
 	}
 }
 
@@ -158,7 +163,7 @@ func TestFullCountsForFiguresAndPage(t *testing.T) {
 func TestEveryBitOfTheSeedCounts(t *testing.T) {
 	seen := map[uint64]bool{}
 	for bit := range 64 {
-		x, err := newExperiment(&example.Env{Seed: 1 << bit, Scale: example.Small})
+		x, err := newExperiment(&example.Env{Seed: 1 << bit, Scale: example.Small}, false)
 		require.NoError(t, err)
 		for _, name := range []string{"I1", "I2"} {
 			require.False(t, seen[x.seed(name)])
@@ -170,17 +175,17 @@ func TestEveryBitOfTheSeedCounts(t *testing.T) {
 // What a folder of data lacks is named.
 func TestMissingDataIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	x, err := newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	x, err := newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small}, false)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(x.notes(), "\n"), "Not found in "+dir+": pkis2/pkis2_percent_inhibition.csv, newyorker/contest509r2_roundrobin.csv, newyorker/contest650_klucb.csv.")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "newyorker"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "newyorker", "contest509r2_roundrobin.csv"), []byte("arm,unfunny,somewhat_funny,funny,count\n1,1,0,0,1\n2,0,0,1,1\n"), 0o644))
-	x, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	x, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small}, false)
 	require.NoError(t, err)
 	require.Equal(t, "synthetic, New Yorker", x.out.Data)
 	require.Contains(t, x.instances, "NY509")
 	require.Contains(t, strings.Join(x.notes(), "\n"), ": pkis2/pkis2_percent_inhibition.csv, newyorker/contest650_klucb.csv.")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "newyorker", "contest650_klucb.csv"), []byte("x\n"), 0o644))
-	_, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small})
+	_, err = newExperiment(&example.Env{Data: dir, Seed: 1, Scale: example.Small}, false)
 	require.ErrorContains(t, err, "contest650_klucb.csv: captions: line 1")
 }

@@ -70,12 +70,12 @@ type claims struct {
 	UpperBoundKept *float64 `json:"upper_bound_kept,omitempty"` // share of runs within the upper bound
 }
 
-func newExperiment(e *example.Env) (*experiment, error) {
+func newExperiment(e *example.Env, mini bool) (*experiment, error) {
 	all, data, missing, err := instances(e)
 	if err != nil {
 		return nil, err
 	}
-	x := &experiment{env: e, instances: all, missing: missing, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
+	x := &experiment{env: e, look: mini, instances: all, missing: missing, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
 	x.plan()
 	return x, nil
 }
@@ -88,7 +88,7 @@ func (e *experiment) plan() {
 	}
 	// The table on the terminal is for a look; every figure in full takes -json, -out or
 	// -scale full.
-	e.look = e.env.Scale == example.Small && !e.env.JSON && e.env.Out == ""
+	e.look = e.look || e.env.Scale == example.Small && !e.env.JSON && e.env.Out == ""
 	add := func(p plan) {
 		if _, ok := e.instances[p.instance]; !ok {
 			return

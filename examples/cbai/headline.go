@@ -14,6 +14,7 @@ func (e *experiment) headline() *report.Table {
 	t := report.NewTable("The best arm under contaminated rewards",
 		report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Left("mode"), report.Left("estimator"),
 		report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("wrong"), report.Right("no answer"), report.Right("bound"))
+	t.ID = "headline"
 	gap, se, ratio := bandit.GapBased{}.Name(), bandit.Elimination{}.Name(), bandit.Likelihood{}.Name()
 	for _, row := range []struct {
 		group, instance, attack, estimator, rule string

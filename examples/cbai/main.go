@@ -5,18 +5,34 @@
 //
 //	go run ./examples/cbai                  # synthetic instances
 //	go run ./examples/cbai -data DIR        # and the two data sets in DIR
+//	go run ./examples/cbai -mini -out DIR   # fewer searches, seconds
 //	go run ./examples/cbai -out DIR         # plots in DIR/report.html
 package main
 
-import "github.com/redoubt-ml/redoubt/internal/example"
+import (
+	"errors"
+	"flag"
+
+	"github.com/redoubt-ml/redoubt/internal/example"
+)
 
 func main() { program().Main() }
 
 func program() example.Program {
+	mini := false
 	return example.Program{
 		Name: "cbai",
 		About: "Finds the best arm under contaminated rewards, by robust and by classical rules,\n" +
 			"and compares pulls and errors with reference figures and bounds.",
-		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env) },
+		Flags: func(set *flag.FlagSet) {
+			set.BoolVar(&mini, "mini", false, "search less often, to see the program work; -json and -out take all searches without it")
+		},
+		Check: func(env *example.Env) error {
+			if mini && env.Scale == example.Full {
+				return errors.New("-mini has no -scale full")
+			}
+			return nil
+		},
+		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
 	}
 }

@@ -34,6 +34,7 @@ func (e *experiment) tables() []*report.Table {
 			report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Right("delta"), report.Left("mode"),
 			report.Left("estimator"), report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("sd"),
 			report.Right("reference"), report.Right("z"), report.Right("wrong"), report.Right("no answer"), report.Right("lower bound"))
+		t.ID = g.name
 		for _, c := range e.out.Cells {
 			if c.group != g.name {
 				continue
@@ -69,7 +70,7 @@ func (e *experiment) notes() []string {
 		notes = append(notes, fmt.Sprintf("Not found in %s: %s.", e.env.Data, strings.Join(e.missing, ", ")))
 	}
 	if e.look {
-		notes = append(notes, fmt.Sprintf("These are a few of %d cells, with fewer runs than in -json and -out DIR, which have them all.", len(e.out.Cells)))
+		notes = append(notes, fmt.Sprintf("These are a few of %d cells, and with fewer runs than -json and -out DIR have without -mini.", len(e.out.Cells)))
 	}
 	say := func(format string, values ...*float64) {
 		args := make([]any, len(values))
@@ -105,32 +106,35 @@ func (e *experiment) notes() []string {
 // Page draws how pulls grow and how intervals close.
 func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	p := report.NewPage("The best arm under contaminated rewards")
-	for _, n := range e.notes() {
-		p.Text(n)
-	}
+	p.Text("Ten or so arms give noisy rewards, and an adversary replaces a share eps of them. Wanted is the arm of the largest mean, wrong with probability at most delta, in as few pulls as possible. " +
+		"Estimators: TM is the trimmed mean, HM Huber's estimator, HG the same for Gaussian arms, MED and ALT are medians, KLB is for rewards from 0 to 1, mean is not robust. " +
+		"The gap rule pulls the arms that are hardest to tell apart; elimination drops arms that cannot be the best. Certified answers hold whatever the gaps, assumed ones if the arms can be told apart at all.")
 	p.Heading("What confidence costs")
-	if err := addChart(p, e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
+	if err := addChart(p, "delta", e.deltaChart(), "Pulls of the gap rule on I1 (one arm of mean 1 among nine of mean 0, noise 1, 5 % of rewards replaced), certified, with one standard deviation. They grow with ln(1/delta)."); err != nil {
 		return nil, err
 	}
 	p.Heading("What contamination costs")
-	if err := addChart(p, e.epsChart("I1", []string{"TM", "HM", "HG", "ALT"}), "Pulls of the gap rule on I1, certified, and the lower bound for any method on Gaussian arms. TM and HM cannot certify a gap of 1 at 10 %: the bias that outliers may cause is then more than a quarter of it."); err != nil {
+	if err := addChart(p, "eps", e.epsChart("I1", []string{"TM", "HM", "HG", "ALT"}), "Pulls of the gap rule on I1, certified, and the lower bound for any method on Gaussian arms. TM and HM cannot certify a gap of 1 at 10 %: the bias that outliers may cause is then more than a quarter of it."); err != nil {
 		return nil, err
 	}
 	if _, ok := e.instances["NY650-100"]; ok {
-		if err := addChart(p, e.epsChart("NY650-100", []string{"KLB"}), "Pulls among the best 100 captions of contest 650. The gap cannot be seen from 3.9 % on."); err != nil {
+		if err := addChart(p, "eps-captions", e.epsChart("NY650-100", []string{"KLB"}), "Pulls among the best 100 captions of contest 650. The gap cannot be seen from 3.9 % on."); err != nil {
 			return nil, err
 		}
 	}
 	p.Heading("How the intervals close")
-	for _, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}} {
+	for i, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}} {
 		c, err := e.intervalChart(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		if err := addChart(p, c, fmt.Sprintf("Intervals of the five arms of I2 in one run of %s with HM. An arm that is no longer pulled keeps its interval.", r.Name())); err != nil {
+		if err := addChart(p, []string{"intervals-gap", "intervals-elimination"}[i], c, fmt.Sprintf("Intervals of the five arms of I2 in one run of %s with HM. An arm that is no longer pulled keeps its interval.", r.Name())); err != nil {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	p.Table(e.headline())
+	p.List(e.notes()...)
 	p.Heading("All cells")
 	for _, t := range e.tables() {
 		p.Table(t)
@@ -138,13 +142,8 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	return p, nil
 }
 
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
 }
 
 // add appends a cell to a series with a band of one standard deviation.
@@ -157,7 +156,7 @@ func add(s *plot.Series, x float64, c *cell) {
 }
 
 func (e *experiment) deltaChart() plot.LineChart {
-	chart := plot.LineChart{X: "delta", Y: "pulls", LogX: true}
+	chart := plot.LineChart{X: "probability of a wrong answer allowed (delta)", Y: "pulls", LogX: true}
 	for _, est := range []string{"ALT", "TM", "HM", "HG"} {
 		s := plot.Series{Name: est, Points: true}
 		for _, delta := range deltas {
@@ -177,7 +176,7 @@ func appendFilled(all []plot.Series, s plot.Series) []plot.Series {
 }
 
 func (e *experiment) epsChart(name string, estimators []string) plot.LineChart {
-	chart := plot.LineChart{X: "eps", Y: "pulls", LogY: true}
+	chart := plot.LineChart{X: "share of rewards that are replaced (eps)", Y: "pulls", LogY: true}
 	grid := []float64{0, 1e-4, .01, .02, .03, .05, .10}
 	for _, est := range estimators {
 		s := plot.Series{Name: est, Points: true}
@@ -210,7 +209,7 @@ func (e *experiment) intervalChart(ctx context.Context, rule bandit.Rule) (plot.
 	if err != nil {
 		return plot.LineChart{}, err
 	}
-	chart := plot.LineChart{X: "pulls of all arms", Y: "mean", LogX: true}
+	chart := plot.LineChart{X: "pulls of all arms", Y: "mean reward, interval", LogX: true}
 	for arm, mu := range in.Means() {
 		s := plot.Series{Name: fmt.Sprintf("arm %d, mean %g", arm, mu)}
 		point := func(pulls int, ev bandit.Event) {

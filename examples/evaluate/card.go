@@ -85,6 +85,7 @@ func (c *card) Result() example.Result {
 // table says what each attack left.
 func (c *card) table() *report.Table {
 	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("gradients"), report.Right("time"))
+	t.ID = "attacks"
 	row := func(name string, e attack.Estimate, rest ...string) {
 		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
 	}
@@ -195,7 +196,7 @@ func (c *card) Page(ctx context.Context) (*report.Page, error) {
 		return nil, err
 	}
 	p.Heading("Some of the images that fell")
-	p.Figure(report.Figure{PNG: png, Alt: "Images, changes and attacked images", Caption: "The label stands below the image, the answer below the attacked one."})
+	p.Figure(report.Figure{ID: "images", PNG: png, Alt: "Images, changes and attacked images", Caption: fmt.Sprintf("The label stands below the image, the answer below the attacked one. Change: red is brighter, blue is darker, full colour is the largest change, %.3g.", tensor.MaxAbs(change))})
 	return p, nil
 }
 
@@ -213,13 +214,8 @@ func (c *card) drawCurve(p *report.Page) error {
 		line.Name = "nearest of all"
 		chart.Series = append(chart.Series, line)
 	}
-	svg, err := chart.SVG()
-	if err != nil {
-		return err
-	}
 	p.Heading("Accuracy against the radius")
-	p.Figure(report.Figure{SVG: svg, Alt: "Accuracy against the radius", Caption: "Exact for the adversaries that were found: each image falls at the distance of its nearest one. " + c.median()})
-	return nil
+	return p.Draw(chart, report.Figure{ID: "radius", Alt: "Accuracy against the radius", Caption: "Exact for the adversaries that were found: each image falls at the distance of its nearest one. " + c.median()})
 }
 
 // line is the step function of a curve, as far as the threat's radius.

@@ -59,6 +59,7 @@ func weights(w []float64) string {
 
 func (e *experiment) modelTable() *report.Table {
 	t := report.NewTable("Networks without attacks", report.Left("data"), report.Left("network"), report.Right("test %"))
+	t.ID = "models"
 	for _, m := range e.out.Models {
 		t.AddRow(m.Data, m.Name, percent(m.Clean))
 	}
@@ -69,6 +70,7 @@ func (e *experiment) ensembleTable() *report.Table {
 	t := report.NewTable("One perturbed image against four networks, MNIST: share that fools all (ASR_all, with 95 % interval) and the accuracy left to A B C D, in %",
 		report.Left("ball"), report.Right("eps"), report.Left("attack"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("weights A B C D"),
 		report.Right("lift over average %"), report.Right("paper's ASR_all (recalled), script's eps"))
+	t.ID = "ensemble"
 	for _, s := range mnistSettings {
 		n := s.norm.String()
 		c := e.out.Ensemble[n]
@@ -87,6 +89,7 @@ func (e *experiment) ensembleTable() *report.Table {
 func (e *experiment) ruleTable() *report.Table {
 	t := report.NewTable("Ways to weigh the networks, MNIST, linf, in %",
 		report.Left("weights"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("paper's ASR_all (recalled), eps 0.2"))
+	t.ID = "rules"
 	for _, r := range e.out.Rules {
 		paper := "–"
 		if v, ok := paperRules[r.Name]; ok {
@@ -99,6 +102,7 @@ func (e *experiment) ruleTable() *report.Table {
 
 func (e *experiment) gammaTable() *report.Table {
 	t := report.NewTable("The regulariser gamma, MNIST, linf, in %", report.Right("gamma"), report.Right("beta"), report.Right("ASR_all"), report.Right("accuracy A B C D"))
+	t.ID = "gamma"
 	for _, g := range e.out.Gamma {
 		t.AddRow(fmt.Sprintf("%g", g.Gamma), fmt.Sprintf("%.3g", g.Beta), between(g.ASRAll, g.Interval), percents(g.Acc))
 	}
@@ -112,6 +116,7 @@ func (e *experiment) universalTable() *report.Table {
 	t := report.NewTable("One perturbation of K images, linf, in %: share of groups that are fooled whole (ASR_gp) and of images (ASR_avg)",
 		report.Left("data"), report.Left("network"), report.Right("eps"), report.Right("K"), report.Right("groups"), report.Right("average ASR_gp"), report.Right("min-max ASR_gp"),
 		report.Right("lift %"), report.Right("average ASR_avg"), report.Right("min-max ASR_avg"), report.Right("paper's ASR_gp (recalled), D on CIFAR-10"))
+	t.ID = "groups"
 	for _, r := range e.out.Universal {
 		p := paperUniversal[r.K]
 		t.AddRow(r.Data, r.Model, fmt.Sprintf("%g", r.Eps), strconv.Itoa(r.K), strconv.Itoa(r.Groups),
@@ -125,6 +130,7 @@ func (e *experiment) transformTable() *report.Table {
 	t := report.NewTable("One perturbed image under transformations, CIFAR-10, linf, in %: share that survives all (ASR_gp) and mean share (ASR_avg)",
 		report.Left("set"), report.Left("network"), report.Right("eps"), report.Left("attack"), report.Right("ASR_gp"), report.Right("ASR_avg"), report.Right("accuracy under each"),
 		report.Right("lift %"), report.Right("paper's ASR_gp, ASR_avg (recalled)"))
+	t.ID = "transformations"
 	for _, r := range e.out.Transform {
 		paper := func(k int) string {
 			p, ok := paperTransform[r.Model]
@@ -143,6 +149,7 @@ func (e *experiment) defenseTable() *report.Table {
 	t := report.NewTable(fmt.Sprintf("Training against linf %v and l2 %v at once, MNIST: accuracy in %%", linfThreat.Eps, l2Eps),
 		report.Left("network"), report.Left("training"), report.Right("clean"), report.Right("linf"), report.Right("l2"), report.Right("both (Acc^max)"), report.Right("mean (Acc^avg)"),
 		report.Right("S"), report.Right("weights linf l2"), report.Right("time"))
+	t.ID = "defense"
 	for _, r := range e.out.Defense {
 		t.AddRow(r.Network, r.Training, percent(r.Clean), percent(r.Linf), percent(r.L2), between(r.AccMaxAdv, r.Interval), percent(r.AccAvgAdv),
 			fmt.Sprintf("%.2f", r.Area), weights(r.Weights), report.Seconds(r.Seconds))

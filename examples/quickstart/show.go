@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/plot"
 	"github.com/redoubt-ml/redoubt/internal/report"
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
@@ -37,6 +40,7 @@ func (e *experiment) table() *report.Table {
 		report.Left("attack"), report.Right("images"),
 		report.Right("standard"), report.Left("interval"), report.Right("time"),
 		report.Right("hardened"), report.Left("interval"), report.Right("time"))
+	t.ID = "accuracy"
 	for _, r := range e.rows() {
 		cells := []string{r.name, strconv.Itoa(r.images)}
 		for _, f := range []figures{e.out.Standard, e.out.Hardened} {
@@ -52,11 +56,8 @@ func (e *experiment) table() *report.Table {
 	return t
 }
 
-// Sizes of the curves and pictures of the page.
-const (
-	curveImages   = 500
-	pictureImages = 10
-)
+// curves returns the test images of the curves: a quarter of all, 500 at most.
+func (e *experiment) curves() *dataset.Set { return e.test.Take(max(1, min(500, e.test.Len()/4))) }
 
 // Page draws what the table does not show: the images, and how accuracy and loss
 // move.
@@ -66,16 +67,11 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 		"The table gives the share of test images that each still gets right when an attacker changes them. " + e.setting())
 	p.Table(e.table())
 
-	x, y := e.test.Take(curveImages).All()
-	networks := []struct {
-		name string
-		net  nn.Layer
-	}{{"standard", e.plain}, {"hardened", e.resistant}}
-
+	x, y := e.curves().All()
 	p.Heading("How far is far enough")
 	eps := []float64{0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4}
 	accuracy := plot.LineChart{X: "largest change of a pixel (eps)", Y: "accuracy under PGD-40", Percent: true}
-	for _, n := range networks {
+	for _, n := range e.networks() {
 		stage := e.env.Stage("curve of the "+n.name+" network", -1)
 		pgd := attack.PGD{Threat: threat, Steps: 40, Seed: e.env.Seed, OnProgress: func(done, _ int) { stage.Done(done) }}
 		est, err := attack.EpsCurve(ctx, nn.Classifier{Net: n.net}, x, y, pgd, eps)
@@ -88,13 +84,13 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 		}
 		accuracy.Series = append(accuracy.Series, s)
 	}
-	if err := addChart(p, accuracy, fmt.Sprintf("Accuracy against the radius of the attack, first %d test images, with 95 %% intervals. The hardened network was trained for 0.3.", len(y))); err != nil {
+	if err := addChart(p, "radius", accuracy, fmt.Sprintf("Accuracy against the radius of the attack, first %d test images, with 95 %% intervals. The hardened network was trained for 0.3.", len(y))); err != nil {
 		return nil, err
 	}
 
 	p.Heading("How fast the attack works")
 	loss := plot.LineChart{X: "step of the attack", Y: "log-odds against the right digit"}
-	for _, n := range networks {
+	for _, n := range e.networks() {
 		curve, err := attack.LossCurve(ctx, nn.Classifier{Net: n.net}, x, y, attack.PGD{Threat: threat, Steps: 40, StepSize: 0.01, Seed: e.env.Seed})
 		if err != nil {
 			return nil, err
@@ -105,80 +101,96 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 		}
 		loss.Series = append(loss.Series, s)
 	}
-	if err := addChart(p, loss, "What PGD climbs (eps 0.3, steps of 0.01, random start), averaged over the images: the logarithm of the odds that the network gives to all wrong digits together. Above 0 it prefers them. A curve that still rises at its end asks for more steps."); err != nil {
+	if err := addChart(p, "steps", loss, "What PGD climbs (eps 0.3, steps of 0.01, random start), averaged over the images: the logarithm of the odds that the network gives to all wrong digits together. Above 0 it prefers them. A curve that still rises at its end asks for more steps."); err != nil {
 		return nil, err
 	}
 
 	p.Heading("What the attack does")
-	for _, n := range networks {
-		if err := e.pictures(ctx, p, n.name, n.net); err != nil {
+	return p, e.pictures(ctx, p)
+}
+
+type network struct {
+	name string
+	net  nn.Layer
+}
+
+func (e *experiment) networks() []network {
+	return []network{{"standard", e.plain}, {"hardened", e.resistant}}
+}
+
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
+}
+
+// pictureOf returns the first image of each digit that both networks read, and the
+// first of all where there is none.
+func (e *experiment) pictureOf(ctx context.Context) ([]int, error) {
+	x, y := e.curves().All()
+	read := make([]int, len(y))
+	for _, n := range e.networks() {
+		answers, err := attack.Predict(ctx, nn.Classifier{Net: n.net}, x)
+		if err != nil {
 			return nil, err
 		}
-	}
-	return p, nil
-}
-
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
-}
-
-// pictures shows the first image of each digit before and after PGD-40.
-func (e *experiment) pictures(ctx context.Context, p *report.Page, name string, net nn.Layer) error {
-	var idx []int
-	seen := map[int]bool{}
-	for i, l := range e.test.Labels {
-		if !seen[int(l)] {
-			seen[int(l)] = true
-			idx = append(idx, i)
-		}
-	}
-	x, y := e.test.Batch(idx[:min(len(idx), pictureImages)])
-	model := nn.Classifier{Net: net}
-	before, err := attack.Predict(ctx, model, x)
-	if err != nil {
-		return err
-	}
-	res, err := (&attack.PGD{Threat: threat, Steps: 40, StepSize: 0.01, Seed: e.env.Seed}).Run(ctx, model, x, y)
-	if err != nil {
-		return err
-	}
-	answers := func(labels []int) []string {
-		out := make([]string, len(labels))
-		for i, l := range labels {
-			out[i] = fmt.Sprint(l)
-			if l != y[i] {
-				out[i] = fmt.Sprintf("%d (not %d)", l, y[i])
+		for i, l := range answers {
+			if l == y[i] {
+				read[i]++
 			}
 		}
-		return out
 	}
-	grid, err := plot.Grid([]plot.GridRow{
-		{Label: "clean", Images: plot.Images(x), Captions: answers(before)},
-		{Label: "change", Images: plot.Images(tensor.Sub(res.X, x)), Span: threat.Eps},
-		{Label: "attacked", Images: plot.Images(res.X), Captions: answers(res.Label)},
-	})
+	best := map[int]int{} // image of a digit
+	for i, l := range y {
+		if old, ok := best[l]; !ok || read[i] > read[old] {
+			best[l] = i
+		}
+	}
+	var idx []int
+	for _, l := range slices.Sorted(maps.Keys(best)) {
+		idx = append(idx, best[l])
+	}
+	return idx, nil
+}
+
+// pictures shows an image of each digit before and after PGD-40 on each network.
+func (e *experiment) pictures(ctx context.Context, p *report.Page) error {
+	idx, err := e.pictureOf(ctx)
 	if err != nil {
 		return err
 	}
-	fooled := 0
-	for i, l := range res.Label {
-		if l != y[i] {
-			fooled++
-		}
+	x, y := e.test.Batch(idx)
+	rows := []plot.GridRow{{Label: "image", Images: plot.Images(x)}}
+	for _, l := range y {
+		rows[0].Captions = append(rows[0].Captions, fmt.Sprint(l))
 	}
+	var fooled []string
 	largest := 0.0
-	for _, d := range res.Distance {
-		largest = math.Max(largest, d)
+	for _, n := range e.networks() {
+		res, err := (&attack.PGD{Threat: threat, Steps: 40, StepSize: 0.01, Seed: e.env.Seed}).Run(ctx, nn.Classifier{Net: n.net}, x, y)
+		if err != nil {
+			return err
+		}
+		answers, wrong := make([]string, len(y)), 0
+		for i, l := range res.Label {
+			answers[i] = fmt.Sprint(l)
+			if l != y[i] {
+				answers[i] = fmt.Sprintf("%d, wrong", l)
+				wrong++
+			}
+			largest = max(largest, res.Distance[i])
+		}
+		rows = append(rows,
+			plot.GridRow{Label: "change", Images: plot.Images(tensor.Sub(res.X, x)), Span: threat.Eps},
+			plot.GridRow{Label: n.name, Images: plot.Images(res.X), Captions: answers})
+		fooled = append(fooled, fmt.Sprintf("the %s network gets %d of %d wrong", n.name, wrong, len(y)))
+	}
+	grid, err := plot.Grid(rows)
+	if err != nil {
+		return err
 	}
 	p.Figure(report.Figure{
-		PNG: grid, Alt: "Digits before and after PGD-40 on the " + name + " network",
-		Caption: fmt.Sprintf("The %s network gets %d of %d attacked digits wrong; its answer stands below each image. Change: red is brighter, blue is darker, full colour is %v. No pixel changes by more than %.3f.",
-			name, fooled, len(y), threat.Eps, largest),
+		ID: "digits", PNG: grid, Alt: "Digits, the changes that PGD-40 makes against each network, and the changed digits with the answers",
+		Caption: fmt.Sprintf("An image of each digit that both networks read; the change that PGD-40 makes against the standard network, and what comes out, with the network's answer; then the same against the hardened network. Under attack %s. Red is brighter, blue is darker, full colour is %v; no pixel changes by more than %.3f.",
+			strings.Join(fooled, " and "), threat.Eps, largest),
 	})
 	return nil
 }

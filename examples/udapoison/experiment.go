@@ -60,6 +60,9 @@ func newExperiment(env *example.Env, o options, workers int) (*experiment, error
 	case env.Scale == example.Full:
 		e.plan = fullPlan
 	}
+	if o.epochs > 0 {
+		e.epochs, e.long = o.epochs, 0
+	}
 	var err error
 	if e.learners, err = example.Choose("-learners", o.learners, learnerNames); err != nil {
 		return nil, err

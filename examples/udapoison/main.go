@@ -15,6 +15,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"runtime"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -25,6 +26,7 @@ func main() { program().Main() }
 // options are the program's own flags.
 type options struct {
 	mini     bool
+	epochs   int
 	learners string
 	parts    string
 }
@@ -38,10 +40,14 @@ func program() example.Program {
 		Seeds: true,
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use few images and few epochs, to see the program work")
+			set.IntVar(&o.epochs, "epochs", 0, "epochs of the first pair's learners; 0 means as many as the scale has")
 			set.StringVar(&o.learners, "learners", "", "learners of the table, separated by commas; none means all: "+joined(learnerNames))
 			set.StringVar(&o.parts, "parts", "", "parts of the program, separated by commas; none means all: "+joined(partNames))
 		},
 		Check: func(*example.Env) error {
+			if o.epochs < 0 {
+				return fmt.Errorf("-epochs is %d, want 0 or more", o.epochs)
+			}
 			if _, err := example.Choose("-learners", o.learners, learnerNames); err != nil {
 				return err
 			}

@@ -25,17 +25,17 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 	if text := e.headline(); text != "" {
 		p.Text(text)
 	}
-	for _, t := range e.Result().Tables {
-		p.Table(t)
-	}
-	for _, note := range e.notes() {
-		p.Text(note)
-	}
 	for _, draw := range []func(context.Context, *report.Page) error{e.drawSamples, e.drawConfusion, e.drawFeatures, e.drawCases, e.drawClean} {
 		if err := draw(ctx, p); err != nil {
 			return nil, err
 		}
 	}
+	p.Heading("Figures")
+	res := e.Result()
+	for _, t := range res.Tables {
+		p.Table(t)
+	}
+	p.List(res.Notes...)
 	return p, nil
 }
 
@@ -83,8 +83,8 @@ func (e *experiment) drawSamples(_ context.Context, p *report.Page) error {
 		if err != nil {
 			return err
 		}
-		p.Figure(report.Figure{PNG: grid, Alt: "Poisons from " + e.pairs[i].Name,
-			Caption: fmt.Sprintf("%s: the same target images, blended with the nearest source image of their class. The label that the victim sees stands below.", e.pairs[i].Name)})
+		p.Figure(report.Figure{ID: fmt.Sprintf("poisons-%d", i+1), PNG: grid, Alt: "Poisons from " + e.pairs[i].Name,
+			Caption: fmt.Sprintf("%s: images of the target, blended into the nearest source image of their class; alpha is the share of the target. Below stands the label that the attacker gives them, always the next digit.", e.pairs[i].Name)})
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (e *experiment) drawConfusion(_ context.Context, p *report.Page) error {
 		return err
 	}
 	p.Heading("What the answers are")
-	p.Figure(report.Figure{PNG: grid, Alt: "Confusion matrices of DANN",
+	p.Figure(report.Figure{ID: "confusion", PNG: grid, Alt: "Confusion matrices of DANN",
 		Caption: "Answers (columns) to target test images of each digit (rows), white is all of them. A broken network would answer with one digit, a confused one with any, one that has learnt the poison with the next digit, on the diagonal beside the main one."})
 	return nil
 }
@@ -161,10 +161,6 @@ func (e *experiment) drawFeatures(ctx context.Context, p *report.Page) error {
 		if err != nil {
 			return err
 		}
-		svg, err := features(low, source, target).SVG()
-		if err != nil {
-			return err
-		}
 		answers, err := uda.Evaluate(ctx, m, e.pairs[0].targetTest)
 		if err != nil {
 			return err
@@ -176,7 +172,10 @@ func (e *experiment) drawFeatures(ctx context.Context, p *report.Page) error {
 		}
 		text := fmt.Sprintf("%s DANN answers 3 to %s and 4 to %s of the target's 3s.", map[string]string{"none": "Clean", "target": "Poisoned"}[attack],
 			report.Percent(float64(row[3])/float64(max(1, all))), report.Percent(float64(row[4])/float64(max(1, all))))
-		p.Figure(report.Figure{SVG: svg, Alt: "Features of 3s and 4s", Caption: text + " Two principal components of the features of both domains' first test images; other digits in grey."})
+		err = p.Draw(features(low, source, target), report.Figure{ID: "features-" + attack, Alt: "Features of 3s and 4s", Caption: text + " Two principal components of the features of both domains' first test images; other digits in grey."})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -253,10 +252,6 @@ func (e *experiment) drawCases(_ context.Context, p *report.Page) error {
 				chart.Clouds = append(chart.Clouds, g)
 			}
 		}
-		svg, err := chart.SVG()
-		if err != nil {
-			return err
-		}
 		text := ""
 		for _, r := range e.out.Illustrative {
 			if r.Case == c.Name && r.Formula == "exact" {
@@ -267,7 +262,9 @@ func (e *experiment) drawCases(_ context.Context, p *report.Page) error {
 				text += fmt.Sprintf(" DANN on these points succeeds with %.0f of %d seeds and fails with %.0f.", r.Good*float64(r.Starts), r.Starts, r.Bad*float64(r.Starts))
 			}
 		}
-		p.Figure(report.Figure{SVG: svg, Alt: "Points of the " + c.Name + " case", Caption: text})
+		if err := p.Draw(chart, report.Figure{ID: "case-" + c.Name, Alt: "Points of the " + c.Name + " case", Caption: text}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -290,7 +287,7 @@ func (e *experiment) drawClean(_ context.Context, p *report.Page) error {
 	if err != nil {
 		return err
 	}
-	p.Figure(report.Figure{PNG: grid, Alt: "Images of the clean-label attack",
+	p.Figure(report.Figure{ID: "clean-label-images", PNG: grid, Alt: "Images of the clean-label attack",
 		Caption: fmt.Sprintf("The 3 that is attacked, the 8s nearest to it, a tenth of the 3 blended in, the change (full colour is %v), and the poisons, which the victim sees labelled 8.", cleanEps)})
 	return nil
 }

@@ -131,6 +131,7 @@ func (e *experiment) main() *report.Table {
 	}
 	columns = append(columns, report.Right("alpha 1"), report.Right("shifted"), report.Right("poison fit"), report.Right("source, clean"), report.Right("source, alpha 1"))
 	t := report.NewTable("Target accuracy with poison in the source, %", columns...)
+	t.ID = "accuracy"
 	for _, r := range rows {
 		pick := func(attack string, alpha float64, value func(*cell) float64) string {
 			var m mean
@@ -159,6 +160,7 @@ func (e *experiment) main() *report.Table {
 func (e *experiment) theory() *report.Table {
 	t := report.NewTable("Illustrative cases: the same objective and search, from random starts",
 		report.Left("case"), report.Left("labels / method"), report.Right("starts"), report.Right("good"), report.Right("bad"), report.Right("stuck"), report.Left("target"))
+	t.ID = "cases"
 	for _, r := range e.out.Illustrative {
 		what := ""
 		switch {
@@ -184,6 +186,7 @@ func (e *experiment) theory() *report.Table {
 func (e *experiment) defences() *report.Table {
 	t := report.NewTable("DANN with mislabelled target images in the source, and defences",
 		report.Left("defence"), report.Right("poison removed"), report.Right("clean removed"), report.Right("target"), report.Right("recovered"))
+	t.ID = "defences"
 	for i, d := range e.out.Defense {
 		poison, clean, back := "", "", ""
 		if d.RemovedPoison+d.RemovedClean > 0 {
@@ -205,6 +208,7 @@ func (e *experiment) targeted() *report.Table {
 	}
 	t := report.NewTable(title, report.Left("learner"), report.Left("image"), report.Right("p(8)"), report.Right("without"),
 		report.Right("flips"), report.Right("without"), report.Right("target"), report.Right("without"), report.Right("distance ratio"))
+	t.ID = "clean-label"
 	c := e.out.CleanLabel
 	if c == nil {
 		return t

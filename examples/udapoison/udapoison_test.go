@@ -140,6 +140,7 @@ func TestCancelledExperimentReportsWhatItHas(t *testing.T) {
 
 func TestBadFlagsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
+		"-epochs is -1":       {"-epochs", "-1"},
 		"-seeds is -1":        {"-seeds", "-1"},
 		`-learners has "GAN"`: {"-learners", "dann,GAN"},
 		`-parts has "x"`:      {"-parts", "x"},

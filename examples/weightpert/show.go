@@ -46,6 +46,7 @@ func (e *experiment) regimeTable() *report.Table {
 	}
 	cols = append(cols, report.Right("10 % of |w|"))
 	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", cols...)
+	t.ID = "attacked"
 	for _, f := range e.out.Regimes {
 		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
 		for _, eps := range attackEps {
@@ -67,6 +68,7 @@ func (e *experiment) ensembleTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	t := report.NewTable("Accuracy in % under the worst of these and a push to each class", cols...)
+	t.ID = "ensemble"
 	for _, f := range e.out.Regimes {
 		if f.Ensemble == nil {
 			continue
@@ -86,6 +88,7 @@ func (e *experiment) certifiedTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	t := report.NewTable("Certified accuracy in %, all weights may move by eps", append(cols, report.Right("median radius"))...)
+	t.ID = "certified"
 	for _, f := range e.out.Regimes {
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
 			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), m}
@@ -112,6 +115,7 @@ func (e *experiment) certifiedTable() *report.Table {
 func (e *experiment) boundTable() *report.Table {
 	t := report.NewTable("Generalisation at eps 0.001: bound on the error, with its terms, and certified accuracy on unseen images with 99 % confidence",
 		report.Left("training"), report.Right("seed"), report.Left("bound = empirical + network + perturbation + confidence"), report.Right("certified at least %"))
+	t.ID = "generalisation"
 	for _, f := range e.out.Regimes {
 		bound := "–"
 		if f.Bound != nil {
@@ -125,6 +129,7 @@ func (e *experiment) boundTable() *report.Table {
 func (e *experiment) quantisedTable() *report.Table {
 	t := report.NewTable("Accuracy in % after rounding, and images that any 8-bit rounding keeps",
 		report.Left("training"), report.Right("8 bits"), report.Right("4 bits"), report.Right("3 bits"), report.Right("IBP"), report.Right("CROWN"), report.Right("CROWN, scale per row"))
+	t.ID = "quantised"
 	for _, q := range e.out.Quantised {
 		cert := func(name string) string {
 			if v, ok := q.Certified[name]; ok {
@@ -141,6 +146,7 @@ func (e *experiment) faultTable() *report.Table {
 	t := report.NewTable("Accuracy in % with memory faults in 8-bit weights",
 		report.Left("training"), report.Right("bit errors 0.1 %"), report.Right("0.5 %"), report.Right("1 %"), report.Right("stuck at 0: 5 %"), report.Right("20 %"), report.Right("noise 0.1 σ"), report.Right("0.2 σ"),
 		report.Right("100 random flips"), report.Right("best flip"), report.Right("searched"), report.Right("flips"))
+	t.ID = "faults"
 	for _, f := range e.out.Faults {
 		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2), at(f.Gaussian, 0.1), at(f.Gaussian, 0.2),
 			percent(f.Random), percent(f.First), percent(f.Searched), strconv.Itoa(f.Flips))
@@ -150,6 +156,7 @@ func (e *experiment) faultTable() *report.Table {
 
 func (e *experiment) layerTable() *report.Table {
 	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
+	t.ID = "layers"
 	for _, s := range e.out.Sensitivity {
 		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), percent(s.Attacked), percent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
 	}
@@ -160,27 +167,30 @@ func (e *experiment) layerTable() *report.Table {
 func (e *experiment) Page(context.Context) (*report.Page, error) {
 	p := report.NewPage("A classifier whose weights are changed")
 	p.Text("Networks of the same shape, trained on MNIST in different ways. Every weight may move by up to eps. Data: " + e.out.Data + ".")
-	tables := e.Result().Tables
-	if len(e.out.Claims) > 0 {
-		p.Table(tables[0])
-		tables = tables[1:]
-	}
+	p.Text("Trainings: standard is cross-entropy alone; lambda adds the margin bound for changed weights, mu a penalty on norms, ibp trains with interval bounds, awp, sam and sign with attacks on the weights, noise with random changes, decay with weight decay, quant-aware with rounded weights, clustering with a penalty that spreads weights, randbet with bit errors. The number is the strength.")
+	p.Heading("What attacks leave")
 	if err := e.attackCharts(p); err != nil {
 		return nil, err
 	}
+	headed := false
 	for _, f := range e.out.Regimes {
 		if f.Seed != e.env.Seed || f.Radius == nil {
 			continue
 		}
-		c := plot.LineChart{Title: f.Name, X: "largest change of a weight (eps)", Y: "certified accuracy", Percent: true, LogX: true}
-		for _, m := range []string{"product", "path", "ibp", "crown"} {
-			c.Series = append(c.Series, series(m, f.Certified[m], certifyEps))
+		if !headed {
+			p.Heading("What can be certified")
+			p.Text("From loose to tight: the product of the layers' norms, path by path, interval propagation (IBP), and linear bounds (CROWN). Whatever lies between a certificate and an attack is not known.")
+			headed = true
+		}
+		c := plot.LineChart{Title: "Training: " + f.Name, X: "largest change of a weight (eps)", Y: "images certified, or left", Percent: true, LogX: true}
+		for _, m := range []struct{ name, text string }{{"product", "product of norms"}, {"path", "path by path"}, {"ibp", "IBP"}, {"crown", "CROWN"}} {
+			c.Series = append(c.Series, series(m.text, f.Certified[m.name], certifyEps))
 		}
 		for _, a := range []plot.Series{series("attack, per image", f.PerImage, certifyEps), series("attack, all images", f.Attacked, attackEps)} {
 			a.Dashed = true
 			c.Series = append(c.Series, a)
 		}
-		if err := addChart(p, c, "What each bound certifies for "+f.Name+", what an attack with weights for each image leaves, and what one for all images at once leaves. CROWN and the attack with weights for each image are measured on the same images, fewer than the others."); err != nil {
+		if err := addChart(p, "certified-"+f.Name, c, "Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right by an attack that changes the weights for each image anew, and by one that changes them once for all images. CROWN and the attack for each image are measured on the same images, fewer than the others."); err != nil {
 			return nil, err
 		}
 	}
@@ -193,13 +203,17 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 		last.X, last.Y = append(last.X, float64(s.Layer+1)), append(last.Y, s.Attacked)
 	}
 	if len(layers.Series) > 0 {
-		if err := addChart(p, layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
+		p.Heading("Which layer matters")
+		if err := addChart(p, "layers", layers, "Which layer matters: eps 0.005 in one layer, the others fixed."); err != nil {
 			return nil, err
 		}
 	}
-	for _, t := range tables {
+	p.Heading("Figures")
+	res := e.Result()
+	for _, t := range res.Tables {
 		p.Table(t)
 	}
+	p.List(res.Notes...)
 	return p, nil
 }
 
@@ -222,7 +236,7 @@ func (e *experiment) attackCharts(p *report.Page) error {
 		c := plot.LineChart{X: "largest change of a weight (eps)", Y: "accuracy under attack", Percent: true, LogX: true}
 		c.Series = append(c.Series, curves[0])
 		c.Series = append(c.Series, curves[i:min(i+regimesAtOnce, len(curves))]...)
-		if err := addChart(p, c, "One change of the weights for all images, found by projected gradient ascent."); err != nil {
+		if err := addChart(p, fmt.Sprintf("attacked-%d", (i-1)/regimesAtOnce+1), c, "Images still right after an attack has changed all weights by up to eps, once for all images, by projected gradient ascent."); err != nil {
 			return err
 		}
 	}
@@ -239,11 +253,6 @@ func series(name string, m map[string]float64, eps []float64) plot.Series {
 	return s
 }
 
-func addChart(p *report.Page, c plot.LineChart, caption string) error {
-	svg, err := c.SVG()
-	if err != nil {
-		return err
-	}
-	p.Figure(report.Figure{SVG: svg, Alt: c.Y + " against " + c.X, Caption: caption})
-	return nil
+func addChart(p *report.Page, id string, c plot.LineChart, caption string) error {
+	return p.Draw(c, report.Figure{ID: id, Alt: c.Y + " against " + c.X, Caption: caption})
 }

@@ -144,6 +144,7 @@ func (e *experiment) singleTable() *report.Table {
 		cols = append(cols, report.Right(name))
 	}
 	t := report.NewTable("One layer moves by a fraction of its weights' range: images certified, and left by an attack on each, %", append(cols, report.Right("attack"))...)
+	t.ID = "single-layer"
 	for _, s := range e.out.SingleLayer {
 		cells := []string{s.Name, strconv.Itoa(s.Layer + 1), fmt.Sprintf("%g", 100*s.Fraction)}
 		for _, name := range names {

@@ -89,7 +89,7 @@ func TestJSONIsAloneOnStandardOutput(t *testing.T) {
 	require.JSONEq(t, out, string(saved))
 	files, err := os.ReadDir(filepath.Join(dir, "a", "b"))
 	require.NoError(t, err)
-	require.Len(t, files, 2, "no file may be left half-written")
+	require.Len(t, files, 3, "no file may be left half-written")
 }
 
 func TestMistakesInArgumentsAreNamed(t *testing.T) {

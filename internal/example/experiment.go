@@ -2,6 +2,7 @@ package example
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
@@ -13,7 +14,8 @@ type Experiment interface {
 	Run(ctx context.Context) error
 	// Result is what the program shows, all but the page.
 	Result() Result
-	// Page makes report.html after a Run without an error.
+	// Page makes report.html and report.json after a Run without an error, and after any
+	// Run of a Partial program.
 	Page(ctx context.Context) (*report.Page, error)
 }
 
@@ -42,6 +44,10 @@ func (p Program) once(ctx context.Context, env *Env) (Result, error) {
 	res := e.Result()
 	if err != nil {
 		res.File = ""
+		if p.Partial && env.Out != "" {
+			page, pageErr := e.Page(context.WithoutCancel(ctx))
+			res.page, err = page, errors.Join(err, pageErr)
+		}
 		return res, err
 	}
 	if env.Out != "" {

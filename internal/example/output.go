@@ -32,7 +32,8 @@ func checkFolder(dir string) error {
 	return nil
 }
 
-// writeFiles writes report.html and the figures of a result and returns their paths.
+// writeFiles writes report.html, the same page as data in report.json and the figures
+// of a result, and returns their paths.
 func writeFiles(dir string, res Result) ([]string, error) {
 	files := map[string][]byte{}
 	if res.page != nil {
@@ -40,7 +41,11 @@ func writeFiles(dir string, res Result) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("report.html: %w", err)
 		}
-		files["report.html"] = html
+		data, err := json.Marshal(res.page)
+		if err != nil {
+			return nil, fmt.Errorf("report.json: %w", err)
+		}
+		files["report.html"], files["report.json"] = html, data
 	}
 	if res.File != "" {
 		text, err := json.MarshalIndent(res.Figures, "", "  ")
@@ -52,7 +57,7 @@ func writeFiles(dir string, res Result) ([]string, error) {
 	var written []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)
-		if err := writeWhole(path, files[name]); err != nil {
+		if err := WriteWhole(path, files[name]); err != nil {
 			return written, err
 		}
 		written = append(written, path)
@@ -60,8 +65,8 @@ func writeFiles(dir string, res Result) ([]string, error) {
 	return written, nil
 }
 
-// writeWhole writes a file so that it is either complete or not there.
-func writeWhole(path string, content []byte) error {
+// WriteWhole writes a file so that it is either complete or not there.
+func WriteWhole(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".part-*")
 	if err != nil {
 		return err

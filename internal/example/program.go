@@ -32,6 +32,9 @@ type Program struct {
 	Places []string
 	// Check looks at the flags before anything runs; nil accepts them.
 	Check func(*Env) error
+	// Partial says that the page is made of what was reached, too, when Run returns an
+	// error.
+	Partial bool
 	// New prepares an experiment. A sweep calls it for each of its units.
 	New func(*Env) (Experiment, error)
 }

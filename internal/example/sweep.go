@@ -92,7 +92,7 @@ func (p Program) unit(ctx context.Context, o *options, u sweep.Unit) (l sweep.Lo
 		return l, "", err
 	}
 	if path != "" {
-		if err := writeWhole(path, text); err != nil {
+		if err := WriteWhole(path, text); err != nil {
 			return l, "", err
 		}
 	}

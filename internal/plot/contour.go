@@ -66,7 +66,7 @@ func (c ContourChart) draw() (*plot.Plot, error) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(plainTicks)
 	p.Add(plotter.NewImage(c.bands(levels, colours), c.XS[0], c.YS[0], c.XS[len(c.XS)-1], c.YS[len(c.YS)-1]))
 	lines := plotter.NewContour(surface{c}, levels, oneColour{})
-	lines.LineStyles = []draw.LineStyle{{Color: color.Gray{0x40}, Width: vg.Points(0.5)}}
+	lines.LineStyles = []draw.LineStyle{{Color: contourInk, Width: vg.Points(0.5)}}
 	p.Add(lines)
 	for k := len(colours) - 1; k >= 0; k-- {
 		name := fmt.Sprintf("from %.3g", levels[max(0, k-1)])
@@ -162,10 +162,13 @@ func (s surface) X(column int) float64      { return s.chart.XS[column] }
 func (s surface) Y(row int) float64         { return s.chart.YS[row] }
 func (s surface) Z(column, row int) float64 { return s.chart.Z[row][column] }
 
+// contourInk stays dark on dark pages, as it lies on the bands.
+var contourInk = color.Gray{0x50}
+
 // oneColour is a palette that draws all lines alike.
 type oneColour struct{}
 
-func (oneColour) Colors() []color.Color { return []color.Color{color.Gray{0x40}} }
+func (oneColour) Colors() []color.Color { return []color.Color{contourInk} }
 
 // swatch is the sample of a band in the legend.
 type swatch struct{ color color.Color }

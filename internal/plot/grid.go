@@ -49,8 +49,8 @@ type GridRow struct {
 const (
 	cellSide    = 84 // the longer side of an image as drawn, at least
 	cellGap     = 6
-	captionRoom = 18
-	fontSize    = 13
+	captionRoom = 21
+	fontSize    = 15
 )
 
 // Grid draws rows of images as a PNG file.

@@ -1,12 +1,13 @@
 package plot
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	stdfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -14,8 +15,6 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // Series is one line of a chart.
@@ -38,12 +37,6 @@ type LineChart struct {
 	// Percent labels the Y axis in percent of 1 and spans at least 0 to 1.
 	Percent bool
 }
-
-// Size of a chart on paper; a browser scales the SVG to its column.
-const (
-	chartWidth  = 6.4 * vg.Inch
-	chartHeight = 3.6 * vg.Inch
-)
 
 // palette is Okabe and Ito's (2008), which colour-blind readers can tell apart.
 var palette = []color.RGBA{
@@ -69,39 +62,6 @@ func (c LineChart) PNG() ([]byte, error) {
 	return asPNG(p)
 }
 
-func asSVG(p *plot.Plot) ([]byte, error) {
-	canvas := vgsvg.NewWith(vgsvg.UseWH(chartWidth, chartHeight))
-	drawBeside(draw.New(canvas), p)
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-func asPNG(p *plot.Plot) ([]byte, error) {
-	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(chartWidth, chartHeight), vgimg.UseDPI(144))}
-	drawBeside(draw.New(canvas), p)
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// drawBeside draws the plot with its legend to the right, where it hides no line.
-func drawBeside(c draw.Canvas, p *plot.Plot) {
-	legend := p.Legend
-	p.Legend = plot.NewLegend()
-	box := legend.Rectangle(c)
-	width := box.Max.X - box.Min.X
-	if width > 0 {
-		width += vg.Points(14)
-		legend.Draw(draw.Crop(c, c.Max.X-c.Min.X-width, 0, 0, vg.Points(-6)))
-	}
-	p.Draw(draw.Crop(c, 0, -max(width, vg.Points(6)), 0, 0))
-}
-
 func (c LineChart) draw() (*plot.Plot, error) {
 	if len(c.Series) == 0 {
 		return nil, fmt.Errorf("plot: chart %q has no series", c.Title)
@@ -112,6 +72,8 @@ func (c LineChart) draw() (*plot.Plot, error) {
 		if err := s.check(c.LogX, c.LogY); err != nil {
 			return nil, fmt.Errorf("plot: chart %q, series %q: %w", c.Title, s.Name, err)
 		}
+		// Colours that come again are told apart by dashes.
+		s.Dashed = s.Dashed || i >= len(palette)
 		if err := s.addTo(p, palette[i%len(palette)]); err != nil {
 			return nil, fmt.Errorf("plot: chart %q, series %q: %w", c.Title, s.Name, err)
 		}
@@ -126,11 +88,11 @@ func (c LineChart) label(p *plot.Plot) {
 		return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size, Weight: w}
 	}
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.X, c.Y
-	p.Title.TextStyle.Font = sans(12, stdfont.WeightBold)
+	p.Title.TextStyle.Font = sans(13, stdfont.WeightBold)
 	p.Title.Padding = vg.Points(8)
-	p.X.Label.TextStyle.Font, p.Y.Label.TextStyle.Font = sans(10, stdfont.WeightNormal), sans(10, stdfont.WeightNormal)
-	p.X.Tick.Label.Font, p.Y.Tick.Label.Font = sans(9, stdfont.WeightNormal), sans(9, stdfont.WeightNormal)
-	p.Legend.TextStyle.Font = sans(9, stdfont.WeightNormal)
+	p.X.Label.TextStyle.Font, p.Y.Label.TextStyle.Font = sans(11, stdfont.WeightNormal), sans(11, stdfont.WeightNormal)
+	p.X.Tick.Label.Font, p.Y.Tick.Label.Font = sans(10, stdfont.WeightNormal), sans(10, stdfont.WeightNormal)
+	p.Legend.TextStyle.Font = sans(10, stdfont.WeightNormal)
 	p.Legend.ThumbnailWidth = vg.Points(18)
 	p.Legend.Padding = vg.Points(2)
 	p.Legend.Top, p.Legend.Left = true, true
@@ -142,12 +104,15 @@ func (c LineChart) label(p *plot.Plot) {
 // scale chooses the axes.
 func (c LineChart) scale(p *plot.Plot) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(plainTicks)
-	if c.LogX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	switch {
+	case c.LogX:
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+	case c.countsX():
+		p.X.Tick.Marker = plot.TickerFunc(countTicks)
 	}
 	switch {
 	case c.LogY:
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	case c.Percent:
 		p.Y.Min, p.Y.Max = min(p.Y.Min, 0), max(p.Y.Max, 1)
 		p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
@@ -158,6 +123,18 @@ func (c LineChart) scale(p *plot.Plot) {
 	if p.X.Min == p.X.Max && !c.LogX {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
+}
+
+// countsX says whether all X values are whole numbers, which have nothing in between.
+func (c LineChart) countsX() bool {
+	for _, s := range c.Series {
+		for _, x := range s.X {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+	}
+	return len(c.Series) > 0
 }
 
 // ticks places about six labels at round values.
@@ -181,6 +158,23 @@ func plainTicks(lo, hi float64) []plot.Tick {
 	return ticks(lo, hi, func(v, step float64) string {
 		return strconv.FormatFloat(math.Round(v/step*1e3)*step/1e3, 'g', 6, 64)
 	})
+}
+
+// countTicks are the plain ones that are whole numbers.
+func countTicks(lo, hi float64) []plot.Tick {
+	return slices.DeleteFunc(plainTicks(lo, hi), func(t plot.Tick) bool { return t.Value != math.Round(t.Value) })
+}
+
+// logTicks writes small and large powers of ten without zeros and signs that say nothing.
+// Ticks beyond the axis, for whose labels room would be kept, are left out.
+func logTicks(lo, hi float64) []plot.Tick {
+	all := slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(lo, hi), func(t plot.Tick) bool {
+		return t.Value < lo*(1-1e-9) || t.Value > hi*(1+1e-9)
+	})
+	for i := range all {
+		all[i].Label = strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(all[i].Label)
+	}
+	return all
 }
 
 func percentTicks(lo, hi float64) []plot.Tick {

@@ -1,14 +1,12 @@
 package plot
 
 import (
-	"bytes"
 	"fmt"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // Cloud is one group of points of a scatter chart.
@@ -29,6 +27,23 @@ type ScatterChart struct {
 
 // SVG draws the chart as an SVG document.
 func (c ScatterChart) SVG() ([]byte, error) {
+	p, err := c.draw()
+	if err != nil {
+		return nil, err
+	}
+	return asSVG(p)
+}
+
+// PNG draws the chart as a PNG file.
+func (c ScatterChart) PNG() ([]byte, error) {
+	p, err := c.draw()
+	if err != nil {
+		return nil, err
+	}
+	return asPNG(p)
+}
+
+func (c ScatterChart) draw() (*plot.Plot, error) {
 	if len(c.Clouds) == 0 {
 		return nil, fmt.Errorf("plot: chart %q has no points", c.Title)
 	}
@@ -55,11 +70,5 @@ func (c ScatterChart) SVG() ([]byte, error) {
 		p.Add(s)
 		p.Legend.Add(group.Name, s)
 	}
-	canvas := vgsvg.NewWith(vgsvg.UseWH(chartWidth, chartHeight))
-	drawBeside(draw.New(canvas), p)
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return p, nil
 }

@@ -1,3 +1,3 @@
-// Package report sets out the results of the examples: tables for the terminal
-// and self-contained HTML pages.
+// Package report sets out the results of the examples: tables for the terminal, and
+// pages as self-contained HTML and as data that other programs read.
 package report

@@ -40,8 +40,8 @@ func TestPageHoldsItsBlocksInOrderAndEscapesThem(t *testing.T) {
 	require.NoError(t, err)
 	rest := string(html)
 	for _, want := range []string{
-		"<title>A &lt;title&gt;</title>", "<h1>A &lt;title&gt;</h1>", "<h2>One</h2>", "<p>2 &lt; 3</p>",
-		"<caption>Figures</caption>", `<th>a</th><th class="right">b</th>`, `<td>&lt;script&gt;</td><td class="right">1</td>`,
+		"<title>A &lt;title&gt;</title>", "<h1>A &lt;title&gt;</h1>", `<h2 id="one">One</h2>`, "<p>2 &lt; 3</p>",
+		`<p class="title">Figures</p>`, `<th>a</th><th class="right">b</th>`, `<td>&lt;script&gt;</td><td class="right">1</td>`,
 		`src="data:image/svg&#43;xml;base64,PHN2Zy8&#43;"`, "a &#34;drawing&#34;", "<figcaption>below</figcaption>",
 		"data:image/png;base64,AQID",
 	} {

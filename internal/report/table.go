@@ -9,6 +9,7 @@ import (
 
 // Table is a titled table of text. Columns are set left or right.
 type Table struct {
+	ID      string // by which a page's Lookup finds it; empty for none
 	Title   string
 	columns []Column
 	rows    [][]string
