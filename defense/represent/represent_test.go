@@ -52,7 +52,7 @@ func TestFeaturesNameMistakes(t *testing.T) {
 	broken := errors.New("cable cut")
 	for want, enc := range map[string]Encoder{
 		"no encoder":                nil,
-		"inputs 0 to 1: panic: boo": func(*tensor.Tensor) *tensor.Tensor { panic("boo") },
+		": panic: boo":              func(*tensor.Tensor) *tensor.Tensor { panic("boo") },
 		"returned nothing for":      func(*tensor.Tensor) *tensor.Tensor { return nil },
 		"float64[1 2] for 2 inputs": func(*tensor.Tensor) *tensor.Tensor { return tensor.Zeros(tensor.Float64, 1, 2) },
 		"features are not finite":   func(x *tensor.Tensor) *tensor.Tensor { return tensor.Log(tensor.AddScalar(x, -1)) },
@@ -64,6 +64,7 @@ func TestFeaturesNameMistakes(t *testing.T) {
 	}
 	_, err := Features(ctx, func(*tensor.Tensor) *tensor.Tensor { panic(broken) }, x, 0)
 	require.ErrorIs(t, err, broken)
+	require.ErrorContains(t, err, "inputs 0 to 4:")
 	id := func(x *tensor.Tensor) *tensor.Tensor { return x }
 	_, err = Features(ctx, id, tensor.Zeros(tensor.Float64, 0, 3), 0)
 	require.ErrorContains(t, err, "float64[0 3]")

@@ -22,7 +22,7 @@ func Forward[T kernel.Float](y, x, w []T, g Geometry, bias []T, relu bool) {
 		gemm.Gemm(false, false, g.N*g.OH*g.OW, g.K, g.C, x, g.C, w, g.K, y, g.K, gemm.Epilogue[T]{Bias: bias, ReLU: relu})
 		return
 	}
-	if g.winograd() {
+	if g.winogradForward() {
 		if y32, ok := any(y).([]float32); ok {
 			b32, _ := any(bias).([]float32)
 			winogradForward(y32, any(x).([]float32), any(w).([]float32), g, b32, relu)

@@ -13,7 +13,7 @@ const pooledImages = 8
 // PoolingPays says whether ForwardMaxPool is faster than Forward and then a pooling:
 // not where Forward has a better way than to run the filter over each image.
 func (g *Geometry) PoolingPays() bool {
-	return g.N >= pooledImages && !g.pointwise() && !g.winograd()
+	return g.N >= pooledImages && !g.pointwise() && !g.winogradForward()
 }
 
 // ForwardMaxPool is Forward followed by kernel.MaxPool with window p on every image:

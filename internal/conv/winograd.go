@@ -14,6 +14,8 @@ const (
 	// winogradChannels is the least number of input and output channels for
 	// which the transforms cost less than they save.
 	winogradChannels = 32
+	// winogradResults is the same for the forward pass.
+	winogradResults = 64
 	// winogradFew is how many squares of a batch are worth transforming the
 	// gradient of the filters for.
 	winogradFew = 16
@@ -50,6 +52,14 @@ func (g *Geometry) winograd() bool {
 		g.C >= winogradChannels && g.K >= winogradChannels && g.C%32 == 0 && g.K%32 == 0 &&
 		g.PadT < g.R && g.PadL < g.R &&
 		form.out*form.out*form.squares(g.OH, g.OW) <= 2*g.OH*g.OW
+}
+
+// winogradForward says whether the forward pass runs as Winograd's. Equal windows of an
+// image then give results that differ by rounding, and a max-pooling behind no longer
+// finds ties: networks for digits, with few channels or 5x5 filters, have flat grounds and
+// such poolings, and are left alone.
+func (g *Geometry) winogradForward() bool {
+	return g.winograd() && g.R == 3 && g.C >= winogradResults && g.K >= winogradResults
 }
 
 // squares is the number of squares that cover a map.

@@ -63,6 +63,29 @@ func winogradGeometries(t *testing.T) (all []Geometry) {
 	return all
 }
 
+// Windows of flat ground give equal results in the forward pass of networks that pool
+// them, whatever its place, so that the first of them wins.
+func TestFlatGroundStaysFlat(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(45, 45))
+		for _, g := range []Geometry{
+			{N: 2, H: 14, W: 14, C: 32, K: 64, R: 5, S: 5, StrideH: 1, StrideW: 1, Winograd: true},
+			{N: 2, H: 14, W: 14, C: 32, K: 64, R: 3, S: 3, StrideH: 1, StrideW: 1, Winograd: true},
+		} {
+			require.NoError(t, g.Complete())
+			x, w := make([]float32, g.N*g.H*g.W*g.C), random[float32](rng, g.R*g.S*g.C*g.K)
+			for i := range x {
+				x[i] = 0.3
+			}
+			y := make([]float32, g.N*g.OH*g.OW*g.K)
+			Forward(y, x, w, g, nil, false)
+			for i := g.K; i < len(y); i += g.K {
+				require.Equal(t, y[:g.K], y[i:i+g.K])
+			}
+		}
+	})
+}
+
 // Winograd's rounding errors are four to thirteen times those of the direct passes.
 func TestWinogradIsTheConvolution(t *testing.T) {
 	levels(t, func(t *testing.T) {
@@ -122,10 +145,10 @@ func TestWinogradRunsWhereItGains(t *testing.T) {
 		require.False(t, g.winograd(), "%+v", g)
 	}
 	rng := rand.New(rand.NewPCG(44, 44))
-	many := square(20, 4, 32, 64)
+	many := square(20, 4, 64, 64)
 	x, w, dy := random[float32](rng, many.N*16*many.C), random[float32](rng, 9*many.C*many.K), random[float32](rng, many.N*16*many.K)
 	all := passes(many, x, w, dy, nil, false)
-	one := square(1, 4, 32, 64)
+	one := square(1, 4, 64, 64)
 	got := passes(one, x[:16*one.C], w, dy[:16*one.K], nil, false)
 	require.Equal(t, all[0][:16*one.K], got[0])
 	require.Equal(t, all[1][:16*one.C], got[1])
