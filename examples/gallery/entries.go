@@ -91,7 +91,7 @@ var entries = []entry{
 		blocks: []string{"poisons-1", "confusion", "accuracy"},
 		reading: "Accuracies on the target, in %: clean without poison; alpha 0 with source images that carry wrong labels, which harms little; alpha 1 with target images that carry the next digit as their label. " +
 			"shifted is the share of target images that get just that next digit, poison fit the share of poisons that are answered as the attacker wants.",
-		picture: "confusion",
+		picture: "poisons-1",
 	},
 	{
 		name: "cafe", title: "Private images out of averaged gradients",
