@@ -64,7 +64,7 @@ type stage struct {
 // Result shows the card.
 func (c *card) Result() example.Result {
 	if c.PerExample == nil {
-		return example.Result{Figures: c}
+		return example.Result{}
 	}
 	res := example.Result{Figures: c, File: "card.json", Tables: []*report.Table{c.table()}}
 	for _, f := range c.facts() {
