@@ -74,7 +74,7 @@ func TestFilesArriveWhereTheExamplesLook(t *testing.T) {
 func TestProgressWithoutATerminalIsALineForEachFile(t *testing.T) {
 	code, _, errs := execute(t.Context(), serve(t, serveContent), false, "-out", t.TempDir(), "mnist", "fashion")
 	require.Zero(t, code, errs)
-	require.Equal(t, "mnist/f.bin, 0.4 MB\nfashion/f.bin, 0.4 MB\n", errs)
+	require.Equal(t, "mnist/f.bin, 420 kB\nfashion/f.bin, 420 kB\n", errs)
 }
 
 func TestInterruptedTransferGoesOn(t *testing.T) {
@@ -134,7 +134,7 @@ func TestWhatCannotBeFetchedIsNamed(t *testing.T) {
 func TestTheListHasNamesAndSizes(t *testing.T) {
 	code, out, errs := execute(t.Context(), "https://example.org/a", false, "-list")
 	require.Zero(t, code, errs)
-	require.Regexp(t, `mnist +f.bin +0.4 MB +https://example.org/a/\n`, out)
+	require.Regexp(t, `mnist +f.bin +420 kB +https://example.org/a/\n`, out)
 	require.Regexp(t, `fashion +f.bin`, out)
 	_, out, _ = execute(t.Context(), "https://example.org/a", false, "-list", "fashion")
 	require.NotContains(t, out, "  mnist")

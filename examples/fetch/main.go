@@ -141,7 +141,7 @@ func (c *command) table(names []string) *report.Table {
 		for _, f := range c.originals(name) {
 			size := "not known"
 			if f.Bytes > 0 {
-				size = megabytes(f.Bytes)
+				size = inBytes(f.Bytes)
 			}
 			t.AddRow(name, f.Name, size, strings.TrimSuffix(f.URLs[0], f.Name))
 		}
@@ -149,4 +149,10 @@ func (c *command) table(names []string) *report.Table {
 	return t
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+// inBytes writes a size, as in "9.9 MB" or "29 kB".
+func inBytes(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}

@@ -42,7 +42,7 @@ func (p *progress) begin(size int64) {
 	}
 	text := "size not known"
 	if size >= 0 {
-		text = megabytes(size)
+		text = inBytes(size)
 	}
 	fmt.Fprintf(p.stderr, "%s, %s\n", name, text)
 }
