@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,9 @@ type experiment struct {
 	y            []int
 	out          outcome
 	workers      int
+	turns        *turns // of the jobs that are under way; nil for none
 	progress     progress
+	left         left
 	trainings    single[*training]
 	clusterings  single[*advcl.PseudoLabels]
 }
@@ -94,10 +97,14 @@ func (e *experiment) Run(ctx context.Context) error {
 	}
 	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
 		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
-	e.progress = progress{stage: e.env.Stage("pretraining", e.steps())}
+	e.progress.stage = e.env.Stage("pretraining", e.steps())
 	seeds, names := e.seeds(), e.plan.methods
 	records := make([]*record, len(seeds)*len(names))
-	err = e.each(ctx, len(records), func(ctx context.Context, i int) error {
+	var list []turn
+	for i := range records {
+		list = append(list, e.turn(names[i%len(names)], seeds[i/len(names)], 0))
+	}
+	err = e.each(ctx, list, func(ctx context.Context, i int) error {
 		name, seed := names[i%len(names)], seeds[i/len(names)]
 		r, err := e.one(ctx, name, seed)
 		if err != nil {
@@ -106,9 +113,15 @@ func (e *experiment) Run(ctx context.Context) error {
 		records[i] = r
 		return nil
 	})
-	for _, r := range records {
+	for i, r := range records {
 		if r != nil {
 			e.out.Runs = append(e.out.Runs, *r)
+			continue
+		}
+		u, readErr := e.leftOf(names[i%len(names)], seeds[i/len(names)])
+		err = cmp.Or(err, readErr)
+		if u != nil {
+			e.out.Unfinished = append(e.out.Unfinished, *u)
 		}
 	}
 	e.out.summarise()
@@ -183,6 +196,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 	}
 	scores, err := p.Measure(ctx, t.classifier, e.x, e.y)
 	if err != nil {
+		e.left.keep(&r)
 		return nil, err
 	}
 	r.SA, r.RA8, r.RA4 = scores.Clean.Value, scores.Robust[0].Value, scores.Robust[1].Value
@@ -221,16 +235,27 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 		r.Seconds = before + time.Since(start).Seconds()
 		e.progress.at(key(r.Method, r.Seed), p.Step+1, p.Loss)
 	}
+	first := true
 	measure := func(ctx context.Context, step int) error {
-		if !e.due(r, step) {
+		goesOn := first && step > 0
+		first = false
+		if !e.due(r, step) && !goesOn {
 			if step > 0 && step%(e.plan.train/e.plan.batch) == 0 {
 				return e.keepProgress(r)
 			}
 			return nil
 		}
-		evaluation := time.Now()
-		defer func() { start = start.Add(time.Since(evaluation)) }()
-		return e.point(ctx, s, r, step)
+		pause := time.Now()
+		defer func() { start = start.Add(time.Since(pause)) }()
+		if e.due(r, step) {
+			if err := e.point(ctx, s, r, step); err != nil {
+				return err
+			}
+		}
+		if step == r.Steps {
+			return nil
+		}
+		return e.turns.pass(ctx, e.turn(r.Method, r.Seed, step))
 	}
 	run.Method = measured{s.method, measure}
 	if err := run.Run(ctx); err != nil {
@@ -257,6 +282,24 @@ func (m measured) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch
 // due says whether the network is to be measured after a number of steps.
 func (e *experiment) due(r *record, step int) bool {
 	return e.plan.curve > 0 && step > 0 && step%e.plan.curve == 0 && r.at(step) == nil
+}
+
+// turn says when a training is next that has come to a step. All trainings move from
+// measurement to measurement together, so that a program that is stopped has learning
+// curves of all methods; only the encoder that others wait for goes before them.
+func (e *experiment) turn(name string, seed uint64, step int) turn {
+	if name == simCLR && slices.ContainsFunc(e.plan.methods, needsEncoder) {
+		step = 0
+	}
+	return turn{int(seed - e.env.Seed), step, slices.Index(e.plan.methods, name)}
+}
+
+// needsEncoder says whether a method is trained with what a SimCLR encoder found.
+func needsEncoder(name string) bool { return name == advCLPseudo || name == deACL }
+
+// idle lets others go on while a training waits for another.
+func (e *experiment) idle(ctx context.Context, name string, seed uint64) func(wait func()) error {
+	return func(wait func()) error { return e.turns.without(ctx, e.turn(name, seed, 0), wait) }
 }
 
 // papers are the optimisers and lengths of the methods' own papers, or of the programs
@@ -286,7 +329,7 @@ func (e *experiment) work(name string, passes float64, step int) float64 {
 
 // encoderWork is that of the SimCLR encoder that a method needs; 0 for none.
 func (e *experiment) encoderWork(name string) float64 {
-	if name != advCLPseudo && name != deACL {
+	if !needsEncoder(name) {
 		return 0
 	}
 	steps, _ := e.length(simCLR)
@@ -380,7 +423,7 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 
 // train pretrains by a method for a seed, once, or takes it from its checkpoint.
 func (e *experiment) train(ctx context.Context, name string, seed uint64) (*training, error) {
-	return e.trainings.do(key(name, seed), func() (*training, error) {
+	return e.trainings.do(key(name, seed), e.idle(ctx, name, seed), func() (*training, error) {
 		s, err := e.setUp(ctx, name, seed)
 		if err != nil {
 			return nil, err
@@ -388,10 +431,12 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 		steps, _ := e.length(name)
 		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps), Encoder: e.encoderWork(name)}
 		if err := e.pretrain(ctx, s, &r); err != nil {
+			e.left.keep(&r)
 			return nil, err
 		}
 		t, err := e.probe(ctx, s, seed, key(name, seed))
 		if err != nil {
+			e.left.keep(&r)
 			return nil, err
 		}
 		return &training{t, r}, nil
@@ -400,7 +445,7 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 
 // pseudoLabels clusters the features of the seed's own SimCLR encoder.
 func (e *experiment) pseudoLabels(ctx context.Context, seed uint64) (*advcl.PseudoLabels, error) {
-	return e.clusterings.do(key("labels", seed), func() (*advcl.PseudoLabels, error) {
+	return e.clusterings.do(key("labels", seed), e.idle(ctx, advCLPseudo, seed), func() (*advcl.PseudoLabels, error) {
 		path := e.file("labels", seed, "json")
 		if l, err := e.loadLabels(path); l != nil || err != nil {
 			return l, err

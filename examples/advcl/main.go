@@ -11,7 +11,8 @@
 // Everything but -quick needs CIFAR-10 in DIR/cifar10, in its original form: JPEG copies
 // differ from it by about an attack's strength in the frequencies that AdvCL uses. A
 // program that was stopped goes on where it was if it is started again with the same
-// flags.
+// flags. Methods with learning curves move from measurement to measurement together, and
+// a program that is interrupted shows the curves so far.
 package main
 
 import (
@@ -40,7 +41,9 @@ func program() example.Program {
 			"trains a linear layer on each with ordinary cross-entropy, and measures what resists.",
 		Medium: true,
 		Seeds:  true,
-		Places: []string{"state"},
+		// A run that was stopped shows its learning curves.
+		Partial: true,
+		Places:  []string{"state"},
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.quick, "quick", false, "few images and steps, to see every stage work; without -data on generated images")
 			set.IntVar(&o.steps, "steps", 0, "training steps of each method; 0 means as many as the scale has, for small by the speed of this machine")
