@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -24,7 +22,7 @@ import (
 type experiment struct {
 	env          *example.Env
 	plan         plan
-	quick        bool
+	quick, show  bool
 	state        string // folder; "" for none
 	source       string // of the images
 	speed        float64
@@ -57,7 +55,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &experiment{env: env, plan: p, quick: o.quick, state: o.state, workers: tensor.Threads()}
+	e := &experiment{env: env, plan: p, quick: o.quick, show: o.show, state: o.state, workers: tensor.Threads()}
 	if p.form.Name == advcl.ResNet18.Name {
 		e.workers = 1 // memory is for one
 	}
@@ -76,106 +74,6 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	}
 	e.out = newOutcome(e)
 	return e, nil
-}
-
-// seeds are the seeds of the experiment.
-func (e *experiment) seeds() []uint64 {
-	out := make([]uint64, e.plan.seeds)
-	for i := range out {
-		out[i] = e.env.Seed + uint64(i)
-	}
-	return out
-}
-
-// Run makes all runs, seed by seed.
-func (e *experiment) Run(ctx context.Context) error {
-	start := time.Now()
-	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
-	cost, err := e.cost(ctx)
-	if err != nil {
-		return err
-	}
-	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
-		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
-	e.progress.stage = e.env.Stage("pretraining", e.steps())
-	seeds, names := e.seeds(), e.plan.methods
-	records := make([]*record, len(seeds)*len(names))
-	var list []turn
-	for i := range records {
-		list = append(list, e.turn(names[i%len(names)], seeds[i/len(names)], 0))
-	}
-	err = e.each(ctx, list, func(ctx context.Context, i int) error {
-		name, seed := names[i%len(names)], seeds[i/len(names)]
-		r, err := e.one(ctx, name, seed)
-		if err != nil {
-			return fmt.Errorf("%s, seed %d: %w", name, seed, err)
-		}
-		records[i] = r
-		return nil
-	})
-	for i, r := range records {
-		if r != nil {
-			e.out.Runs = append(e.out.Runs, *r)
-			continue
-		}
-		u, readErr := e.leftOf(names[i%len(names)], seeds[i/len(names)])
-		err = cmp.Or(err, readErr)
-		if u != nil {
-			e.out.Unfinished = append(e.out.Unfinished, *u)
-		}
-	}
-	e.out.summarise()
-	if err != nil {
-		return err
-	}
-	if e.env.Out != "" || e.quick {
-		return e.diagnose(ctx)
-	}
-	return nil
-}
-
-// steps is the number of all training steps.
-func (e *experiment) steps() (total int) {
-	for _, name := range e.plan.methods {
-		if name != random {
-			steps, _ := e.length(name)
-			total += steps * e.plan.seeds
-		}
-	}
-	return total
-}
-
-// cost is the work of all training, in GFLOP.
-func (e *experiment) cost(ctx context.Context) (total float64, err error) {
-	for _, name := range e.plan.methods {
-		s := setup{}
-		// What these are made of is not there yet, and does not matter here.
-		switch name {
-		case advCLPseudo:
-			s.method = e.sized(advcl.NewAdvCL(0)).WithPseudoLabels(nil)
-		case deACL:
-			d := advcl.NewDeACL(nil, 0)
-			if e.plan.epochs == 0 {
-				d.Attack.Steps = e.plan.attackSteps
-			}
-			s.method = d
-		default:
-			s, err = e.setUp(ctx, name, e.env.Seed)
-		}
-		if err != nil {
-			return 0, err
-		}
-		steps, _ := e.length(name)
-		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
-	}
-	if !slices.Contains(e.plan.methods, simCLR) {
-		most := 0. // it is trained once
-		for _, name := range e.plan.methods {
-			most = max(most, e.encoderWork(name))
-		}
-		total += most * float64(e.plan.seeds)
-	}
-	return total, nil
 }
 
 func key(name string, seed uint64) string { return fmt.Sprintf("%s-%d", name, seed) }
@@ -282,24 +180,6 @@ func (m measured) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch
 // due says whether the network is to be measured after a number of steps.
 func (e *experiment) due(r *record, step int) bool {
 	return e.plan.curve > 0 && step > 0 && step%e.plan.curve == 0 && r.at(step) == nil
-}
-
-// turn says when a training is next that has come to a step. All trainings move from
-// measurement to measurement together, so that a program that is stopped has learning
-// curves of all methods; only the encoder that others wait for goes before them.
-func (e *experiment) turn(name string, seed uint64, step int) turn {
-	if name == simCLR && slices.ContainsFunc(e.plan.methods, needsEncoder) {
-		step = 0
-	}
-	return turn{int(seed - e.env.Seed), step, slices.Index(e.plan.methods, name)}
-}
-
-// needsEncoder says whether a method is trained with what a SimCLR encoder found.
-func needsEncoder(name string) bool { return name == advCLPseudo || name == deACL }
-
-// idle lets others go on while a training waits for another.
-func (e *experiment) idle(ctx context.Context, name string, seed uint64) func(wait func()) error {
-	return func(wait func()) error { return e.turns.without(ctx, e.turn(name, seed, 0), wait) }
 }
 
 // papers are the optimisers and lengths of the methods' own papers, or of the programs

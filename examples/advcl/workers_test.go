@@ -128,6 +128,13 @@ func TestMethodsMoveTogether(t *testing.T) {
 		if state == "" {
 			continue
 		}
+		shown := small(state)
+		shown.show = true
+		require.NoError(t, shown.Run(t.Context()))
+		require.Equal(t, stopped.out.Unfinished, shown.out.Unfinished)
+		require.Equal(t, stopped.out.Crossings, shown.out.Crossings)
+		require.Equal(t, stopped.out.Runs[0].SA, shown.out.Runs[0].SA)
+		require.Empty(t, shown.trainings.done)
 		again := small(state)
 		require.NoError(t, again.Run(t.Context()))
 		for i, r := range again.out.Runs {
@@ -138,4 +145,7 @@ func TestMethodsMoveTogether(t *testing.T) {
 		require.Equal(t, whole.out.Paired, again.out.Paired)
 		require.Equal(t, whole.out.Crossings, again.out.Crossings)
 	}
+	empty := small(t.TempDir())
+	empty.show = true
+	require.ErrorContains(t, empty.Run(t.Context()), "neither results nor learning curves")
 }
