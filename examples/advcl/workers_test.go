@@ -87,9 +87,9 @@ func TestWaitingTakesNoWorker(t *testing.T) {
 func TestMethodsMoveTogether(t *testing.T) {
 	methods := []string{simCLR, acl, roCL, advCL, advCLPseudo}
 	small := func(state string) *experiment {
-		e := tiny(t, state, methods...)
-		e.plan.steps, e.plan.curve = 6, 1
-		e.workers, e.quick = 2, false
+		e := long(t, state, methods...)
+		e.plan.steps, e.plan.curve = 4, 1
+		e.workers = 2
 		return e
 	}
 	whole := small("")
@@ -137,13 +137,7 @@ func TestMethodsMoveTogether(t *testing.T) {
 		require.Empty(t, shown.trainings.done)
 		again := small(state)
 		require.NoError(t, again.Run(t.Context()))
-		for i, r := range again.out.Runs {
-			want := whole.out.Runs[i]
-			r.Seconds, want.Seconds = 0, 0
-			require.Equal(t, want, r)
-		}
-		require.Equal(t, whole.out.Paired, again.out.Paired)
-		require.Equal(t, whole.out.Crossings, again.out.Crossings)
+		requireSame(t, whole, again)
 	}
 	empty := small(t.TempDir())
 	empty.show = true
