@@ -108,10 +108,10 @@ func TestStandardisationIsFoldedIntoTheLayer(t *testing.T) {
 	}
 	plain := f.Clone()
 	head := nn.NewLinear(rng, 5, 3)
-	fold := standardize(f, head)
+	fold := standardize(f)
 	want := head.Forward(&nn.Pass{}, f).Values()
 	require.InDelta(t, 0, tensor.MaxAbs(tensor.Mean(f, 0)), 1e-5)
-	fold()
+	fold(head)
 	require.InDeltaSlice(t, want, head.Forward(&nn.Pass{}, plain).Values(), 1e-4)
 }
 
