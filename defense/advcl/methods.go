@@ -52,9 +52,7 @@ func NewSimCLR(seed uint64) *Contrastive {
 // Kim, Tack and Hwang, NeurIPS 2020.
 func NewRoCL(seed uint64) *Contrastive {
 	views := Views().routed("")
-	for _, name := range []string{Strong1, Strong2} {
-		views[name] = View{Augment: Strong(0.08, 1)}
-	}
+	views.SetCrops(0.08)
 	return &Contrastive{
 		Method: "RoCL", Seed: seed, Views: views,
 		Terms: []Term{
@@ -75,9 +73,7 @@ func NewRoCL(seed uint64) *Contrastive {
 // Jiang, Chen, Chen and Wang, NeurIPS 2020.
 func NewACL(seed uint64) *Contrastive {
 	views := Views()
-	for _, name := range []string{Strong1, Strong2} {
-		views[name] = View{Augment: Strong(0.1, 1), Stats: Clean}
-	}
+	views.SetCrops(0.1)
 	return &Contrastive{
 		Method: "ACL", Seed: seed, Views: views,
 		Terms: []Term{

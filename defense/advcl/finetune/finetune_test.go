@@ -130,6 +130,28 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	require.Less(t, got.Robust[0].Value, got.Clean.Value)
 	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value)
 	require.LessOrEqual(t, got.AutoAttack.Value, got.APGD.Value, "AutoAttack has APGD and more")
+	// AutoAttack's worst case is within what each of its parts leaves, image by image.
+	// PGD is not one of them, but AutoAttack is stronger on these images too.
+	threat := attack.Threat{Norm: attack.Linf, Eps: eps[0]}
+	parts, err := attack.Evaluate(context.Background(), c, x, y, &attack.APGD{Threat: threat}, &attack.APGD{Threat: threat, TargetClasses: 9})
+	require.NoError(t, err)
+	require.Len(t, got.APGDRight, 40)
+	require.Len(t, got.AutoAttackRight, 40)
+	implied, fell := 0, 0
+	for i, robust := range got.AutoAttackRight {
+		if !robust {
+			fell++
+			continue
+		}
+		implied++
+		for _, part := range parts.Attacks {
+			require.True(t, part.Right[i], "image %d resists AutoAttack but not %s", i, part.Name)
+		}
+		require.True(t, got.APGDRight[i] && got.RobustRight[0][i] && got.CleanRight[i], i)
+	}
+	require.Positive(t, implied)
+	require.Positive(t, fell)
+	require.InDelta(t, got.AutoAttack.Value, float64(implied)/40, 1e-12)
 	wide, err := Protocol{Eps: []float64{1}, StepSize: 0.1}.Measure(context.Background(), c, x, y)
 	require.NoError(t, err)
 	require.Less(t, wide.Robust[0].Value, 0.1, "nothing stands an attack without limits")

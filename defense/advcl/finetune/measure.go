@@ -43,6 +43,11 @@ type Scores struct {
 	// CleanRight and RobustRight say for each image (and radius) whether it is right.
 	CleanRight  []bool   `json:"-"`
 	RobustRight [][]bool `json:"-"`
+	// APGDRight and AutoAttackRight say so for the images that were attacked, the first
+	// ones; nil if the attack was not run. An image that resists several attacks is
+	// right under each of them and by itself.
+	APGDRight       []bool `json:"-"`
+	AutoAttackRight []bool `json:"-"`
 }
 
 func (p Protocol) pgd(eps float64) *attack.PGD {
@@ -97,7 +102,7 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 		if err != nil {
 			return s, err
 		}
-		s.APGD = &r.Worst
+		s.APGD, s.APGDRight = &r.Worst, r.Right
 	}
 	if p.AutoAttack > 0 {
 		say("AutoAttack")
@@ -105,7 +110,7 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 		if err != nil {
 			return s, err
 		}
-		s.AutoAttack = &r.Worst
+		s.AutoAttack, s.AutoAttackRight = &r.Worst, r.Right
 	}
 	return s, nil
 }
