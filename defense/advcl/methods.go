@@ -67,8 +67,8 @@ func NewRoCL(seed uint64) *Contrastive {
 // NewACL returns adversarial contrastive learning in its dual-stream form: the mean of
 // the loss of two strong views and that of the same two perturbed to be unlike, each
 // with statistics of its own, Clean and Attacked, and both views of a loss in one batch.
-// What differs from its program: crops are bilinear and not bicubic, and pixels are not
-// standardised by ImageNet's mean and deviation inside the network.
+// What differs from its program: crops are bilinear and not bicubic. Its network begins
+// with ImageNet's mean and deviation, see Encoder.NormalizePixels.
 //
 // Jiang, Chen, Chen and Wang, NeurIPS 2020.
 func NewACL(seed uint64) *Contrastive {

@@ -64,7 +64,11 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 		if !small {
 			head.Widths, head.NormedOutput = []int{512, 512, 512}, true
 		}
-		return setup{c, network(head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
+		n := network(head, nil, advcl.Clean, advcl.Attacked)
+		if name == acl && !small {
+			n.Encoder.NormalizePixels(advcl.ImageNetMean, advcl.ImageNetStd)
+		}
+		return setup{c, n, advcl.Attacked}, nil
 	case advCL:
 		return setup{tune(advcl.NewAdvCL(seed)), network(p.head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
 	case advCLPseudo:
@@ -98,7 +102,11 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 			a.Attack.StepSize, a.Attack.Steps = p.attackStep, p.attackSteps
 		}
 		tasks := advcl.TaskClasses(advcl.Rotation, advcl.Jigsaw, advcl.Selfie)
-		return setup{a, network(advcl.Projector{}, tasks, "", advcl.Patches), ""}, nil
+		n := network(advcl.Projector{}, tasks, "", advcl.Patches)
+		if !small {
+			n.Encoder.NormalizePixels(advcl.ImageNetMean, advcl.ImageNetStd)
+		}
+		return setup{a, n, ""}, nil
 	case random:
 		return setup{nil, network(advcl.Projector{}, nil), ""}, nil
 	}

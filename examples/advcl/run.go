@@ -153,4 +153,3 @@ func needsEncoder(name string) bool { return name == advCLPseudo || name == deAC
 func (e *experiment) idle(ctx context.Context, name string, seed uint64) func(wait func()) error {
 	return func(wait func()) error { return e.turns.without(ctx, e.turn(name, seed, 0), wait) }
 }
-
