@@ -38,6 +38,7 @@ func (e *experiment) Run(ctx context.Context) (err error) {
 	}
 	for i, r := range records {
 		if r != nil {
+			r.Clusters = e.clusterWork(r.Method)
 			e.out.Runs = append(e.out.Runs, *r)
 			continue
 		}

@@ -177,6 +177,59 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	}
 }
 
+// waves is a model whose answer changes again and again as images become brighter, so that
+// long steps leave places where it is wrong.
+type waves struct{}
+
+func (waves) Logits(x *tensor.Tensor) *tensor.Tensor {
+	f := tensor.Sin(tensor.MulScalar(tensor.Mean(tensor.Reshape(x, x.Dim(0), x.Len()/x.Dim(0)), 1), 150))
+	f = tensor.Reshape(f, x.Dim(0), 1)
+	return tensor.Concat(1, f, tensor.Neg(f))
+}
+
+// What the last step leaves right is what PGD leaves right and sometimes more: its steps
+// are the same, but only the last one counts. It is what Perturb's images say.
+func TestTheLastIterateIsNoStricter(t *testing.T) {
+	c := waves{}
+	x, y := colours(120).All()
+	for i := range y {
+		y[i] %= 2
+	}
+	any := Protocol{Eps: []float64{6. / 255}, Steps: 5, StepSize: 4. / 255, Seed: 3}
+	last := any
+	last.LastIterate = true
+	strict, err := any.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	got, err := last.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	more := 0
+	for i, right := range got.RobustRight[0] {
+		if !strict.RobustRight[0][i] {
+			if right {
+				more++
+			}
+			continue
+		}
+		require.True(t, right, i)
+	}
+	require.Positive(t, more)
+	end, err := any.pgd(6./255).Perturb(context.Background(), c, x, y)
+	require.NoError(t, err)
+	answers, err := attack.Predict(context.Background(), c, end)
+	require.NoError(t, err)
+	n := 0
+	for i, a := range answers {
+		if a == y[i] {
+			n++
+		}
+	}
+	require.InDelta(t, float64(n)/120, got.Robust[0].Value, 1e-12)
+	require.Equal(t, strict.Clean, got.Clean)
+	last.Eps = []float64{-1}
+	_, err = last.Measure(context.Background(), c, x, y)
+	require.ErrorContains(t, err, "eps is -1")
+}
+
 func TestBadInputIsNamed(t *testing.T) {
 	data := colours(40)
 	unlabelled, other, grey := *data, *data, *data
