@@ -137,13 +137,13 @@ func TestFullScaleTakesThePapersRadii(t *testing.T) {
 	}
 }
 
-// Wherever a figure of the paper is shown, it is marked as recalled.
+// Wherever a figure of the paper is shown, it is marked as unconfirmed.
 func TestPaperFiguresAreMarked(t *testing.T) {
 	e := tiny(t)
 	e.out.Rules = []ruleRow{{Name: "average"}}
 	require.Contains(t, e.ruleTable().Text(), "48.2")
-	require.Contains(t, e.ruleTable().Text(), "recalled")
-	require.Contains(t, strings.Join(e.notes(), "\n"), "recalled")
+	require.Contains(t, e.ruleTable().Text(), "unconfirmed")
+	require.Contains(t, strings.Join(e.notes(), "\n"), "unconfirmed")
 }
 
 func TestRanks(t *testing.T) {
