@@ -173,14 +173,14 @@ type studio struct {
 	views      Registry
 	seed       uint64
 	augmenters map[string]*dataset.Augmenter
-	buffers    map[string]*tensor.Tensor
+	spare      spare
 	filters    map[[2]float64]*Radial // by size and radius
 }
 
 func newStudio(views Registry, seed uint64) *studio {
 	return &studio{
 		views: views, seed: seed, augmenters: map[string]*dataset.Augmenter{},
-		buffers: map[string]*tensor.Tensor{}, filters: map[[2]float64]*Radial{},
+		spare: spare{}, filters: map[[2]float64]*Radial{},
 	}
 }
 
@@ -209,8 +209,7 @@ func (s *studio) make(name string, x *tensor.Tensor, idx []int, epoch int, made 
 			}
 			s.augmenters[name] = a
 		}
-		b := s.buffer(name, out)
-		b.CopyFrom(out)
+		b := s.spare.copyOf(name, out)
 		a.Apply(b, idx, epoch)
 		out = x.Tape().Const(b)
 	}
@@ -229,16 +228,6 @@ func (s *studio) make(name string, x *tensor.Tensor, idx []int, epoch int, made 
 	}
 	made[name] = out
 	return out, nil
-}
-
-// buffer returns memory of x's shape that the view keeps from batch to batch.
-func (s *studio) buffer(name string, x *tensor.Tensor) *tensor.Tensor {
-	b := s.buffers[name]
-	if b == nil || !slices.Equal(b.Shape(), x.Shape()) {
-		b = tensor.Zeros(x.DType(), x.Shape()...)
-		s.buffers[name] = b
-	}
-	return b
 }
 
 func (s *studio) filter(size int, radius float64) (*Radial, error) {

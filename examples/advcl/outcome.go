@@ -11,21 +11,22 @@ import (
 
 // outcome is every figure.
 type outcome struct {
-	Scale     string     `json:"scale"`
-	Data      string     `json:"data"`
-	Network   string     `json:"network"`
-	Train     int        `json:"train"`
-	Test      int        `json:"test"`
-	Steps     int        `json:"steps"`
-	Batch     int        `json:"batch"`
-	Speed     float64    `json:"gflops"` // of the machine
-	Runs      []record   `json:"runs"`
-	Summary   []summary  `json:"summary"`
-	Paired    []paired   `json:"paired"`
-	Crossings []crossing `json:"crossings"`
-	Claims    []claim    `json:"claims"`
-	Checks    *diagnosis `json:"diagnosis,omitempty"`
-	Seconds   float64    `json:"seconds"`
+	Scale      string       `json:"scale"`
+	Data       string       `json:"data"`
+	Network    string       `json:"network"`
+	Train      int          `json:"train"`
+	Test       int          `json:"test"`
+	Steps      int          `json:"steps"`
+	Batch      int          `json:"batch"`
+	Speed      float64      `json:"gflops"` // of the machine
+	Runs       []record     `json:"runs"`
+	Unfinished []unfinished `json:"unfinished,omitempty"` // runs that were stopped
+	Summary    []summary    `json:"summary"`
+	Paired     []paired     `json:"paired"`
+	Crossings  []crossing   `json:"crossings"`
+	Claims     []claim      `json:"claims"`
+	Checks     *diagnosis   `json:"diagnosis,omitempty"`
+	Seconds    float64      `json:"seconds"`
 }
 
 // record is one method with one seed. Accuracies are shares of 1.

@@ -75,6 +75,13 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		for k, v := range f.PerImage {
 			require.LessOrEqual(t, f.Certified["crown"][k], v, "certified images resist every attack")
 		}
+		for k, each := range f.Same["each"] {
+			for _, m := range []string{"product", "path", "ibp", "crown"} {
+				require.LessOrEqual(t, f.Same[m][k], each, "%s at %s", m, k)
+			}
+			require.LessOrEqual(t, each, f.Same["universal"][k])
+		}
+		require.Len(t, f.Same["universal"], len(attackEps))
 		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
 		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
 	}
