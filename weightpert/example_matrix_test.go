@@ -18,7 +18,7 @@ func ExampleMatrix() {
 	// Output: [3 500] 2
 }
 
-// What bounds need of an activation: all but GELU are monotone and 1-Lipschitz.
+// Outputs of activations below and above 0.
 func ExampleActivation() {
 	for _, a := range []weightpert.Activation{weightpert.ReLU, weightpert.Sigmoid, weightpert.LeakyReLU} {
 		fmt.Printf("%v %.2f %.2f\n", a, a.Value(-1), a.Value(1))
