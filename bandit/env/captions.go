@@ -27,8 +27,17 @@ const captionHeader = "arm,unfunny,somewhat_funny,funny,count"
 
 // ReadCaptions reads vote counts of a caption contest: the header
 // arm,unfunny,somewhat_funny,funny,count and one line for each caption, whose count
-// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and numbers of arms at most 1e9.
+// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and
+// numbers of arms at most 1e9.
 func ReadCaptions(r io.Reader) ([]Caption, error) {
+	captions, err := readCaptions(r)
+	if err != nil {
+		return nil, fmt.Errorf("env: %w", err)
+	}
+	return captions, nil
+}
+
+func readCaptions(r io.Reader) ([]Caption, error) {
 	in := newRows("captions", r)
 	header, err := in.next()
 	if errors.Is(err, io.EOF) {
@@ -84,9 +93,9 @@ func LoadCaptions(path string) ([]Caption, error) {
 		return nil, fmt.Errorf("env: %w", err)
 	}
 	defer f.Close()
-	captions, err := ReadCaptions(f)
+	captions, err := readCaptions(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("env: %s: %w", path, err)
 	}
 	return captions, nil
 }
@@ -113,7 +122,7 @@ func CaptionInstance(name string, captions []Caption) (Instance, error) {
 	for _, c := range captions {
 		t, err := NewTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
 		if err != nil {
-			return Instance{}, fmt.Errorf("caption %d: %w", c.ID, err)
+			return Instance{}, fmt.Errorf("env: caption %d: %w", c.ID, err)
 		}
 		in.Arms = append(in.Arms, t)
 	}

@@ -4,23 +4,14 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/bandit"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 )
-
-func dataDir(t *testing.T) string {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	return dir
-}
 
 func laws(t *testing.T) []Law {
 	table, err := NewTable([]float64{-1, 0, 2, 5}, []int{3, 0, 5, 2})
@@ -186,7 +177,6 @@ func TestReadersRejectBadFiles(t *testing.T) {
 
 // The leaders of the stored tables, as their notes give them.
 func TestStoredTables(t *testing.T) {
-	dir := dataDir(t)
 	for _, c := range []struct {
 		file        string
 		arms, votes int
@@ -199,19 +189,21 @@ func TestStoredTables(t *testing.T) {
 		{"contest651_klucb.csv", 9250, 2249813, [3]float64{1.7716, 1.7673, 1.7489}},
 		{"contest665_klucb.csv", 6315, 1009327, [3]float64{2.5227, 2.2304, 2.1510}},
 	} {
-		captions, err := LoadCaptions(filepath.Join(dir, "newyorker", c.file))
-		require.NoError(t, err)
-		require.Len(t, captions, c.arms)
-		votes := 0
-		for _, k := range captions {
-			votes += k.Unfunny + k.Somewhat + k.Funny
-		}
-		require.Equal(t, c.votes, votes)
-		for i, k := range TopCaptions(captions, 3) {
-			require.InDelta(t, c.scores[i], 1+2*k.Mean(), 5e-5)
-		}
+		t.Run(c.file, func(t *testing.T) {
+			captions, err := LoadCaptions(realdata.File(t, "newyorker", c.file))
+			require.NoError(t, err)
+			require.Len(t, captions, c.arms)
+			votes := 0
+			for _, k := range captions {
+				votes += k.Unfunny + k.Somewhat + k.Funny
+			}
+			require.Equal(t, c.votes, votes)
+			for i, k := range TopCaptions(captions, 3) {
+				require.InDelta(t, c.scores[i], 1+2*k.Mean(), 5e-5)
+			}
+		})
 	}
-	table, err := LoadPKIS2(filepath.Join(dir, "pkis2", "pkis2_percent_inhibition.csv"))
+	table, err := LoadPKIS2(realdata.File(t, "pkis2", "pkis2_percent_inhibition.csv"))
 	require.NoError(t, err)
 	require.Len(t, table.Compounds, 645)
 	require.Len(t, table.Kinases, 406)

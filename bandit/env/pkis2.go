@@ -23,6 +23,14 @@ type PKIS2 struct {
 // ReadPKIS2 reads the table as comma-separated values: a header of Compound and the
 // kinases, then a line for each compound.
 func ReadPKIS2(r io.Reader) (*PKIS2, error) {
+	t, err := readPKIS2(r)
+	if err != nil {
+		return nil, fmt.Errorf("env: %w", err)
+	}
+	return t, nil
+}
+
+func readPKIS2(r io.Reader) (*PKIS2, error) {
 	in := newRows("pkis2", r)
 	header, err := in.next()
 	if errors.Is(err, io.EOF) {
@@ -81,9 +89,9 @@ func LoadPKIS2(path string) (*PKIS2, error) {
 		return nil, fmt.Errorf("env: %w", err)
 	}
 	defer f.Close()
-	t, err := ReadPKIS2(f)
+	t, err := readPKIS2(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("env: %s: %w", path, err)
 	}
 	return t, nil
 }
@@ -93,7 +101,7 @@ func LoadPKIS2(path string) (*PKIS2, error) {
 func (t *PKIS2) Instance(kinase string, sigma float64) (Instance, error) {
 	k := slices.Index(t.Kinases, kinase)
 	if k < 0 {
-		return Instance{}, fmt.Errorf("pkis2: no kinase %.40q among the %d", kinase, len(t.Kinases))
+		return Instance{}, fmt.Errorf("env: pkis2: no kinase %.40q among the %d", kinase, len(t.Kinases))
 	}
 	in := Instance{Name: "PKIS2 " + kinase}
 	for _, row := range t.Inhibition {

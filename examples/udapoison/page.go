@@ -96,7 +96,11 @@ func (e *experiment) drawConfusion(_ context.Context, p *report.Page) error {
 	for _, attack := range []string{"none", "source", "watermark", "target"} {
 		if c := last[attack]; c != nil {
 			r.Images = append(r.Images, heat(c.Confusion))
-			r.Captions = append(r.Captions, fmt.Sprintf("%s, %.0f %%", attack, 100*c.TargetAcc))
+			name := "no poison"
+			if attack != "none" {
+				name = fmt.Sprintf("alpha %g", c.Alpha)
+			}
+			r.Captions = append(r.Captions, fmt.Sprintf("%s: %.0f %% right", name, 100*c.TargetAcc))
 		}
 	}
 	if len(r.Images) == 0 {
@@ -108,7 +112,7 @@ func (e *experiment) drawConfusion(_ context.Context, p *report.Page) error {
 	}
 	p.Heading("What the answers are")
 	p.Figure(report.Figure{ID: "confusion", PNG: grid, Alt: "Confusion matrices of DANN",
-		Caption: "Answers (columns) to target test images of each digit (rows), white is all of them. A broken network would answer with one digit, a confused one with any, one that has learnt the poison with the next digit, on the diagonal beside the main one."})
+		Caption: "Answers (columns) to target test images of each digit (rows), white is all of them, by the share alpha of the target in the poison. A broken network would answer with one digit, a confused one with any, one that has learnt the poison with the next digit, on the diagonal beside the main one."})
 	return nil
 }
 

@@ -41,8 +41,9 @@ func asSVG(p *plot.Plot) ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, err
 	}
-	// The first group holds all that is drawn.
+	// The first group holds all that is drawn. Pictures fill the place that they are given.
 	head, drawn, _ := bytes.Cut(b.Bytes(), []byte("<g "))
+	drawn = bytes.ReplaceAll(drawn, []byte("<image "), []byte(`<image preserveAspectRatio="none" `))
 	return slices.Concat(head, []byte(darkStyle+"<g "), drawn), nil
 }
 

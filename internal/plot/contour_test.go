@@ -43,6 +43,9 @@ func TestContourChartShowsBandsAndLevels(t *testing.T) {
 	for _, text := range []string{"loss", "first direction", "second direction", "below 0.25", "from 2", "from 0.5"} {
 		require.Contains(t, string(svg), text)
 	}
+	// The bands are stretched to the axes, as the lines are.
+	require.Equal(t, 1, bytes.Count(svg, []byte("<image ")))
+	require.Contains(t, string(svg), `<image preserveAspectRatio="none" `)
 	b, err := c.PNG()
 	require.NoError(t, err)
 	_, err = png.Decode(bytes.NewReader(b))

@@ -34,7 +34,8 @@ type LineChart struct {
 	Series      []Series
 	// LogX and LogY choose logarithmic axes; all values on one are positive.
 	LogX, LogY bool
-	// Percent labels the Y axis in percent of 1 and spans at least 0 to 1.
+	// Percent labels the Y axis in percent of 1 and spans at least 0 to 1, or where all
+	// values are below 0.38, 0 to a round number above them.
 	Percent bool
 }
 
@@ -114,7 +115,7 @@ func (c LineChart) scale(p *plot.Plot) {
 	case c.LogY:
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	case c.Percent:
-		p.Y.Min, p.Y.Max = min(p.Y.Min, 0), max(p.Y.Max, 1)
+		p.Y.Min, p.Y.Max = min(p.Y.Min, 0), percentTop(p.Y.Max)
 		p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
 	case p.Y.Max > p.Y.Min:
 		room := 0.06 * (p.Y.Max - p.Y.Min)
@@ -175,6 +176,17 @@ func logTicks(lo, hi float64) []plot.Tick {
 		all[i].Label = strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(all[i].Label)
 	}
 	return all
+}
+
+// percentTop is where an axis of percentages ends: at 100 %, or where all values are small
+// at the next round number above them.
+func percentTop(largest float64) float64 {
+	for _, top := range []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4} {
+		if largest <= 0.95*top {
+			return top
+		}
+	}
+	return max(largest, 1)
 }
 
 func percentTicks(lo, hi float64) []plot.Tick {

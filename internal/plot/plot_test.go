@@ -138,3 +138,12 @@ func TestGridRefusesImagesThatDoNotFit(t *testing.T) {
 		require.ErrorContains(t, err, "image 1 of row 0")
 	}
 }
+
+func TestSmallPercentagesFillTheirChart(t *testing.T) {
+	for largest, want := range map[float64]float64{0: 0.01, 0.004: 0.01, 0.012: 0.02, 0.03: 0.05, 0.08: 0.1, 0.13: 0.2, 0.25: 0.3, 0.38: 0.4, 0.39: 1, 1: 1, 1.2: 1.2} {
+		c := LineChart{Percent: true, Series: []Series{{X: []float64{1, 2}, Y: []float64{0, largest}}}}
+		p, err := c.draw()
+		require.NoError(t, err)
+		require.Equal(t, []float64{0, want}, []float64{p.Y.Min, p.Y.Max}, "largest value %v", largest)
+	}
+}

@@ -17,17 +17,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
-
-// dataFolder skips the test unless REDOUBT_DATA names the data folder.
-func dataFolder(t *testing.T) string {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set: no reference files")
-	}
-	return dir
-}
 
 // raw is a file with the given header text and data.
 func raw(header string, data ...byte) []byte {
@@ -331,7 +323,7 @@ func TestOpenOfNoFile(t *testing.T) {
 }
 
 func TestReferenceFilesGoodAndBad(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "models", "broken")
+	dir := realdata.File(t, "models", "broken")
 	index, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	require.NoError(t, err)
 	var list []struct {
@@ -385,22 +377,22 @@ func TestReferenceFilesGoodAndBad(t *testing.T) {
 	assert.Equal(t, []int64{7}, z, "value from index.json")
 }
 
-// The parameter counts are those of the table of models in the data folder's
-// README.
+// The parameter counts are those of the framework that wrote the files.
 func TestReferenceModelsHaveTheirParameters(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "models")
 	for name, want := range map[string]int{"mnist-cnn": 166406, "mnist-cnn-at": 166406, "mnist-pool": 454922, "mlp": 111146} {
-		f, err := Open(filepath.Join(dir, name+".safetensors"))
-		require.NoError(t, err)
-		assert.Equal(t, "pt", f.Metadata()["format"])
-		total := 0
-		for _, tensorName := range f.Names() {
-			x, err := f.Tensor(tensorName)
+		t.Run(name, func(t *testing.T) {
+			f, err := Open(realdata.File(t, "models", name+".safetensors"))
 			require.NoError(t, err)
-			total += x.Len()
-		}
-		assert.Equal(t, want, total, name)
-		require.NoError(t, f.Close())
+			assert.Equal(t, "pt", f.Metadata()["format"])
+			total := 0
+			for _, tensorName := range f.Names() {
+				x, err := f.Tensor(tensorName)
+				require.NoError(t, err)
+				total += x.Len()
+			}
+			assert.Equal(t, want, total)
+			require.NoError(t, f.Close())
+		})
 	}
 }
 
