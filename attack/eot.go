@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/attack/transform"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -135,7 +136,7 @@ func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 
 // begin makes the rows those inputs of [lo, hi) that are no success by themselves.
 func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, hi int) error {
-	all := rowsOf(between(lo, hi), y, e.Targets)
+	all := rowsOf(ask.Range(lo, hi), y, e.Targets)
 	e.tape.Reset()
 	logits, err := query(ctx, e.model, e.tape.Const(tensor.Slice(x, 0, lo, hi)), all)
 	if err != nil {
@@ -239,7 +240,7 @@ func (a *EOT) Survival(ctx context.Context, m Model, x *tensor.Tensor, y []int, 
 	x = offTape(x)
 	out := make([]float64, len(y))
 	err := inBatches(ctx, len(y), predictBatch, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		rows := rowsOf(between(lo, hi), y, a.Targets)
+		rows := rowsOf(ask.Range(lo, hi), y, a.Targets)
 		rngs := make([]*rand.Rand, hi-lo)
 		for i := range rngs {
 			// Not the streams of the attack, which has fitted its own draws.

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -87,7 +88,7 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 	y := make([]int, x.Dim(0))
 	err := inBatches(ctx, len(y), predictBatch, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		tape.Reset()
-		logits, err := query(ctx, m, tape.Const(tensor.Slice(x, 0, lo, hi)), Rows{Index: between(lo, hi)})
+		logits, err := query(ctx, m, tape.Const(tensor.Slice(x, 0, lo, hi)), Rows{Index: ask.Range(lo, hi)})
 		if err != nil {
 			return err
 		}
@@ -133,10 +134,10 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		start := time.Now()
 		res, err := a.Run(ctx, m, x, y)
 		if err != nil {
-			return rep, fmt.Errorf("%s: %w", a.Name(), err)
+			return rep, fmt.Errorf("attack: %s: %w", a.Name(), err)
 		}
 		if len(res.Label) != len(y) {
-			return rep, fmt.Errorf("%s: attack returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
+			return rep, fmt.Errorf("attack: %s: returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
 		}
 		ar := Outcome{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
 		if s, ok := a.(fmt.Stringer); ok {
@@ -187,7 +188,7 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 		return nil, err
 	}
 	right := make([]bool, len(y))
-	left := between(0, len(y))
+	left := ask.Range(0, len(y))
 	for i := range right {
 		right[i] = true
 	}
@@ -228,7 +229,7 @@ func LossCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD) (
 		values[s] = make([]float64, len(y))
 	}
 	err := inBatches(ctx, len(y), or(a.batch, defaultBatch), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		_, err := a.follow(ctx, m, tape, x, rowsOf(between(lo, hi), y, a.targets), func(step int, v *tensor.Tensor) {
+		_, err := a.follow(ctx, m, tape, x, rowsOf(ask.Range(lo, hi), y, a.targets), func(step int, v *tensor.Tensor) {
 			copy(values[step][lo:hi], v.Values())
 		})
 		return err

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -139,7 +140,7 @@ type climb struct {
 
 // attack runs all restarts on the inputs [lo, hi).
 func (c *climb) attack(ctx context.Context, lo, hi int) error {
-	c.gather(between(lo, hi))
+	c.gather(ask.Range(lo, hi))
 	c.xa = c.x0.Clone()
 	c.best = make([]float64, hi-lo)
 	for i := range c.best {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/redoubt-ml/redoubt/internal/ask"
 )
 
 // hyperplane finds the smallest move from a point onto a hyperplane within the box
@@ -110,7 +112,7 @@ func (h *hyperplane[T]) level(c float64, rate []float64) {
 // spend lets the coordinates of the largest w make up c, the earlier one of equals
 // first.
 func (h *hyperplane[T]) spend(c float64) {
-	order := between(0, len(h.w))
+	order := ask.Range(0, len(h.w))
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(h.w[j], h.w[i]) })
 	for _, k := range order {
 		h.m[k] = min(h.m[k], max(c, 0)/h.w[k])

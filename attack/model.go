@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -74,57 +75,32 @@ func offTape(x *tensor.Tensor) *tensor.Tensor {
 	return x.Clone()
 }
 
-// asError turns a panic of the model or the objective into an error, which wraps
-// what it panicked with if that is one.
+// inBatches calls work for the batches [lo, hi) that cut n inputs; see ask.Batches.
+func inBatches(ctx context.Context, n, size int, progress func(done, total int), work func(ctx context.Context, tape *tensor.Tape, lo, hi int) error) error {
+	return ask.Batches(ctx, "attack", n, size, 1, progress, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
+		return work(ctx, tape, lo, hi)
+	})
+}
+
+// asError turns a panic of the objective or a transformation into an error.
 func asError(who string, rows Rows, err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case error:
-		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %w", who, len(rows.Index), rows.Index[0], p)
-	default:
-		*err = fmt.Errorf("attack: %s panicked on %d inputs from %d on: %v", who, len(rows.Index), rows.Index[0], p)
+	if p := recover(); p != nil {
+		*err = ask.Raised(p, "attack: %s panicked %s", who, rows.where())
 	}
 }
 
-// ask runs the model on x, until ctx is done.
-func ask(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
-	if cm, ok := m.(ContextModel); ok {
-		defer asError("model", rows, &err)
-		return cm.LogitsContext(ctx, x), nil
-	}
-	// Of its own, so that a helper that was left behind changes nothing.
-	var answer struct {
-		z   *tensor.Tensor
-		err error
-	}
-	err = wait(ctx, func() {
-		defer asError("model", rows, &answer.err)
-		answer.z = m.Logits(x)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return answer.z, answer.err
+// where says which inputs the rows are, for errors.
+func (r Rows) where() string {
+	return fmt.Sprintf("on %d inputs from %d on", len(r.Index), r.Index[0])
 }
 
 // query runs the model on x and checks its answer.
-func query(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (logits *tensor.Tensor, err error) {
-	logits, err = ask(ctx, m, x, rows)
+func query(ctx context.Context, m Model, x *tensor.Tensor, rows Rows) (*tensor.Tensor, error) {
+	logits, err := ask.Logits(ctx, m, x, "attack: model", rows.where())
 	if err != nil {
 		return nil, err
 	}
-	n := len(rows.Index)
-	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != n || logits.DType() != x.DType() {
-		got := "nothing"
-		if logits != nil {
-			got = fmt.Sprintf("%v%v", logits.DType(), logits.Shape())
-		}
-		return nil, fmt.Errorf("attack: model returned %s for %d inputs, want logits %v[%d classes]", got, n, x.DType(), n)
-	}
 	classes := logits.Dim(1)
-	if classes < 2 {
-		return nil, fmt.Errorf("attack: model has %d classes, want at least 2", classes)
-	}
 	for i, l := range rows.Y {
 		if l >= classes {
 			return nil, fmt.Errorf("attack: label of input %d is %d, want 0 to %d", rows.Index[i], l, classes-1)

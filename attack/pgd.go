@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -112,7 +113,7 @@ func (p *PGD) Perturb(ctx context.Context, m Model, x *tensor.Tensor, y []int) (
 	x = offTape(x)
 	out := x.Clone()
 	err := inBatches(ctx, len(y), or(a.batch, defaultBatch/2), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		xa, err := a.follow(ctx, m, tape, x, rowsOf(between(lo, hi), y, a.targets), nil)
+		xa, err := a.follow(ctx, m, tape, x, rowsOf(ask.Range(lo, hi), y, a.targets), nil)
 		if err != nil {
 			return err
 		}

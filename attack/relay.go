@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -165,7 +166,7 @@ func (l *lane[T]) run(ctx context.Context) error {
 func (l *lane[T]) fill(ctx context.Context, size int) error {
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
-		rows := rowsOf(between(l.next, l.next+n), l.y, l.goals)
+		rows := rowsOf(ask.Range(l.next, l.next+n), l.y, l.goals)
 		l.tape.Reset()
 		logits, err := query(ctx, l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -72,7 +73,7 @@ func show(ctx context.Context, m Model, x *tensor.Tensor, y, targets []int, chan
 	if err != nil {
 		return res, err
 	}
-	rows := rowsOf(between(0, len(y)), y, targets)
+	rows := rowsOf(ask.Range(0, len(y)), y, targets)
 	for i := range y {
 		res.Queries[i], res.Gradients[i] = asked[i]+2, asked[i]
 		res.Label[i], res.Success[i] = clean[i], rows.won(i, clean[i])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -46,7 +47,7 @@ const (
 // examine looks at the model's answers to the first inputs.
 func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y []int) (classes int, ws []Warning, err error) {
 	n := min(examined, len(y))
-	rows := rowsOf(between(0, n), y, nil)
+	rows := rowsOf(ask.Range(0, n), y, nil)
 	x = tensor.Slice(x, 0, 0, n)
 	warn := func(k WarningKind, format string, args ...any) {
 		ws = append(ws, Warning{k, fmt.Sprintf(format, args...)})

@@ -15,9 +15,9 @@
 // The problem with means (not medians) of sub-Gaussian rewards is that of
 // Mukherjee, Tajer, Chen and Das, "Mean-based Best Arm Identification in
 // Stochastic Bandits under Reward Contamination", NeurIPS 2021, which has a
-// gap-based rule and one of successive elimination on trimmed means. The body of
-// the article was not available here. Its claims are taken from the abstract;
-// every constant, radius and bound is derived in the comments of this package.
+// gap-based rule and one of successive elimination on trimmed means. The claims are
+// those of its abstract; every constant, radius and bound here is derived in the comments
+// of this package, and can differ from the article's.
 //
 // # Method
 //

@@ -3,14 +3,13 @@ package bandit_test
 import (
 	"context"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 )
 
 // summary is what a number of independent trials came to.
@@ -93,11 +92,7 @@ func BenchmarkI1(b *testing.B) {
 
 // BenchmarkManyArms is the complete contest 650, 7,591 arms, one search each time.
 func BenchmarkManyArms(b *testing.B) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		b.Skip("REDOUBT_DATA is not set")
-	}
-	captions, err := env.LoadCaptions(filepath.Join(dir, "newyorker", "contest650_klucb.csv"))
+	captions, err := env.LoadCaptions(realdata.File(b, "newyorker", "contest650_klucb.csv"))
 	require.NoError(b, err)
 	in, err := env.CaptionInstance("NY650", captions)
 	require.NoError(b, err)

@@ -2,15 +2,15 @@ package bandit
 
 import (
 	"math"
-	"sort"
+	"slices"
 )
 
 // Huber is the clipped M-estimator of location with a Chernoff radius, for
 // Sigma-sub-Gaussian rewards: the root t of sum_i clip(X_i - t, -B, B).
 //
 // It gives the guarantee of TrimmedMean, for the mean of every sub-Gaussian law
-// and every adversary, with a much smaller radius (see the derivation in
-// chernoff.go). It goes beyond Mukherjee et al.; all constants are derived here.
+// and every adversary, with a much smaller radius, derived in the source, chernoff.go.
+// It goes beyond Mukherjee et al.; all constants are derived here.
 //
 // The threshold is B = B0 + b and the limit of the radius is b, where
 //
@@ -142,7 +142,7 @@ func huberRoot(x []float64, threshold float64) float64 {
 		}
 		return med + sum/float64(n)
 	}
-	first := sort.SearchFloat64s(x, med-2*threshold)
+	first, _ := slices.BinarySearch(x, med-2*threshold)
 	lo, hi := med-threshold, med+threshold
 	t := med
 	for range 200 {

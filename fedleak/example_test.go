@@ -106,8 +106,8 @@ func ExampleEpochsNeeded() {
 	// Output: 43 epochs of 20 batches
 }
 
-// Fake gradients stop the plain attack and not the one that undoes their scale and
-// learns from other samples.
+// Fake gradients stop the plain attack; see Rescale and Calibrated for those that they do
+// not stop.
 func ExampleFakeGradients() {
 	f := federation(12, fedleak.Uniform{K: 3}, &fedleak.FakeGradients{})
 	share, err := above30(f, 40, fedleak.CAFE{})

@@ -64,7 +64,8 @@ func (e *NotIdentifiableError) Error() string {
 // Identify reports on batches of ids out of n samples, without any gradient: what an
 // attack could find out, and so what a schedule protects. It is for a vertical federation,
 // in which all parties have part in each sample; see IdentifyClients for a horizontal one.
-// Errors are those of checkBatches.
+// Errors: no batches, empty ones, batches of different sizes, an id out of range or twice
+// in a batch.
 func Identify(batches [][]int, n int) (Identifiability, error) {
 	if err := checkBatches(batches, n); err != nil {
 		return Identifiability{}, err

@@ -37,7 +37,7 @@ type Matching struct {
 	// images, of which slices of a few pixels have no need.
 	Group float64
 	Seeds int // 0 means 1
-	// Labels are known distributions' classes by id; nil leaves them to Rule.
+	// Labels holds the known class of each id; nil leaves the labels to Rule.
 	Labels []int
 	Rule   LabelRule // the zero value is JointLabels
 	Method Method    // the zero value is Adam

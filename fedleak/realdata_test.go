@@ -2,24 +2,20 @@ package fedleak
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
-// real draws n images of a set in the folder REDOUBT_DATA.
+// real draws n images of a set in the data folder.
 func real(t *testing.T, name string, n int) (*tensor.Tensor, []int) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	set, err := dataset.Load(dir, name, dataset.Test)
-	require.NoError(t, err)
+	set, err := dataset.Load(realdata.Dir(t), name, dataset.Test)
+	realdata.Found(t, err)
 	return set.Batch(rand.New(rand.NewPCG(3, 1)).Perm(set.Len())[:n])
 }
 

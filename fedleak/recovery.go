@@ -84,7 +84,7 @@ func newRecovery(name string, m *Model, n int) *Recovery {
 	return r
 }
 
-// Count returns the number of slices of each status.
+// Count returns the number of slices of status s.
 func (p *PartyRecovery) Count(s Status) int {
 	k := 0
 	for _, v := range p.Status {

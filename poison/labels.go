@@ -27,9 +27,9 @@ func labelMap(labels []int, k int) ([]int, error) {
 
 // NearestClasses maps each of K classes to the other class whose centroid among the
 // source features xs [N, d] with labels ys is nearest to the class's own centroid
-// among the target features xt [M, d] with labels yt: the labels of the attack on
-// Office-31. A class without target features is mapped by its source centroid.
-// Errors: labels that do not fit, a class without source features.
+// among the target features xt [M, d] with labels yt, both float32 as uda.FeaturesOf
+// returns them: the labels of the attack on Office-31. A class without target features
+// is mapped by its source centroid. Errors: labels that do not fit, a class without source features.
 func NearestClasses(xs *tensor.Tensor, ys []int, xt *tensor.Tensor, yt []int, k int) ([]int, error) {
 	if k < 2 || xs.Dim(1) != xt.Dim(1) {
 		return nil, fmt.Errorf("poison: %d classes with features of %d and %d columns, want at least 2 classes and one width", k, xs.Dim(1), xt.Dim(1))

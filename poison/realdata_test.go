@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/poison"
 	"github.com/redoubt-ml/redoubt/poison/uda"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -14,13 +15,10 @@ import (
 // accuracy and none of the source's, and the answers are those that were taught; the
 // same number of mislabelled source images does little.
 func TestRealPoisonIsLearntForTheTargetOnly(t *testing.T) {
-	dir := dataset.DirFromEnv()
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
+	dir := realdata.Dir(t)
 	load := func(name string, split dataset.Split, n int) *dataset.Set {
 		s, err := dataset.Load(dir, name, split)
-		require.NoError(t, err)
+		realdata.Found(t, err)
 		return s.Take(n).Resize(28, 28)
 	}
 	source, target := load("mnist", dataset.Train, 1000), load("usps", dataset.Train, 900)

@@ -31,8 +31,8 @@ type Watermark struct {
 	Candidates int
 	// AnySource takes a source image of the class at random in place of the nearest.
 	AnySource bool
-	// SourceFeatures and TargetFeatures [N, d] are what distances are measured in;
-	// nil means pixels.
+	// SourceFeatures and TargetFeatures [N, d], float32, are what distances are
+	// measured in; nil means pixels. See uda.FeaturesOf.
 	SourceFeatures, TargetFeatures *tensor.Tensor
 	// ReplaceOriginals takes the source images that poisons are made of out of the
 	// source: relabelling rather than adding a contradiction.

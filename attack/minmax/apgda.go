@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -241,7 +242,8 @@ func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 		res.Residual = make([]float64, n)
 	}
 	curves := newCurves(s.Steps, n)
-	err = inBatches(ctx, n, s.BatchSize, s.Restarts, s.OnProgress, func(ctx context.Context, tape *tensor.Tape, rows []int, restart int) error {
+	err = ask.Batches(ctx, "minmax", n, s.BatchSize, s.Restarts, s.OnProgress, func(ctx context.Context, tape *tensor.Tape, lo, hi, restart int) error {
+		rows := ask.Range(lo, hi)
 		g := &game{APGDA: &s, domains: d, names: names, tape: tape, rows: rows, restart: restart, start: start, res: &res, curves: curves}
 		return g.play(ctx, tensor.Gather(centre, rows))
 	})

@@ -1,15 +1,17 @@
 package minmax
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-var _ attack.Model = Bundle{}
+var _ attack.ContextModel = Bundle{}
 
 // Bundle is the classifier whose logits are the mean of several models', or the
 // logarithm of the mean of their probabilities: the ensemble as one target, with
@@ -34,17 +36,26 @@ func (b Bundle) Check() error {
 	return nil
 }
 
-// Logits implements attack.Model. It panics if Check fails or the models differ in
-// their number of classes.
+// Logits implements attack.Model. It panics if Check fails, a model's answer is none,
+// or the models differ in their number of classes.
 func (b Bundle) Logits(x *tensor.Tensor) *tensor.Tensor {
+	return b.LogitsContext(context.Background(), x)
+}
+
+// LogitsContext implements attack.ContextModel: Logits, which gives up with a panic
+// when ctx is done, also while a model does not answer.
+func (b Bundle) LogitsContext(ctx context.Context, x *tensor.Tensor) *tensor.Tensor {
 	if err := b.Check(); err != nil {
-		panic(err.Error())
+		panic(err)
 	}
 	var sum *tensor.Tensor
 	for i, m := range b.Models {
-		z := m.Logits(x)
+		z, err := ask.Logits(ctx, m, x, fmt.Sprintf("minmax: bundle: model %d", i), fmt.Sprintf("on %d inputs", x.Dim(0)))
+		if err != nil {
+			panic(err)
+		}
 		if i > 0 && z.Dim(1) != sum.Dim(1) {
-			panic(fmt.Sprintf("minmax: bundle: model %d has %d classes, want %d as the first has", i, z.Dim(1), sum.Dim(1)))
+			panic(fmt.Errorf("minmax: bundle: model %d has %d classes, want %d as the first has", i, z.Dim(1), sum.Dim(1)))
 		}
 		if b.Probabilities {
 			z = tensor.LogSoftmax(z)

@@ -1,10 +1,12 @@
 package minmax
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -25,8 +27,8 @@ type Domains interface {
 	Start() Start
 	// Play judges points v [n, ...] of the given rows. The losses are
 	// differentiable in v when a tape watches it. It may be called by several
-	// goroutines. An error names the domain at fault.
-	Play(v *tensor.Tensor, at Rows) (Outcome, error)
+	// goroutines. An error names the domain at fault; when ctx is done it is ctx's.
+	Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outcome, error)
 }
 
 // Rows says what a batch of points belongs to.
@@ -68,25 +70,8 @@ func (s Start) String() string {
 }
 
 // query runs a model on x for some domain and checks its answer.
-func query(m attack.Model, domain string, x *tensor.Tensor, at Rows) (logits *tensor.Tensor, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("minmax: %s: model panicked at step %d: %v", domain, at.Step, p)
-		}
-	}()
-	logits = m.Logits(x)
-	n := x.Dim(0)
-	if logits == nil || logits.Rank() != 2 || logits.Dim(0) != n || logits.DType() != x.DType() {
-		got := "nothing"
-		if logits != nil {
-			got = fmt.Sprintf("%v%v", logits.DType(), logits.Shape())
-		}
-		return nil, fmt.Errorf("minmax: %s: model returned %s for %d inputs, want logits %v[%d classes]", domain, got, n, x.DType(), n)
-	}
-	if logits.Dim(1) < 2 {
-		return nil, fmt.Errorf("minmax: %s: model has %d classes, want at least 2", domain, logits.Dim(1))
-	}
-	return logits, nil
+func query(ctx context.Context, m attack.Model, domain string, x *tensor.Tensor, at Rows) (*tensor.Tensor, error) {
+	return ask.Logits(ctx, m, x, fmt.Sprintf("minmax: %s: model", domain), fmt.Sprintf("at step %d", at.Step))
 }
 
 // checkLogits returns an error that names the domain and the input of the first row
@@ -122,7 +107,7 @@ func rate(l Loss, domain string, logits *tensor.Tensor, rows attack.Rows) (value
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("minmax: %s: loss panicked: %v", domain, p)
+			err = ask.Raised(p, "minmax: %s: loss panicked", domain)
 		}
 	}()
 	values = l.Values(logits, rows)

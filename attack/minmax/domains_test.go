@@ -98,7 +98,7 @@ func TestGradientOfWeightedLosses(t *testing.T) {
 			s.Loss, s.Lambda = Margin{Kappa: 40}, lambda
 			v := tensor.Add(tensor.MulScalar(x, 0.9), tensor.Full(tensor.Float64, 0.05, x.Shape()...))
 			require.NoError(t, gradcheck.Check(r, 1e-5, func(xs []*tensor.Tensor) *tensor.Tensor {
-				out, err := s.Play(xs[0], at(6))
+				out, err := s.Play(t.Context(), xs[0], at(6))
 				require.NoError(t, err)
 				return tensor.Mul(out.Losses, weights)
 			}, v))
@@ -110,7 +110,7 @@ func TestGradientOfWeightedLosses(t *testing.T) {
 	for _, rule := range []BoxRule{BoxIntersect, BoxClipEach} {
 		g := &Group{Model: model, X: x, Y: y, Size: 3, BoxRule: rule, Loss: Margin{Kappa: 40}}
 		require.NoError(t, gradcheck.Check(r, 1e-6, func(xs []*tensor.Tensor) *tensor.Tensor {
-			out, err := g.Play(xs[0], at(2))
+			out, err := g.Play(t.Context(), xs[0], at(2))
 			require.NoError(t, err)
 			return tensor.Square(out.Losses)
 		}, tensor.Uniform(r, tensor.Float64, 0.02, 0.08, 2, 5, 5, 1)))

@@ -1,10 +1,12 @@
 package minmax
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -77,11 +79,11 @@ func (f *Functions) Box(_ int, lo, hi []float64) {
 func (f *Functions) Start() Start { return ZeroStart }
 
 // Play implements Domains.
-func (f *Functions) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
+func (f *Functions) Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outcome, error) {
 	n := len(at.Index)
 	columns := make([]*tensor.Tensor, len(f.Losses))
 	for k, name := range f.Names() {
-		values, err := call(f.Losses[k], name, v, at)
+		values, err := call(ctx, f.Losses[k], name, v, at)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -90,13 +92,27 @@ func (f *Functions) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
 	return Outcome{Losses: tensor.Concat(1, columns...)}, nil
 }
 
-func call(f func(*tensor.Tensor, Rows) *tensor.Tensor, name string, v *tensor.Tensor, at Rows) (values *tensor.Tensor, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("minmax: %s: loss panicked at step %d: %v", name, at.Step, p)
-		}
-	}()
-	values = f(v, at)
+func call(ctx context.Context, f func(*tensor.Tensor, Rows) *tensor.Tensor, name string, v *tensor.Tensor, at Rows) (*tensor.Tensor, error) {
+	// Of its own, so that a goroutine that was left behind changes nothing.
+	var own struct {
+		values *tensor.Tensor
+		err    error
+	}
+	err := ask.Wait(ctx, "minmax", func() {
+		defer func() {
+			if p := recover(); p != nil {
+				own.err = ask.Raised(p, "minmax: %s: loss panicked at step %d", name, at.Step)
+			}
+		}()
+		own.values = f(v, at)
+	})
+	if err == nil {
+		err = own.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	values := own.values
 	n := len(at.Index)
 	if values == nil || values.Rank() != 1 || values.Dim(0) != n || values.DType() != v.DType() {
 		got := "nothing"

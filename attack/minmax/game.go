@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -52,7 +53,7 @@ func (g *game) play(ctx context.Context, centre *tensor.Tensor) error {
 			v = g.tape.Watch(g.point)
 		}
 		at := g.at(t)
-		out, err := g.domains.Play(v, at)
+		out, err := g.domains.Play(ctx, v, at)
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (g *game) gradient(losses, v *tensor.Tensor, at Rows) (grad *tensor.Tensor,
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("minmax: gradient panicked at step %d: %v", at.Step, p)
+			err = ask.Raised(p, "minmax: gradient panicked at step %d", at.Step)
 		}
 	}()
 	w := tensor.Zeros(losses.DType(), losses.Shape()...)

@@ -1,6 +1,7 @@
 package minmax
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -152,10 +153,10 @@ func (g *Group) members(rows []int) []int {
 }
 
 // Play implements Domains: the model runs once, on all members of all groups.
-func (g *Group) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
+func (g *Group) Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outcome, error) {
 	n := len(at.Index)
 	index := g.members(at.Index)
-	logits, err := query(g.Model, "model", g.add(v, index), at)
+	logits, err := query(ctx, g.Model, "model", g.add(v, index), at)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -65,12 +65,17 @@ type Spread struct {
 	Mean   float64 `json:"mean"`
 }
 
-// NewSpread returns the spread of numbers, of which there is at least one; the
-// quartiles are interpolated.
+// NewSpread returns the spread of numbers, of which there is at least one. Quartile p
+// lies at position p (n-1), from 0, of the n numbers in order, and between two of them
+// on the line between both.
 func NewSpread(v []float64) Spread {
 	s := slices.Clone(v)
 	slices.Sort(s)
-	q := func(p float64) float64 { return stat.Quantile(p, stat.LinInterp, s, nil) }
+	q := func(p float64) float64 {
+		at := p * float64(len(s)-1)
+		i := int(at)
+		return s[i] + (at-float64(i))*(s[min(i+1, len(s)-1)]-s[i])
+	}
 	return Spread{Min: s[0], Q1: q(0.25), Median: q(0.5), Q3: q(0.75), Max: s[len(s)-1], Mean: stat.Mean(s, nil)}
 }
 

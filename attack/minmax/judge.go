@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -27,10 +28,11 @@ func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (
 	names := d.Names()
 	n := points.Dim(0)
 	fooled, losses = make([][]bool, n), make([][]float64, n)
-	err = inBatches(ctx, n, judgeBatch, 1, nil, func(_ context.Context, tape *tensor.Tape, rows []int, _ int) error {
+	err = ask.Batches(ctx, "minmax", n, judgeBatch, 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
+		rows := ask.Range(lo, hi)
 		tape.Reset()
 		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
-		out, err := d.Play(tape.Const(tensor.Slice(points, 0, rows[0], rows[len(rows)-1]+1)), at)
+		out, err := d.Play(ctx, tape.Const(tensor.Slice(points, 0, lo, hi)), at)
 		if err != nil {
 			return err
 		}
@@ -67,7 +69,8 @@ func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, err
 	for k := range out {
 		out[k] = make([]int, n)
 	}
-	err := inBatches(ctx, n, judgeBatch, 1, nil, func(_ context.Context, tape *tensor.Tape, rows []int, _ int) error {
+	err := ask.Batches(ctx, "minmax", n, judgeBatch, 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
+		rows := ask.Range(lo, hi)
 		tape.Reset()
 		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
 		seen, err := s.look(tape.Const(tensor.Gather(s.X, rows)), at)
@@ -76,7 +79,7 @@ func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, err
 		}
 		for m, model := range s.Models {
 			for t, x := range seen {
-				logits, err := query(model, s.modelName(m), x, at)
+				logits, err := query(ctx, model, s.modelName(m), x, at)
 				if err != nil {
 					return err
 				}

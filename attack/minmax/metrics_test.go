@@ -114,6 +114,8 @@ func TestSpread(t *testing.T) {
 	require.Equal(t, 0.0, s.Min)
 	require.Equal(t, 4.0, s.Max)
 	require.Equal(t, 2.0, s.Mean)
-	require.True(t, s.Q1 <= s.Median && s.Median <= s.Q3)
-	require.InDelta(t, 2, s.Median, 0.5)
+	require.Equal(t, []float64{1, 2, 3}, []float64{s.Q1, s.Median, s.Q3})
+	s = NewSpread([]float64{4, 0, 1, 3})
+	require.Equal(t, []float64{0.75, 2, 3.25}, []float64{s.Q1, s.Median, s.Q3})
+	require.Equal(t, Spread{Min: 5, Q1: 5, Median: 5, Q3: 5, Max: 5, Mean: 5}, NewSpread([]float64{5}))
 }

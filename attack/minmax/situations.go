@@ -1,6 +1,7 @@
 package minmax
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/attack/transform"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -205,7 +207,7 @@ func (s *Situations) loss() Loss {
 }
 
 // Play implements Domains: each model runs once, on all views of the batch.
-func (s *Situations) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
+func (s *Situations) Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outcome, error) {
 	views := s.views()
 	n, names := len(at.Index), s.Names()
 	seen, err := s.look(v, at)
@@ -220,7 +222,7 @@ func (s *Situations) Play(v *tensor.Tensor, at Rows) (Outcome, error) {
 	var losses []*tensor.Tensor
 	classes := 0
 	for m, model := range s.Models {
-		logits, err := query(model, s.modelName(m), all, at)
+		logits, err := query(ctx, model, s.modelName(m), all, at)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -266,7 +268,7 @@ func (s *Situations) look(v *tensor.Tensor, at Rows) (seen []*tensor.Tensor, err
 	name := ""
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("minmax: %s: transformation failed at step %d: %v", name, at.Step, p)
+			err = ask.Raised(p, "minmax: %s: transformation failed at step %d", name, at.Step)
 		}
 	}()
 	for k, t := range views {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +26,11 @@ const captionHeader = "arm,unfunny,somewhat_funny,funny,count"
 
 // ReadCaptions reads vote counts of a caption contest: the header
 // arm,unfunny,somewhat_funny,funny,count and one line for each caption, whose count
-// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and numbers of arms at most 1e9.
-func ReadCaptions(r io.Reader) ([]Caption, error) {
+// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and
+// numbers of arms at most 1e9.
+func ReadCaptions(r io.Reader) ([]Caption, error) { return read("", r, readCaptions) }
+
+func readCaptions(r io.Reader) ([]Caption, error) {
 	in := newRows("captions", r)
 	header, err := in.next()
 	if errors.Is(err, io.EOF) {
@@ -78,18 +80,7 @@ func ReadCaptions(r io.Reader) ([]Caption, error) {
 
 // LoadCaptions reads the file at path as ReadCaptions does. Errors: those of opening
 // it, and of ReadCaptions.
-func LoadCaptions(path string) ([]Caption, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("env: %w", err)
-	}
-	defer f.Close()
-	captions, err := ReadCaptions(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return captions, nil
-}
+func LoadCaptions(path string) ([]Caption, error) { return load(path, readCaptions) }
 
 // TopCaptions returns the n captions of the highest means, best first.
 func TopCaptions(captions []Caption, n int) []Caption {

@@ -2,6 +2,7 @@ package env
 
 import (
 	"context"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,15 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/bandit"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 )
-
-func dataDir(t *testing.T) string {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	return dir
-}
 
 func laws(t *testing.T) []Law {
 	table, err := NewTable([]float64{-1, 0, 2, 5}, []int{3, 0, 5, 2})
@@ -184,9 +178,23 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	require.Error(t, err)
 }
 
+// The errors of files name the package, the file and the place in it, in this order.
+func TestErrorsOfFilesSayWhere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "table.csv")
+	_, err := LoadCaptions(path)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "bandit/env: open "+path)
+	require.NoError(t, os.WriteFile(path, []byte("x\n"), 0o600))
+	_, err = LoadCaptions(path)
+	require.ErrorContains(t, err, "bandit/env: "+path+": captions: line 1: ")
+	_, err = LoadPKIS2(path)
+	require.ErrorContains(t, err, "bandit/env: "+path+": pkis2: line 1: ")
+	_, err = ReadPKIS2(strings.NewReader(""))
+	require.ErrorContains(t, err, "bandit/env: pkis2: found no header")
+}
+
 // The leaders of the stored tables, as their notes give them.
 func TestStoredTables(t *testing.T) {
-	dir := dataDir(t)
 	for _, c := range []struct {
 		file        string
 		arms, votes int
@@ -199,19 +207,21 @@ func TestStoredTables(t *testing.T) {
 		{"contest651_klucb.csv", 9250, 2249813, [3]float64{1.7716, 1.7673, 1.7489}},
 		{"contest665_klucb.csv", 6315, 1009327, [3]float64{2.5227, 2.2304, 2.1510}},
 	} {
-		captions, err := LoadCaptions(filepath.Join(dir, "newyorker", c.file))
-		require.NoError(t, err)
-		require.Len(t, captions, c.arms)
-		votes := 0
-		for _, k := range captions {
-			votes += k.Unfunny + k.Somewhat + k.Funny
-		}
-		require.Equal(t, c.votes, votes)
-		for i, k := range TopCaptions(captions, 3) {
-			require.InDelta(t, c.scores[i], 1+2*k.Mean(), 5e-5)
-		}
+		t.Run(c.file, func(t *testing.T) {
+			captions, err := LoadCaptions(realdata.File(t, "newyorker", c.file))
+			require.NoError(t, err)
+			require.Len(t, captions, c.arms)
+			votes := 0
+			for _, k := range captions {
+				votes += k.Unfunny + k.Somewhat + k.Funny
+			}
+			require.Equal(t, c.votes, votes)
+			for i, k := range TopCaptions(captions, 3) {
+				require.InDelta(t, c.scores[i], 1+2*k.Mean(), 5e-5)
+			}
+		})
 	}
-	table, err := LoadPKIS2(filepath.Join(dir, "pkis2", "pkis2_percent_inhibition.csv"))
+	table, err := LoadPKIS2(realdata.File(t, "pkis2", "pkis2_percent_inhibition.csv"))
 	require.NoError(t, err)
 	require.Len(t, table.Compounds, 645)
 	require.Len(t, table.Kinases, 406)
@@ -314,7 +324,7 @@ func TestBadWorlds(t *testing.T) {
 		{&Table{}, "Table is empty"},
 	} {
 		_, err := New(Instance{Name: "bad", Arms: []Law{good, c.law}}, None{}, 0, 1)
-		require.ErrorContains(t, err, "env: arm 1 of instance bad: ")
+		require.ErrorContains(t, err, "bandit/env: arm 1 of instance bad: ")
 		require.ErrorContains(t, err, c.want)
 	}
 	for _, c := range []struct {
@@ -326,7 +336,7 @@ func TestBadWorlds(t *testing.T) {
 		{Oblivious{}, "has no Value"}, {Prescient{}, "has no Value"}, {Malicious{Value: func(*Stack) float64 { return 0 }}, "lacks Value or Picks"},
 	} {
 		_, err := New(Instance{Arms: []Law{good}}, c.c, 0, 1)
-		require.ErrorContains(t, err, "env: ")
+		require.ErrorContains(t, err, "bandit/env: ")
 		require.ErrorContains(t, err, c.want)
 	}
 }

@@ -23,7 +23,8 @@ import (
 //
 // The encoder is shared whole. The third task pools the features of visible patches by
 // one attention for each place, without the transformer of the paper. Patches have
-// normalisation statistics of their own, Patches.
+// normalisation statistics of their own, Patches. The published program's network begins
+// with ImageNet's mean and deviation, see Encoder.NormalizePixels.
 //
 // Chen, Liu, Chang, Cheng, Amini and Wang, CVPR 2020.
 type APDPE struct {
@@ -39,6 +40,7 @@ type APDPE struct {
 
 	studio *studio
 	tape   *tensor.Tape
+	spare  spare
 	orders [][]int
 }
 
@@ -151,6 +153,12 @@ type puzzle struct {
 	x      *tensor.Tensor // [N, S, S, 3]
 	y      []int
 	places [][]int // of the hidden patches of each image
+	// As numbers of patches of the whole batch, image by image: the visible ones, and
+	// the k-th hidden ones.
+	seen    []int
+	removed [hidden][]int
+	// asked says at which place the k-th hidden patch of a visible patch's image was.
+	asked [hidden][]int
 }
 
 // Loss is the loss of a batch of images without augmentation, for nn.Trainer.
@@ -160,7 +168,7 @@ func (a *APDPE) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 		return nil, err
 	}
 	if a.studio == nil {
-		a.studio, a.tape = newStudio(Views(), a.Seed), tensor.NewTape()
+		a.studio, a.tape, a.spare = newStudio(Views(), a.Seed), tensor.NewTape(), spare{}
 		rng := rand.New(rand.NewPCG(a.Seed, hash("permutations")))
 		a.orders = [][]int{between(side * side)}
 		for len(a.orders) < jigsaw {
@@ -176,7 +184,7 @@ func (a *APDPE) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 	var watched, attacked []*tensor.Tensor
 	for i, t := range a.tasks() {
 		z := a.pose(t, net.Heads[i], x, b.Step)
-		adv := z.x.Clone()
+		adv := a.spare.copyOf("attacked "+string(t), z.x)
 		noise := []*rand.Rand{rand.New(rand.NewPCG(a.Seed^hash("noise of "+string(t)), uint64(b.Step)))}
 		err := a.Attack.climb(ctx, a.tape, []*tensor.Tensor{z.x}, []*tensor.Tensor{adv}, noise, func(_ int, x []*tensor.Tensor) ([]*tensor.Tensor, error) {
 			return tensor.Grad(tensor.Sum(z.loss(&nn.Pass{}, net, x[0])), x...), nil
@@ -218,7 +226,7 @@ func between(n int) []int {
 // pose makes a task of images.
 func (a *APDPE) pose(t Task, head *nn.Linear, x *tensor.Tensor, step int) *puzzle {
 	n, size, c := x.Dim(0), x.Dim(1), x.Dim(3)
-	z := &puzzle{task: t, head: head, x: x.Clone(), y: make([]int, n)}
+	z := &puzzle{task: t, head: head, x: a.spare.copyOf("posed "+string(t), x), y: make([]int, n)}
 	rng := rand.New(rand.NewPCG(a.Seed^hash(string(t)), uint64(step)))
 	from, to := x.Float32s(), z.x.Float32s()
 	for i := range n {
@@ -237,7 +245,32 @@ func (a *APDPE) pose(t Task, head *nn.Linear, x *tensor.Tensor, step int) *puzzl
 			z.places = append(z.places, rng.Perm(side * side)[:hidden])
 		}
 	}
+	z.index()
 	return z
+}
+
+// index numbers the patches, once for all passes of a step.
+func (z *puzzle) index() {
+	const all = side * side
+	n := len(z.places)
+	z.seen = make([]int, 0, n*(all-hidden))
+	for k := range hidden {
+		z.removed[k], z.asked[k] = make([]int, 0, n), make([]int, 0, n*(all-hidden))
+	}
+	for i, places := range z.places {
+		for k, place := range places {
+			z.removed[k] = append(z.removed[k], i*all+place)
+		}
+		for at := range all {
+			if slices.Contains(places, at) {
+				continue
+			}
+			z.seen = append(z.seen, i*all+at)
+			for k, place := range places {
+				z.asked[k] = append(z.asked[k], place)
+			}
+		}
+	}
 }
 
 // turn copies a square image, turned by quarter turns counter-clockwise.
@@ -281,30 +314,14 @@ func (z *puzzle) place(p *nn.Pass, net *Network, x *tensor.Tensor) *tensor.Tenso
 	h := net.Features(p, tensor.Reshape(patches, n*all, edge, edge, c))
 	scores := z.head.Forward(p, h) // of each patch for each place
 	d := h.Dim(1)
-	var seen []int // visible patches of all images
-	for i := range n {
-		for k := range all {
-			if !slices.Contains(z.places[i], k) {
-				seen = append(seen, i*all+k)
-			}
-		}
-	}
-	visible, of := tensor.Gather(h, seen), tensor.Gather(scores, seen)
+	visible, of := tensor.Gather(h, z.seen), tensor.Gather(scores, z.seen)
 	candidates := make([]*tensor.Tensor, hidden)
 	for k := range candidates {
-		rows := make([]int, n)
-		for i := range rows {
-			rows[i] = i*all + z.places[i][k]
-		}
-		candidates[k] = tensor.Gather(h, rows)
+		candidates[k] = tensor.Gather(h, z.removed[k])
 	}
 	var total *tensor.Tensor
 	for k := range hidden {
-		cols := make([]int, len(seen))
-		for i := range cols {
-			cols[i] = z.places[i/(all-hidden)][k]
-		}
-		attention := tensor.Softmax(tensor.Reshape(tensor.Pick(of, cols), n, all-hidden))
+		attention := tensor.Softmax(tensor.Reshape(tensor.Pick(of, z.asked[k]), n, all-hidden))
 		weighted := tensor.Mul(visible, tensor.Reshape(attention, n*(all-hidden), 1))
 		query := tensor.Sum(tensor.Reshape(weighted, n, all-hidden, d), 1)
 		columns := make([]*tensor.Tensor, hidden)

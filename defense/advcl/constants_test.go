@@ -184,6 +184,7 @@ func TestShortProjectionsAreCounted(t *testing.T) {
 // A tenth of the jigsaw puzzles is left in order, and a 31st of the others.
 func TestATenthOfThePuzzlesIsInOrder(t *testing.T) {
 	a := NewAPDPE(1)
+	a.spare = spare{}
 	for range jigsaw {
 		a.orders = append(a.orders, between(side*side))
 	}

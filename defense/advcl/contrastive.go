@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -47,10 +46,11 @@ type Contrastive struct {
 	// OnStep is called in each step with the values of the terms; nil for none.
 	OnStep func(step int, v Values)
 
-	studio *studio
-	tape   *tensor.Tape // of attacks
-	spare  map[string]*tensor.Tensor
-	cache  *gradientCache
+	studio    *studio
+	tape      *tensor.Tape // of attacks
+	spare     spare
+	diagonals diagonals
+	cache     *gradientCache
 }
 
 // Term is a contrastive loss of some views.
@@ -306,7 +306,7 @@ type step struct {
 // begin makes the views of a batch.
 func (c *Contrastive) begin(p *nn.Pass, net *Network, b nn.Batch) (*step, error) {
 	if c.studio == nil {
-		c.studio, c.tape, c.spare = newStudio(c.Views, c.Seed), tensor.NewTape(), map[string]*tensor.Tensor{}
+		c.studio, c.tape, c.spare, c.diagonals = newStudio(c.Views, c.Seed), tensor.NewTape(), spare{}, diagonals{}
 	}
 	s := &step{pass: p, net: net, batch: b, made: map[string]*tensor.Tensor{}, images: map[string]*tensor.Tensor{}, z: map[string]*tensor.Tensor{}}
 	s.clean, s.attacked = c.split()
@@ -336,7 +336,7 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 	var noise []*rand.Rand
 	for _, name := range s.attacked {
 		x0 = append(x0, s.images[name].Detach())
-		x = append(x, c.copyOf(name, s.images[name]))
+		x = append(x, c.spare.copyOf(name, s.images[name]))
 		noise = append(noise, c.source(name, s.batch.Step))
 	}
 	held, err := c.held(s)
@@ -365,7 +365,7 @@ func (c *Contrastive) attack(ctx context.Context, s *step) error {
 				z[group[i]] = one
 			}
 		}
-		value, err := term.value(z)
+		value, err := term.value(c.diagonals, z)
 		if err != nil {
 			return nil, err
 		}
@@ -404,30 +404,19 @@ func (c *Contrastive) held(s *step) (map[string]*tensor.Tensor, error) {
 	return held, nil
 }
 
-// copyOf returns a copy of x in memory that the view keeps from step to step.
-func (c *Contrastive) copyOf(name string, x *tensor.Tensor) *tensor.Tensor {
-	out := c.spare[name]
-	if out == nil || !slices.Equal(out.Shape(), x.Shape()) {
-		out = tensor.Zeros(x.DType(), x.Shape()...)
-		c.spare[name] = out
-	}
-	out.CopyFrom(x)
-	return out
-}
-
 // value is the loss of the term, given the projections of its views.
-func (t Term) value(z map[string]*tensor.Tensor) (*tensor.Tensor, error) {
+func (t Term) value(d diagonals, z map[string]*tensor.Tensor) (*tensor.Tensor, error) {
 	views := make([]*tensor.Tensor, len(t.Views))
 	for i, name := range t.Views {
 		views[i] = z[name]
 	}
-	return t.Loss.Loss(views...)
+	return t.Loss.loss(d, views)
 }
 
 // sum is the weighted sum of all terms.
 func (c *Contrastive) sum(z map[string]*tensor.Tensor, epoch int) (total *tensor.Tensor, values Values, err error) {
 	for _, t := range c.Terms {
-		l, err := t.value(z)
+		l, err := t.value(c.diagonals, z)
 		if err != nil {
 			return nil, values, err
 		}
@@ -453,7 +442,7 @@ func (c *Contrastive) attackPseudo(ctx context.Context, s *step) (*tensor.Tensor
 		return nil, err
 	}
 	const name = "pseudo-labels"
-	x := c.copyOf(name, base)
+	x := c.spare.copyOf(name, base)
 	noise := []*rand.Rand{c.source(name, s.batch.Step)}
 	err = c.Attack.climb(ctx, c.tape, []*tensor.Tensor{base.Detach()}, []*tensor.Tensor{x}, noise, func(_ int, x []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		if c.Chunk > 0 {

@@ -226,7 +226,7 @@ func TestAttacksStayInTheirBallAndRaiseTheirLoss(t *testing.T) {
 				for _, v := range s.attacked {
 					held[v] = c.probe(s, c.Views[v].Stats, images[v])[0].Detach()
 				}
-				l, err := c.Terms[c.Target].value(held)
+				l, err := c.Terms[c.Target].value(nil, held)
 				require.NoError(t, err)
 				return l.Item()
 			}

@@ -30,6 +30,7 @@ type DeACL struct {
 
 	studio *studio
 	tape   *tensor.Tape
+	spare  spare
 }
 
 // NewDeACL returns DeACL with 5 steps of 2/255 within 8/255.
@@ -90,14 +91,14 @@ func (d *DeACL) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 		return nil, err
 	}
 	if d.studio == nil {
-		d.studio, d.tape = newStudio(Views(), d.Seed), tensor.NewTape()
+		d.studio, d.tape, d.spare = newStudio(Views(), d.Seed), tensor.NewTape(), spare{}
 	}
 	x, err := d.studio.make(Weak, b.X, b.Index, b.Epoch, map[string]*tensor.Tensor{})
 	if err != nil {
 		return nil, err
 	}
 	target := d.Teacher.Forward(&nn.Pass{}, x)
-	x0, adv := x.Detach(), x.Clone()
+	x0, adv := x.Detach(), d.spare.copyOf("attacked", x)
 	noise := []*rand.Rand{rand.New(rand.NewPCG(d.Seed^hash("noise of DeACL"), uint64(b.Step)))}
 	err = d.Attack.climb(ctx, d.tape, []*tensor.Tensor{x0}, []*tensor.Tensor{adv}, noise, func(_ int, x []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		s := net.Features(&nn.Pass{}, x[0])

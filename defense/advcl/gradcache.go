@@ -14,13 +14,13 @@ type gradientCache struct {
 	tape   *tensor.Tape // of a chunk
 	loss   *tensor.Tape // of the comparison
 	params []*tensor.Tensor
-	grads  []*tensor.Tensor          // sums over chunks
-	input  map[string]*tensor.Tensor // gradients of attacked images
+	grads  []*tensor.Tensor // sums over chunks
+	input  spare            // gradients of attacked images
 }
 
 func (c *Contrastive) gradients(net *Network) *gradientCache {
 	if c.cache == nil {
-		c.cache = &gradientCache{tape: tensor.NewTape(), loss: tensor.NewTape(), params: nn.Params(net), input: map[string]*tensor.Tensor{}}
+		c.cache = &gradientCache{tape: tensor.NewTape(), loss: tensor.NewTape(), params: nn.Params(net), input: spare{}}
 		for _, w := range c.cache.params {
 			c.cache.grads = append(c.cache.grads, tensor.Zeros(w.DType(), w.Shape()...))
 		}
@@ -158,7 +158,7 @@ func (c *Contrastive) chunkedGradient(s *step, x []*tensor.Tensor, held map[stri
 		list[i] = g.loss.Watch(projected[i])
 		z[name] = list[i]
 	}
-	value, err := c.Terms[c.Target].value(z)
+	value, err := c.Terms[c.Target].value(c.diagonals, z)
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +183,7 @@ func (c *Contrastive) chunkedPseudoGradient(s *step, x *tensor.Tensor) ([]*tenso
 // inChunks returns the gradient in the images x of what forward computes of them.
 func (c *Contrastive) inChunks(s *step, name string, x *tensor.Tensor, stats string, forward func(p *nn.Pass, x *tensor.Tensor, part [2]int) (y, seed *tensor.Tensor)) *tensor.Tensor {
 	g := c.cache
-	if out := g.input[name]; out == nil || out.Len() != x.Len() {
-		g.input[name] = tensor.Zeros(x.DType(), x.Shape()...)
-	}
-	out := g.input[name]
+	out := g.input.like(name, x)
 	size := x.Len() / x.Dim(0)
 	for _, part := range c.pieces(x.Dim(0)) {
 		g.tape.Reset()

@@ -101,7 +101,11 @@ func (l NTXent) checkViews(views []*tensor.Tensor) error {
 // than 1e-12 is divided by that, so that a row of zeros stays one. Errors: settings
 // that make no sense, views of different forms, fewer than 2 images.
 func (l NTXent) Loss(views ...*tensor.Tensor) (*tensor.Tensor, error) {
-	each, err := l.Anchors(views...)
+	return l.loss(nil, views)
+}
+
+func (l NTXent) loss(d diagonals, views []*tensor.Tensor) (*tensor.Tensor, error) {
+	each, err := l.anchors(d, views)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +124,10 @@ func (l NTXent) Loss(views ...*tensor.Tensor) (*tensor.Tensor, error) {
 // Anchors returns the loss [m b] of each anchor, view by view, before weights and
 // scale.
 func (l NTXent) Anchors(views ...*tensor.Tensor) (*tensor.Tensor, error) {
+	return l.anchors(nil, views)
+}
+
+func (l NTXent) anchors(d diagonals, views []*tensor.Tensor) (*tensor.Tensor, error) {
 	if err := l.checkViews(views); err != nil {
 		return nil, err
 	}
@@ -138,8 +146,7 @@ func (l NTXent) Anchors(views ...*tensor.Tensor) (*tensor.Tensor, error) {
 		k = tensor.Concat(0, keys...)
 	}
 	s := tensor.MulScalar(tensor.MatMulT(z, k, false, true), 1/l.temperature())
-	d := diagonalOf(s.DType(), m*b)
-	others := tensor.Where(d.own, d.none, s)
+	others := tensor.Add(s, d.of(s.DType(), m*b))
 	if l.Guard > 0 {
 		return guarded(others, m, l.Guard), nil
 	}

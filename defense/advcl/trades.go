@@ -27,7 +27,8 @@ type TRADES struct {
 	Attack attack.PGD
 	Beta   float64 // weight of agreement
 
-	tape *tensor.Tape
+	tape  *tensor.Tape
+	spare spare
 }
 
 // Loss is the loss of a batch, for nn.Trainer. It belongs to one training at a time.
@@ -49,15 +50,15 @@ func tradesLoss(clean, attacked *tensor.Tensor, y []int, beta float64) *tensor.T
 // disagree moves images to where the network answers differently than at the images.
 func (t *TRADES) disagree(ctx context.Context, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
 	if t.tape == nil {
-		t.tape = tensor.NewTape()
+		t.tape, t.spare = tensor.NewTape(), spare{}
 	}
 	t.tape.Reset()
 	defer t.tape.Reset()
 	x0 := b.X.Detach()
 	eval := func(x *tensor.Tensor) *tensor.Tensor { return net.Forward(&nn.Pass{}, x) }
-	reference := tensor.LogSoftmax(eval(t.tape.Const(x0))).Clone()
+	reference := t.spare.copyOf("reference", tensor.LogSoftmax(eval(t.tape.Const(x0))))
 	rng := rand.New(rand.NewPCG(t.Attack.Seed, uint64(b.Step)))
-	x := x0.Clone()
+	x := t.spare.copyOf("attacked", x0)
 	pixels := x.Float32s()
 	for i := range pixels {
 		pixels[i] += float32(startNoise * rng.NormFloat64())

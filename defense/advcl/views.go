@@ -93,6 +93,24 @@ func Weakly() []dataset.Augment {
 	return []dataset.Augment{dataset.PadCrop{Pad: 4}, dataset.HorizontalFlip{}}
 }
 
+// SetCrops lets the random crops of the two strong views, annealed or not, keep at least
+// the given share of the area, 0 to 1, and leaves everything else of them. Methods differ
+// in it: 0.2 in SimCLR and AdvCL, 0.1 in ACL and DynACL, 0.08 in RoCL. A view with an
+// Anneal that is no AnnealedCrop stays as it is.
+func (r Registry) SetCrops(area float64) {
+	for _, name := range []string{Strong1, Strong2} {
+		v := r[name]
+		switch a := v.Anneal.(type) {
+		case nil:
+			v.Augment = Strong(area, 1)
+		case AnnealedCrop:
+			a.Area = area
+			v.Anneal = a
+		}
+		r[name] = v
+	}
+}
+
 // routed returns a copy of the registry with all views in the given set of statistics.
 func (r Registry) routed(stats string) Registry {
 	out := maps.Clone(r)
@@ -173,14 +191,14 @@ type studio struct {
 	views      Registry
 	seed       uint64
 	augmenters map[string]*dataset.Augmenter
-	buffers    map[string]*tensor.Tensor
+	spare      spare
 	filters    map[[2]float64]*Radial // by size and radius
 }
 
 func newStudio(views Registry, seed uint64) *studio {
 	return &studio{
 		views: views, seed: seed, augmenters: map[string]*dataset.Augmenter{},
-		buffers: map[string]*tensor.Tensor{}, filters: map[[2]float64]*Radial{},
+		spare: spare{}, filters: map[[2]float64]*Radial{},
 	}
 }
 
@@ -209,8 +227,7 @@ func (s *studio) make(name string, x *tensor.Tensor, idx []int, epoch int, made 
 			}
 			s.augmenters[name] = a
 		}
-		b := s.buffer(name, out)
-		b.CopyFrom(out)
+		b := s.spare.copyOf(name, out)
 		a.Apply(b, idx, epoch)
 		out = x.Tape().Const(b)
 	}
@@ -229,16 +246,6 @@ func (s *studio) make(name string, x *tensor.Tensor, idx []int, epoch int, made 
 	}
 	made[name] = out
 	return out, nil
-}
-
-// buffer returns memory of x's shape that the view keeps from batch to batch.
-func (s *studio) buffer(name string, x *tensor.Tensor) *tensor.Tensor {
-	b := s.buffers[name]
-	if b == nil || !slices.Equal(b.Shape(), x.Shape()) {
-		b = tensor.Zeros(x.DType(), x.Shape()...)
-		s.buffers[name] = b
-	}
-	return b
 }
 
 func (s *studio) filter(size int, radius float64) (*Radial, error) {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/dataset/corrupt"
@@ -290,14 +289,10 @@ func TestCorruptionAccuracyCountsEveryRow(t *testing.T) {
 
 // Corruptions cost a network for photographs accuracy, most of it at the strongest.
 func TestRealNetworkUnderCorruptions(t *testing.T) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	net, err := onnx.Open(filepath.Join(dir, "models", "cifar-resnet8.onnx"))
+	net, err := onnx.Open(realdata.File(t, "models", "cifar-resnet8.onnx"))
 	require.NoError(t, err)
-	s, err := dataset.Load(dir, "cifar10", dataset.Test)
-	require.NoError(t, err)
+	s, err := dataset.Load(realdata.Dir(t), "cifar10", dataset.Test)
+	realdata.Found(t, err)
 	s = s.Take(150)
 	x, y := s.All()
 	m := nn.Classifier{Net: net}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	. "github.com/redoubt-ml/redoubt/defense/smoothing"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -170,14 +169,10 @@ func TestTrainingNamesMistakes(t *testing.T) {
 // No attack within the certified radius changes the smoothed answer, and a network
 // from another framework, never trained for noise, is certified at a small deviation.
 func TestRealNetworkIsCertified(t *testing.T) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	net, err := onnx.Open(filepath.Join(dir, "models", "mnist-cnn.onnx"))
+	net, err := onnx.Open(realdata.File(t, "models", "mnist-cnn.onnx"))
 	require.NoError(t, err)
-	set, err := dataset.Load(dir, "mnist", dataset.Test)
-	require.NoError(t, err)
+	set, err := dataset.Load(realdata.Dir(t), "mnist", dataset.Test)
+	realdata.Found(t, err)
 	x, y := set.Take(24).All()
 	c := &Classifier{Model: nn.Classifier{Net: net}, Sigma: 0.25, N: 1000, Alpha: 0.001}
 	certs, err := c.Certify(ctx, x)

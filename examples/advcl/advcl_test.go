@@ -189,6 +189,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		`-methods has "x"`:       {"-quick", "-methods", "acl,x"},
 		"want it without -scale": {"-quick", "-scale", "medium"},
 		"no -data: want":         {"-data", ""},
+		"-show without -state":   {"-quick", "-show"},
 	} {
 		var out, errs bytes.Buffer
 		require.Equal(t, 2, program().Execute(context.Background(), args, &out, &errs))

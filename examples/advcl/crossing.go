@@ -8,17 +8,20 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// crossing says where the learning curves of two methods change order, for the first
-// seed that both have.
+// crossing says where the learning curves of two methods with the same seed change
+// order, as far as both are known: a training may have been stopped.
 type crossing struct {
 	A       string `json:"a"`
 	B       string `json:"b"`
+	Seed    uint64 `json:"seed"`
 	Measure string `json:"measure"` // "sa" or "ra_8"
 	Axis    string `json:"axis"`    // "steps" or "gflop"
 	// Between are the values on the axis between which the order changes; null if the
 	// curves have no part of the axis in common.
 	Between [][2]float64 `json:"between"`
-	// Above is the method that is above at the end; "" for neither.
+	// To is the last place on the axis where both curves are known; 0 for none.
+	To float64 `json:"to"`
+	// Above is the method that is above there; "" for neither.
 	Above string `json:"above"`
 }
 
@@ -43,40 +46,35 @@ var (
 // findCrossings compares the curves of all pairs of the table of differences.
 func (o *outcome) findCrossings() {
 	o.Crossings = []crossing{}
+	_, seeds := o.curves()
 	for _, pair := range pairs {
-		a, b := o.curve(pair[0]), o.curve(pair[1])
-		if len(a) == 0 || len(b) == 0 {
-			continue
-		}
-		for _, m := range measures {
-			for _, axis := range axes {
-				c := crossing{A: pair[0], B: pair[1], Measure: m.name, Axis: axis.name}
-				var above float64
-				c.Between, above = cross(a, b, axis.of, m.of)
-				switch {
-				case above > 0:
-					c.Above = c.A
-				case above < 0:
-					c.Above = c.B
+		for _, seed := range seeds {
+			a, b := o.curve(pair[0], seed), o.curve(pair[1], seed)
+			if len(a) == 0 || len(b) == 0 {
+				continue
+			}
+			for _, m := range measures {
+				for _, axis := range axes {
+					c := crossing{A: pair[0], B: pair[1], Seed: seed, Measure: m.name, Axis: axis.name}
+					var above float64
+					c.Between, c.To, above = cross(a, b, axis.of, m.of)
+					switch {
+					case above > 0:
+						c.Above = c.A
+					case above < 0:
+						c.Above = c.B
+					}
+					o.Crossings = append(o.Crossings, c)
 				}
-				o.Crossings = append(o.Crossings, c)
 			}
 		}
 	}
 }
 
-// curve is that of a method's first run.
-func (o *outcome) curve(name string) []point {
-	if runs := o.of(name); len(runs) > 0 {
-		return runs[0].Curve
-	}
-	return nil
-}
-
 // cross returns the places between which the sign of a - b changes, where both are
-// known, and the difference at the last one; nil and 0 if they have no place in common.
-// Between points curves are straight.
-func cross(a, b []point, x, y func(point) float64) (between [][2]float64, last float64) {
+// known, the last such place and the difference there; nil and 0 if they have no place
+// in common. Between points curves are straight.
+func cross(a, b []point, x, y func(point) float64) (between [][2]float64, to, last float64) {
 	lo, hi := max(x(a[0]), x(b[0])), min(x(a[len(a)-1]), x(b[len(b)-1]))
 	var places []float64
 	for _, p := range slices.Concat(a, b) {
@@ -85,7 +83,7 @@ func cross(a, b []point, x, y func(point) float64) (between [][2]float64, last f
 		}
 	}
 	if len(places) == 0 {
-		return nil, 0
+		return nil, 0, 0
 	}
 	slices.Sort(places)
 	between = [][2]float64{}
@@ -99,7 +97,7 @@ func cross(a, b []point, x, y func(point) float64) (between [][2]float64, last f
 			before, from = last, at
 		}
 	}
-	return between, last
+	return between, hi, last
 }
 
 // height is the value of a curve at a place within it.
@@ -114,33 +112,35 @@ func height(c []point, at float64, x, y func(point) float64) float64 {
 }
 
 func (e *experiment) crossingTable() *report.Table {
-	t := report.NewTable("Where learning curves change order",
-		report.Left("methods"), report.Left("accuracy"), report.Left("in steps"), report.Left("in TFLOP"))
+	t := report.NewTable("Where learning curves cross",
+		report.Left("methods"), report.Right("seed"), report.Left("accuracy"), report.Left("against steps"), report.Left("against TFLOP"))
 	t.ID = "crossings"
-	cell := func(c crossing, unit float64) string {
-		if c.Between == nil {
-			return "no part in common"
-		}
-		end := "neither above at the end"
-		if c.Above != "" {
-			end = c.Above + " above at the end"
-		}
-		if len(c.Between) == 0 {
-			return "nowhere, " + end
-		}
-		var places []string
-		for _, b := range c.Between {
-			places = append(places, fmt.Sprintf("%.4g–%.4g", b[0]/unit, b[1]/unit))
-		}
-		return strings.Join(places, ", ") + ", " + end
-	}
 	for i := 0; i+1 < len(e.out.Crossings); i += len(axes) {
 		steps, work := e.out.Crossings[i], e.out.Crossings[i+1]
 		title := measures[0].title
 		if steps.Measure == measures[1].name {
 			title = measures[1].title
 		}
-		t.AddRow(steps.A+", "+steps.B, title, cell(steps, 1), cell(work, 1000))
+		t.AddRow(steps.A+", "+steps.B, fmt.Sprint(steps.Seed), title, steps.describe(1), work.describe(1000))
 	}
 	return t
+}
+
+// describe says where the curves cross, in the given unit of the axis.
+func (c crossing) describe(unit float64) string {
+	if c.Between == nil {
+		return "no part in common"
+	}
+	places := "no crossing"
+	for i, b := range c.Between {
+		if i == 0 {
+			places = "crossing"
+		}
+		places += fmt.Sprintf(" %.4g–%.4g,", b[0]/unit, b[1]/unit)
+	}
+	above := "neither"
+	if c.Above != "" {
+		above = c.Above
+	}
+	return fmt.Sprintf("%s up to %.4g: %s above", strings.TrimSuffix(places, ","), c.To/unit, above)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
@@ -23,7 +22,7 @@ import (
 type experiment struct {
 	env          *example.Env
 	plan         plan
-	quick        bool
+	quick, show  bool
 	state        string // folder; "" for none
 	source       string // of the images
 	speed        float64
@@ -32,7 +31,9 @@ type experiment struct {
 	y            []int
 	out          outcome
 	workers      int
+	turns        *turns // of the jobs that are under way; nil for none
 	progress     progress
+	left         left
 	trainings    single[*training]
 	clusterings  single[*advcl.PseudoLabels]
 }
@@ -54,7 +55,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &experiment{env: env, plan: p, quick: o.quick, state: o.state, workers: tensor.Threads()}
+	e := &experiment{env: env, plan: p, quick: o.quick, show: o.show, state: o.state, workers: tensor.Threads()}
 	if p.form.Name == advcl.ResNet18.Name {
 		e.workers = 1 // memory is for one
 	}
@@ -75,96 +76,6 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	return e, nil
 }
 
-// seeds are the seeds of the experiment.
-func (e *experiment) seeds() []uint64 {
-	out := make([]uint64, e.plan.seeds)
-	for i := range out {
-		out[i] = e.env.Seed + uint64(i)
-	}
-	return out
-}
-
-// Run makes all runs, seed by seed.
-func (e *experiment) Run(ctx context.Context) error {
-	start := time.Now()
-	defer func() { e.out.Seconds = time.Since(start).Seconds() }()
-	cost, err := e.cost(ctx)
-	if err != nil {
-		return err
-	}
-	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
-		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
-	e.progress = progress{stage: e.env.Stage("pretraining", e.steps())}
-	seeds, names := e.seeds(), e.plan.methods
-	records := make([]*record, len(seeds)*len(names))
-	err = e.each(ctx, len(records), func(ctx context.Context, i int) error {
-		name, seed := names[i%len(names)], seeds[i/len(names)]
-		r, err := e.one(ctx, name, seed)
-		if err != nil {
-			return fmt.Errorf("%s, seed %d: %w", name, seed, err)
-		}
-		records[i] = r
-		return nil
-	})
-	for _, r := range records {
-		if r != nil {
-			e.out.Runs = append(e.out.Runs, *r)
-		}
-	}
-	e.out.summarise()
-	if err != nil {
-		return err
-	}
-	if e.env.Out != "" || e.quick {
-		return e.diagnose(ctx)
-	}
-	return nil
-}
-
-// steps is the number of all training steps.
-func (e *experiment) steps() (total int) {
-	for _, name := range e.plan.methods {
-		if name != random {
-			steps, _ := e.length(name)
-			total += steps * e.plan.seeds
-		}
-	}
-	return total
-}
-
-// cost is the work of all training, in GFLOP.
-func (e *experiment) cost(ctx context.Context) (total float64, err error) {
-	for _, name := range e.plan.methods {
-		s := setup{}
-		// What these are made of is not there yet, and does not matter here.
-		switch name {
-		case advCLPseudo:
-			s.method = e.sized(advcl.NewAdvCL(0)).WithPseudoLabels(nil)
-		case deACL:
-			d := advcl.NewDeACL(nil, 0)
-			if e.plan.epochs == 0 {
-				d.Attack.Steps = e.plan.attackSteps
-			}
-			s.method = d
-		default:
-			s, err = e.setUp(ctx, name, e.env.Seed)
-		}
-		if err != nil {
-			return 0, err
-		}
-		steps, _ := e.length(name)
-		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
-	}
-	if !slices.Contains(e.plan.methods, simCLR) {
-		most := 0. // it is trained once
-		for _, name := range e.plan.methods {
-			most = max(most, e.encoderWork(name))
-		}
-		total += most * float64(e.plan.seeds)
-	}
-	return total, nil
-}
-
 func key(name string, seed uint64) string { return fmt.Sprintf("%s-%d", name, seed) }
 
 // one makes one run, or takes what an earlier program finished.
@@ -183,6 +94,7 @@ func (e *experiment) one(ctx context.Context, name string, seed uint64) (*record
 	}
 	scores, err := p.Measure(ctx, t.classifier, e.x, e.y)
 	if err != nil {
+		e.left.keep(&r)
 		return nil, err
 	}
 	r.SA, r.RA8, r.RA4 = scores.Clean.Value, scores.Robust[0].Value, scores.Robust[1].Value
@@ -221,16 +133,27 @@ func (e *experiment) pretrain(ctx context.Context, s setup, r *record) error {
 		r.Seconds = before + time.Since(start).Seconds()
 		e.progress.at(key(r.Method, r.Seed), p.Step+1, p.Loss)
 	}
+	first := true
 	measure := func(ctx context.Context, step int) error {
-		if !e.due(r, step) {
+		goesOn := first && step > 0
+		first = false
+		if !e.due(r, step) && !goesOn {
 			if step > 0 && step%(e.plan.train/e.plan.batch) == 0 {
 				return e.keepProgress(r)
 			}
 			return nil
 		}
-		evaluation := time.Now()
-		defer func() { start = start.Add(time.Since(evaluation)) }()
-		return e.point(ctx, s, r, step)
+		pause := time.Now()
+		defer func() { start = start.Add(time.Since(pause)) }()
+		if e.due(r, step) {
+			if err := e.point(ctx, s, r, step); err != nil {
+				return err
+			}
+		}
+		if step == r.Steps {
+			return nil
+		}
+		return e.turns.pass(ctx, e.turn(r.Method, r.Seed, step))
 	}
 	run.Method = measured{s.method, measure}
 	if err := run.Run(ctx); err != nil {
@@ -286,11 +209,25 @@ func (e *experiment) work(name string, passes float64, step int) float64 {
 
 // encoderWork is that of the SimCLR encoder that a method needs; 0 for none.
 func (e *experiment) encoderWork(name string) float64 {
-	if name != advCLPseudo && name != deACL {
+	if !needsEncoder(name) {
 		return 0
 	}
 	steps, _ := e.length(simCLR)
 	return e.work(simCLR, advcl.NewSimCLR(0).Passes(), steps)
+}
+
+// clusterWork is the most that the pseudo-labels of a method cost, in GFLOP: a pass of all
+// images through the encoder that they are of, and k-means; 0 for none.
+func (e *experiment) clusterWork(name string) float64 {
+	if name != advCLPseudo {
+		return 0
+	}
+	p := e.plan
+	work := p.gflop(1) / float64(p.batch) * float64(p.train)
+	for _, n := range p.clusters {
+		work += cluster.KMeans{K: n}.Operations(p.train, p.form.Features()) / 1e9
+	}
+	return work
 }
 
 // schedule sets optimiser, learning rate and length.
@@ -380,7 +317,7 @@ func (e *experiment) point(ctx context.Context, s setup, r *record, step int) er
 
 // train pretrains by a method for a seed, once, or takes it from its checkpoint.
 func (e *experiment) train(ctx context.Context, name string, seed uint64) (*training, error) {
-	return e.trainings.do(key(name, seed), func() (*training, error) {
+	return e.trainings.do(key(name, seed), e.idle(ctx, name, seed), func() (*training, error) {
 		s, err := e.setUp(ctx, name, seed)
 		if err != nil {
 			return nil, err
@@ -388,10 +325,12 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 		steps, _ := e.length(name)
 		r := record{Method: name, Seed: seed, Steps: steps, GFLOP: e.work(name, s.passes(), steps), Encoder: e.encoderWork(name)}
 		if err := e.pretrain(ctx, s, &r); err != nil {
+			e.left.keep(&r)
 			return nil, err
 		}
 		t, err := e.probe(ctx, s, seed, key(name, seed))
 		if err != nil {
+			e.left.keep(&r)
 			return nil, err
 		}
 		return &training{t, r}, nil
@@ -400,7 +339,7 @@ func (e *experiment) train(ctx context.Context, name string, seed uint64) (*trai
 
 // pseudoLabels clusters the features of the seed's own SimCLR encoder.
 func (e *experiment) pseudoLabels(ctx context.Context, seed uint64) (*advcl.PseudoLabels, error) {
-	return e.clusterings.do(key("labels", seed), func() (*advcl.PseudoLabels, error) {
+	return e.clusterings.do(key("labels", seed), e.idle(ctx, advCLPseudo, seed), func() (*advcl.PseudoLabels, error) {
 		path := e.file("labels", seed, "json")
 		if l, err := e.loadLabels(path); l != nil || err != nil {
 			return l, err

@@ -6,12 +6,14 @@
 //	go run ./examples/advcl -quick                    # every stage in a minute; without -data on generated images
 //	go run ./examples/advcl -out DIR                  # plots in DIR/report.html, and DIR/state to go on from
 //	go run ./examples/advcl -scale medium -out DIR    # learning curves over 20,000 steps, hours
+//	go run ./examples/advcl -scale medium -out DIR -show   # what DIR/state has of them, without training
 //	go run ./examples/advcl -scale full -out DIR      # the paper's setting; says what it costs before it starts
 //
 // Everything but -quick needs CIFAR-10 in DIR/cifar10, in its original form: JPEG copies
 // differ from it by about an attack's strength in the frequencies that AdvCL uses. A
 // program that was stopped goes on where it was if it is started again with the same
-// flags.
+// flags. Methods with learning curves move from measurement to measurement together, and
+// a program that is interrupted shows the curves so far.
 package main
 
 import (
@@ -30,6 +32,7 @@ type options struct {
 	steps   int
 	methods string
 	state   string
+	show    bool
 }
 
 func program() example.Program {
@@ -41,11 +44,14 @@ func program() example.Program {
 			"trains a linear layer on each with ordinary cross-entropy, and measures what resists.",
 		Medium: true,
 		Seeds:  true,
-		Places: []string{"state"},
+		// A run that was stopped shows its learning curves.
+		Partial: true,
+		Places:  []string{"state"},
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.quick, "quick", false, "few images and steps, to see every stage work; without -data on generated images")
 			set.IntVar(&o.steps, "steps", 0, "training steps of each method; 0 means as many as the scale has, for small by the speed of this machine")
 			set.StringVar(&o.methods, "methods", "", "methods, separated by commas; none means all of the scale: "+fmt.Sprint(methodNames))
+			set.BoolVar(&o.show, "show", false, "train nothing: show what the state folder holds, finished or not")
 			set.StringVar(&o.state, "state", "", "`folder` that keeps what is finished, to go on from; -out's folder \"state\" without it")
 		},
 		Check: func(env *example.Env) error {
@@ -57,6 +63,8 @@ func program() example.Program {
 				return fmt.Errorf("-steps is %d, want 0 or more", o.steps)
 			case env.Sweep && !o.quick && env.Scale == example.Small && o.steps == 0:
 				return errors.New("a sweep without -steps, want a number that does not depend on the speed of a machine")
+			case o.show && o.state == "" && env.Out == "":
+				return errors.New("-show without -state or -out, want the folder of an earlier run")
 			case o.quick && env.Scale != example.Small:
 				return errors.New("-quick has a scale of its own, want it without -scale")
 			case !o.quick && env.Data == "":

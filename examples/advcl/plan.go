@@ -139,7 +139,7 @@ func (e *experiment) measureSpeed() float64 {
 	total := 0.0
 	// About 3 GFLOP each time.
 	n := min(e.plan.batch, max(4, int(0.75e9/float64(e.plan.form.MultiplyAdds(32)))))
-	err := e.each(context.Background(), e.workers, func(context.Context, int) error {
+	err := e.each(context.Background(), make([]turn, e.workers), func(context.Context, int) error {
 		encoder := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), e.plan.form)
 		x := tensor.Full(tensor.Float32, 0.5, n, 32, 32, 3)
 		tape, best := tensor.NewTape(), math.Inf(1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -93,42 +94,35 @@ func (e *experiment) pairTable() *report.Table {
 
 // curveTable shows accuracy on the way.
 func (e *experiment) curveTable() *report.Table {
-	columns := []report.Column{report.Right("step")}
-	var names []string
-	for _, name := range e.out.methods() {
-		if r := e.out.of(name)[0]; len(r.Curve) > 0 {
-			names = append(names, name)
-			columns = append(columns, report.Right(name))
-		}
+	names, seeds := e.out.curves()
+	columns := []report.Column{report.Right("seed"), report.Right("step")}
+	for _, name := range names {
+		columns = append(columns, report.Right(name))
 	}
 	t := report.NewTable("SA / RA at 8/255 on the way, in %", columns...)
 	t.ID = "curves"
-	if len(names) == 0 {
-		return t
-	}
-	var steps []int
-	for _, name := range names {
-		for _, p := range e.out.of(name)[0].Curve {
-			steps = append(steps, p.Step)
-		}
-	}
-	slices.Sort(steps)
-	for _, step := range slices.Compact(steps) {
-		row := []string{fmt.Sprint(step)}
-		for _, name := range names {
-			cell := ""
-			if p := e.out.of(name)[0].at(step); p != nil {
-				cell = percent(p.SA) + " / " + percent(p.RA8)
+	for _, seed := range seeds {
+		cells := map[int][]string{} // by step
+		for i, name := range names {
+			for _, p := range e.out.curve(name, seed) {
+				if cells[p.Step] == nil {
+					cells[p.Step] = make([]string, len(names))
+				}
+				cells[p.Step][i] = percent(p.SA) + " / " + percent(p.RA8)
 			}
-			row = append(row, cell)
 		}
-		t.AddRow(row...)
+		for _, step := range slices.Sorted(maps.Keys(cells)) {
+			t.AddRow(append([]string{fmt.Sprint(seed), fmt.Sprint(step)}, cells[step]...)...)
+		}
 	}
 	return t
 }
 
 func (e *experiment) notes() []string {
 	notes := []string{fmt.Sprintf("Data: %s; %s network, %d training images, %d steps of %d images.", e.source, e.plan.form.Name, e.plan.train, e.plan.total(), e.plan.batch)}
+	for _, u := range e.out.Unfinished {
+		notes = append(notes, fmt.Sprintf("%s, seed %d, is not finished: its curve ends at step %d of %d.", u.Method, u.Seed, u.Step, u.Steps))
+	}
 	for _, c := range e.out.Claims {
 		verdict := "Seen"
 		switch {
@@ -143,8 +137,11 @@ func (e *experiment) notes() []string {
 		if s.Encoder > 0 {
 			notes = append(notes, fmt.Sprintf("%s is trained with what a SimCLR encoder found, whose work is the first summand.", s.Method))
 		}
+		if s.Clusters > 0 {
+			notes = append(notes, fmt.Sprintf("The pseudo-labels of %s cost at most %.2g TFLOP beside, for a pass of all images and k-means, which no figure of work counts.", s.Method, s.Clusters/1000))
+		}
 	}
-	notes = append(notes, "RA counts an image as lost if any step of the attack misleads the classifier, which is a little stricter than a look at the last step alone.")
+	notes = append(notes, "RA counts an image as lost if any step of the attack misleads the classifier, which is a little stricter than the papers' look at the last step alone.")
 	switch {
 	case e.quick:
 		notes = append(notes, "This shows that every stage works, and nothing else.")

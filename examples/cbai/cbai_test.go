@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 )
 
 // short returns the experiment with the plans that keep, a few trials each.
@@ -81,15 +82,23 @@ func TestThreadsDoNotMatter(t *testing.T) {
 }
 
 func TestEveryPlanIsSound(t *testing.T) {
-	data := os.Getenv("REDOUBT_DATA")
-	e := short(t, data, 1, func(*plan) bool { return true })
+	requireSound(t, short(t, "", 1, func(*plan) bool { return true }))
+}
+
+func requireSound(t *testing.T, e *experiment) {
 	for k := range e.plans {
 		_, err := e.plans[k].design(e.instances[e.plans[k].instance])
 		require.NoError(t, err, "%+v", e.plans[k])
 	}
-	if data == "" {
-		return
-	}
+}
+
+func TestPlansOnRealDataAreSoundAndAgreeWithTheReference(t *testing.T) {
+	data := realdata.Dir(t)
+	realdata.File(t, "pkis2", "pkis2_percent_inhibition.csv")
+	realdata.File(t, "newyorker", "contest509r2_roundrobin.csv")
+	realdata.File(t, "newyorker", "contest650_klucb.csv")
+	e := short(t, data, 1, func(*plan) bool { return true })
+	requireSound(t, e)
 	require.Equal(t, "synthetic, PKIS2, New Yorker", e.out.Data)
 	e = short(t, data, 2, func(p *plan) bool {
 		return p.group == groupReference && (p.instance == "PK-WNK1" && p.estimator == "HM" || p.instance == "NY509")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
@@ -223,32 +224,27 @@ func idx(dims ...int) []byte {
 
 // The same weights in both forms of file fare the same, image by image.
 func TestFormsOfFilesAgree(t *testing.T) {
-	data := os.Getenv("REDOUBT_DATA")
-	if data == "" {
-		t.Skip("REDOUBT_DATA is not set: no reference models")
-	}
-	robust := func(file string) (out struct {
+	onnx, weights := realdata.File(t, "models", "mnist-cnn-at.onnx"), realdata.File(t, "models", "mnist-cnn-at.safetensors")
+	robust := func(path string) (out struct {
 		Clean      float64
 		PerExample []bool `json:"per_example"`
 	}) {
-		code, text, errs := execute(t, "-model", filepath.Join(data, "models", file), "-n", "40", "-eps", "0.3", "-attack", "apgd-ce", "-json")
+		code, text, errs := execute(t, "-model", path, "-n", "40", "-eps", "0.3", "-attack", "apgd-ce", "-json")
 		require.Zero(t, code, errs)
 		require.NoError(t, json.Unmarshal([]byte(text), &out))
 		return out
 	}
-	onnx := robust("mnist-cnn-at.onnx")
-	require.Equal(t, robust("mnist-cnn-at.safetensors"), onnx)
-	require.Greater(t, onnx.Clean, 0.9)
+	got := robust(onnx)
+	require.Equal(t, robust(weights), got)
+	require.Greater(t, got.Clean, 0.9)
 }
 
 // FAB draws no random numbers in its first run, so image by image the outcome is that
 // of the authors' implementation on the same weights, but for rounding. The lists were
 // made with that: images that fall at linf 0.3 and that resist at l2 2.
 func TestFABAgreesWithTheReference(t *testing.T) {
-	data := os.Getenv("REDOUBT_DATA")
-	if data == "" {
-		t.Skip("REDOUBT_DATA is not set: no reference models")
-	}
+	data, model := realdata.Dir(t), realdata.File(t, "models", "mnist-cnn-at.onnx")
+	realdata.File(t, "mnist")
 	for _, c := range []struct {
 		norm, eps, n string
 		right        bool
@@ -257,7 +253,7 @@ func TestFABAgreesWithTheReference(t *testing.T) {
 		{"linf", "0.3", "40", false, []int{8, 18, 33}},
 		{"l2", "2", "60", true, []int{25, 54}},
 	} {
-		code, out, errs := execute(t, "-data", data, "-model", filepath.Join(data, "models", "mnist-cnn-at.onnx"), "-n", c.n, "-norm", c.norm, "-eps", c.eps, "-attack", "fab-t", "-json")
+		code, out, errs := execute(t, "-data", data, "-model", model, "-n", c.n, "-norm", c.norm, "-eps", c.eps, "-attack", "fab-t", "-json")
 		require.Zero(t, code, errs)
 		var got struct {
 			PerExample []bool `json:"per_example"`

@@ -84,13 +84,13 @@ var entries = []entry{
 	},
 	{
 		name: "udapoison", title: "A little poison breaks domain adaptation",
-		about: "A learner adapts from labelled digits (the source) to digits of another kind without labels (the target). An attacker adds a few images to the source, a tenth as many as the target has. " +
-			"That is enough to make the learner give the labels of the attacker's choice to the target, while its accuracy on the source stays (Mehra et al., NeurIPS 2021).",
+		about: "A learner adapts from labelled digits (the source) to digits of another kind without labels (the target). An attacker adds a few images to the source, a tenth as many as the target has, and with labels of its choice. " +
+			"The learner takes them over to the target, while its accuracy on the source stays (Mehra et al., NeurIPS 2021).",
 		quick:  []string{"-mini", "-epochs", "40", "-learners", "DANN", "-seeds", "1", "-parts", "table"},
 		full:   "go run ./examples/udapoison -data DATA -out DIR",
 		blocks: []string{"poisons-1", "confusion", "accuracy"},
 		reading: "Accuracies on the target, in %: clean without poison; alpha 0 with source images that carry wrong labels, which harms little; alpha 1 with target images that carry the next digit as their label. " +
-			"shifted is the share of target images that get just that next digit, poison fit the share of poisons that are answered as the attacker wants.",
+			"shifted is the share of target images that get just that next digit, poison fit the share of poisons that are answered as the attacker wants. So short a training on so few images loses a part of the target; the full one loses nearly all of it.",
 		picture: "poisons-1",
 	},
 	{

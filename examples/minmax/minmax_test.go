@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
@@ -136,13 +137,13 @@ func TestFullScaleTakesThePapersRadii(t *testing.T) {
 	}
 }
 
-// Wherever a figure of the paper is shown, it is marked as recalled.
+// Wherever a figure of the paper is shown, it is marked as unconfirmed.
 func TestPaperFiguresAreMarked(t *testing.T) {
 	e := tiny(t)
 	e.out.Rules = []ruleRow{{Name: "average"}}
 	require.Contains(t, e.ruleTable().Text(), "48.2")
-	require.Contains(t, e.ruleTable().Text(), "recalled")
-	require.Contains(t, strings.Join(e.notes(), "\n"), "recalled")
+	require.Contains(t, e.ruleTable().Text(), "unconfirmed")
+	require.Contains(t, strings.Join(e.notes(), "\n"), "unconfirmed")
 }
 
 func TestRanks(t *testing.T) {
@@ -185,9 +186,10 @@ func TestDamagedDataIsNamed(t *testing.T) {
 }
 
 func TestRealDataIsFound(t *testing.T) {
-	dir := dataset.DirFromEnv()
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
+	dir := realdata.Dir(t)
+	for _, name := range []string{"mnist", "cifar10"} {
+		_, err := dataset.Load(dir, name, dataset.Test)
+		realdata.Found(t, err)
 	}
 	e, err := newExperiment(&example.Env{Data: dir, Scale: example.Small}, options{})
 	require.NoError(t, err)

@@ -69,7 +69,7 @@ func (e *experiment) modelTable() *report.Table {
 func (e *experiment) ensembleTable() *report.Table {
 	t := report.NewTable("One perturbed image against four networks, MNIST: share that fools all (ASR_all, with 95 % interval) and the accuracy left to A B C D, in %",
 		report.Left("ball"), report.Right("eps"), report.Left("attack"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("weights A B C D"),
-		report.Right("lift over average %"), report.Right("paper's ASR_all (recalled), script's eps"))
+		report.Right("lift over average %"), report.Right("paper's ASR_all (unconfirmed), script's eps"))
 	t.ID = "ensemble"
 	for _, s := range mnistSettings {
 		n := s.norm.String()
@@ -88,7 +88,7 @@ func (e *experiment) ensembleTable() *report.Table {
 
 func (e *experiment) ruleTable() *report.Table {
 	t := report.NewTable("Ways to weigh the networks, MNIST, linf, in %",
-		report.Left("weights"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("paper's ASR_all (recalled), eps 0.2"))
+		report.Left("weights"), report.Right("ASR_all"), report.Right("accuracy A B C D"), report.Right("paper's ASR_all (unconfirmed), eps 0.2"))
 	t.ID = "rules"
 	for _, r := range e.out.Rules {
 		paper := "–"
@@ -115,7 +115,7 @@ func (e *experiment) gammaTable() *report.Table {
 func (e *experiment) universalTable() *report.Table {
 	t := report.NewTable("One perturbation of K images, linf, in %: share of groups that are fooled whole (ASR_gp) and of images (ASR_avg)",
 		report.Left("data"), report.Left("network"), report.Right("eps"), report.Right("K"), report.Right("groups"), report.Right("average ASR_gp"), report.Right("min-max ASR_gp"),
-		report.Right("lift %"), report.Right("average ASR_avg"), report.Right("min-max ASR_avg"), report.Right("paper's ASR_gp (recalled), D on CIFAR-10"))
+		report.Right("lift %"), report.Right("average ASR_avg"), report.Right("min-max ASR_avg"), report.Right("paper's ASR_gp (unconfirmed), D on CIFAR-10"))
 	t.ID = "groups"
 	for _, r := range e.out.Universal {
 		p := paperUniversal[r.K]
@@ -129,7 +129,7 @@ func (e *experiment) universalTable() *report.Table {
 func (e *experiment) transformTable() *report.Table {
 	t := report.NewTable("One perturbed image under transformations, CIFAR-10, linf, in %: share that survives all (ASR_gp) and mean share (ASR_avg)",
 		report.Left("set"), report.Left("network"), report.Right("eps"), report.Left("attack"), report.Right("ASR_gp"), report.Right("ASR_avg"), report.Right("accuracy under each"),
-		report.Right("lift %"), report.Right("paper's ASR_gp, ASR_avg (recalled)"))
+		report.Right("lift %"), report.Right("paper's ASR_gp, ASR_avg (unconfirmed)"))
 	t.ID = "transformations"
 	for _, r := range e.out.Transform {
 		paper := func(k int) string {
@@ -167,7 +167,7 @@ func (e *experiment) notes() []string {
 		if e.calibrate == 0 {
 			radius = "The radii are those of the paper's published scripts."
 		}
-		notes = append(notes, radius, "The paper's columns for the ensembles: "+recalledAgreeing+".")
+		notes = append(notes, radius, "The paper's columns for the ensembles: "+unconfirmedAgreeing+".")
 	}
 	if len(e.out.Ensemble) > 0 {
 		notes = append(notes, "kappa 0 lets go of a network once it is fooled; what min-max gains over the average with kappa 0 is what its weights are worth.")
@@ -185,7 +185,7 @@ func (e *experiment) notes() []string {
 		}
 	}
 	if len(e.out.Universal)+len(e.out.Transform) > 0 {
-		notes = append(notes, "The paper's columns for groups and transformations: "+recalledAgreeing+" in K = 5 and the set's mean; other networks and longer training there.")
+		notes = append(notes, "The paper's columns for groups and transformations: "+unconfirmedAgreeing+" in K = 5 and the set's mean; other networks and longer training there.")
 	}
 	if len(e.out.Transform) > 0 {
 		var names []string

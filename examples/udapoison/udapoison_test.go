@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
@@ -188,14 +189,21 @@ func TestVariantsAreToldByTheirFingerprints(t *testing.T) {
 	train, test, err := dataset.MNISTMini()
 	require.NoError(t, err)
 	require.Contains(t, variant(train, test), "an unknown variant with the fingerprint "+train.Fingerprint()[:12])
-	root := os.Getenv("REDOUBT_DATA")
-	if root == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	for _, name := range []string{"mnist", "usps", "mnistm"} {
-		train, test, err := (&example.Env{Data: root}).Both(name)
-		require.NoError(t, err)
-		require.NotContains(t, variant(train, test), "unknown")
+	for _, c := range []struct {
+		name        string
+		train, test int
+	}{{"mnist", 60000, 10000}, {"usps", 7291, 2007}, {"mnistm", 10000, 9001}} {
+		t.Run(c.name, func(t *testing.T) {
+			train, test, err := (&example.Env{Data: realdata.Dir(t)}).Both(c.name)
+			realdata.Found(t, err)
+			if train.Len() != c.train || test.Len() != c.test {
+				t.Skipf("found %d and %d images, the known variant has %d and %d", train.Len(), test.Len(), c.train, c.test)
+			}
+			if c.name == "usps" && train.Bytes != nil {
+				t.Skip("found USPS with 256 grey levels, the known variant has 2,001")
+			}
+			require.NotContains(t, variant(train, test), "unknown")
+		})
 	}
 }
 

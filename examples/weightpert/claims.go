@@ -111,7 +111,7 @@ func (f *figures) measured() bool {
 }
 
 func (e *experiment) claimTable() *report.Table {
-	t := report.NewTable("What training changes, each seed", report.Left("statement"), report.Right("found"), report.Right("wanted"), report.Left("holds"))
+	t := report.NewTable("What training changes, each seed", report.Left("statement"), report.Right("found"), report.Right("expected"), report.Left("holds"))
 	t.ID = "claims"
 	for _, c := range e.out.Claims {
 		var found []string

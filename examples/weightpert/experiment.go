@@ -76,6 +76,11 @@ type figures struct {
 	// PerImage is the accuracy, by eps, when each image is attacked with weights of
 	// its own: what certificates are to be compared with.
 	PerImage map[string]float64 `json:"per_image,omitempty"`
+	// Same holds shares of one set of images, the first of the test set, by curve and
+	// eps: certified by product, path, ibp and crown; left by the worst of the attacks
+	// that change the weights once for all images (universal); and left by these and
+	// one on each image alone (each).
+	Same map[string]map[string]float64 `json:"same_images,omitempty"`
 	// Flipped counts the images that a method certifies and that an attack of the same
 	// size, on all images or on that one, gets wrong all the same; of all layers or of
 	// one.

@@ -31,14 +31,28 @@ const ensembleEps = 0.01
 // broken says, by size, which of the test images some attack got wrong.
 type broken map[float64][]bool
 
-// add marks the images that a network gets wrong.
-func (b broken) add(eps float64, net nn.Layer, x *tensor.Tensor, y []int) {
+// add marks the images that a network gets wrong and returns which it gets right.
+func (b broken) add(eps float64, net nn.Layer, x *tensor.Tensor, y []int) []bool {
 	if b[eps] == nil {
 		b[eps] = make([]bool, len(y))
 	}
+	right := make([]bool, len(y))
 	for i, c := range tensor.ArgMax(net.Forward(&nn.Pass{}, x)) {
-		b[eps][i] = b[eps][i] || c != y[i]
+		right[i] = c == y[i]
+		b[eps][i] = b[eps][i] || !right[i]
 	}
+	return right
+}
+
+// portion is the share of a value among the first k.
+func portion(value bool, of []bool, k int) float64 {
+	n := 0
+	for _, v := range of[:k] {
+		if v == value {
+			n++
+		}
+	}
+	return float64(n) / float64(k)
 }
 
 // attack measures the accuracy under universal attacks.
@@ -50,6 +64,8 @@ func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figu
 	if r.core {
 		f.Ensemble = map[string]float64{}
 	}
+	same := map[string]float64{}
+	f.Same = map[string]map[string]float64{"universal": same}
 	lost := broken{}
 	stage := e.env.Stage("attacking "+f.Name, len(attackEps))
 	for i, eps := range attackEps {
@@ -59,8 +75,9 @@ func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figu
 			if err != nil {
 				return 0, err
 			}
-			if slices.Contains(certifyEps, eps) {
-				lost.add(eps, out.Network, cx, cy)
+			left := portion(true, lost.add(eps, out.Network, cx, cy), min(e.crown, k))
+			if before, ok := same[key(eps)]; !ok || left < before {
+				same[key(eps)] = left
 			}
 			return out.Accuracy, nil
 		}
@@ -121,7 +138,8 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 			rows, y = rows[:min(e.crown, len(rows))], y[:min(e.crown, len(y))]
 		}
 		by := map[string]float64{}
-		f.Certified[methodName(m)] = by
+		same := map[string]float64{}
+		f.Certified[methodName(m)], f.Same[methodName(m)] = by, same
 		for _, eps := range certifyEps {
 			b, err := weightpert.Absolute()(n, eps)
 			if err != nil {
@@ -132,6 +150,7 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 				return err
 			}
 			by[key(eps)] = c.Share()
+			same[key(eps)] = portion(true, c.Certified, min(e.crown, len(c.Certified)))
 			for i, hit := range lost[eps] {
 				if hit && i < len(c.Certified) && c.Certified[i] {
 					f.Flipped++
@@ -192,7 +211,7 @@ func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figure
 
 // perImage attacks images one by one where certificates get thin.
 func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int, lost broken) error {
-	f.PerImage = map[string]float64{}
+	f.PerImage, f.Same["each"] = map[string]float64{}, map[string]float64{}
 	k := min(e.crown, len(x))
 	e.env.Stage("attacking images of "+f.Name, -1)
 	for _, eps := range certifyEps {
@@ -208,11 +227,15 @@ func (e *experiment) perImage(ctx context.Context, n *weightpert.Network, f *fig
 			return err
 		}
 		f.PerImage[key(eps)] = positive(low)
-		for i, m := range low {
-			if hit := lost[eps]; hit != nil && m <= 0 {
-				hit[i] = true
-			}
+		hit := lost[eps]
+		if hit == nil {
+			hit = make([]bool, k)
+			lost[eps] = hit
 		}
+		for i, m := range low {
+			hit[i] = hit[i] || m <= 0
+		}
+		f.Same["each"][key(eps)] = portion(false, hit, k)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -21,10 +22,8 @@ func (e *experiment) Result() example.Result {
 			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
 		}
 	}
-	tables := []*report.Table{e.regimeTable(), e.ensembleTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
-	if len(e.out.Claims) > 0 {
-		tables = append([]*report.Table{e.claimTable()}, tables...)
-	}
+	all := []*report.Table{e.claimTable(), e.regimeTable(), e.ensembleTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
+	tables := slices.DeleteFunc(all, func(t *report.Table) bool { return t.Len() == 0 })
 	return example.Result{Figures: e.out, Tables: tables, Notes: notes}
 }
 
@@ -184,13 +183,13 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 		}
 		c := plot.LineChart{Title: "Training: " + f.Name, X: "largest change of a weight (eps)", Y: "images certified, or left", Percent: true, LogX: true}
 		for _, m := range []struct{ name, text string }{{"product", "product of norms"}, {"path", "path by path"}, {"ibp", "IBP"}, {"crown", "CROWN"}} {
-			c.Series = append(c.Series, series(m.text, f.Certified[m.name], certifyEps))
+			c.Series = append(c.Series, series(m.text, f.Same[m.name], certifyEps))
 		}
-		for _, a := range []plot.Series{series("attack, per image", f.PerImage, certifyEps), series("attack, all images", f.Attacked, attackEps)} {
+		for _, a := range []plot.Series{series("attack, each image", f.Same["each"], certifyEps), series("attack, all images", f.Same["universal"], attackEps)} {
 			a.Dashed = true
 			c.Series = append(c.Series, a)
 		}
-		if err := addChart(p, "certified-"+f.Name, c, "Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right by an attack that changes the weights for each image anew, and by one that changes them once for all images. CROWN and the attack for each image are measured on the same images, fewer than the others."); err != nil {
+		if err := addChart(p, "certified-"+f.Name, c, fmt.Sprintf("All on the first %d test images. Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right when the weights are changed for each image anew, and when they are changed once for all images.", min(e.crown, e.certified()))); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/weightpert"
 )
@@ -74,6 +75,13 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		for k, v := range f.PerImage {
 			require.LessOrEqual(t, f.Certified["crown"][k], v, "certified images resist every attack")
 		}
+		for k, each := range f.Same["each"] {
+			for _, m := range []string{"product", "path", "ibp", "crown"} {
+				require.LessOrEqual(t, f.Same[m][k], each, "%s at %s", m, k)
+			}
+			require.LessOrEqual(t, each, f.Same["universal"][k])
+		}
+		require.Len(t, f.Same["universal"], len(attackEps))
 		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
 		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
 	}
@@ -178,14 +186,10 @@ func TestDamagedDataIsNamed(t *testing.T) {
 // What training changes, on a part of MNIST and with fewer attacks than the complete
 // run.
 func TestOrderOfRegimesOnRealImages(t *testing.T) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA names no folder of data")
-	}
-	train, err := dataset.Load(dir, "mnist", dataset.Train)
-	require.NoError(t, err)
-	test, err := dataset.Load(dir, "mnist", dataset.Test)
-	require.NoError(t, err)
+	train, err := dataset.Load(realdata.Dir(t), "mnist", dataset.Train)
+	realdata.Found(t, err)
+	test, err := dataset.Load(realdata.Dir(t), "mnist", dataset.Test)
+	realdata.Found(t, err)
 	list, err := choose("standard,lambda-0.01,ibp-0.005")
 	require.NoError(t, err)
 	p := fullPlan

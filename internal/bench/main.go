@@ -86,7 +86,14 @@ func main() {
 	node := flag.String("node", "node", "Node.js that runs ONNX Runtime if Python has none")
 	modules := flag.String("modules", os.Getenv("NODE_PATH"), "node_modules folder with onnxruntime-node")
 	profile := flag.String("profile", "", "write a CPU profile of each network's training step to this folder and stop")
+	targets := flag.Bool("targets", false, "compare each ratio with what developers want of it: at the worst, and at best")
 	clock := flag.String("clock", "wall", "wall, or cpu: compare CPU times, of rows on one thread only, when other programs take the processor away")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "Usage: go run ./internal/bench [flags]\n\n"+
+			"Measures the engine against other libraries on this machine and prints ratios of\n"+
+			"times. Libraries that are absent are named with how to install them.\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if *clock != "wall" && *clock != "cpu" {
 		log.Fatalf("-clock is %q, want wall or cpu", *clock)
@@ -116,14 +123,14 @@ func main() {
 			q.stop()
 		}
 	}()
-	m := &meter{rounds: *rounds, best: map[int]float64{}, verbose: *verbose}
+	m := &meter{rounds: *rounds, targets: *targets, best: map[int]float64{}, verbose: *verbose}
 	all, impossible := rows(p)
 	var results []result
 	for _, r := range all {
 		if !pattern.MatchString(r.name) && !pattern.MatchString(r.peer) || *clock == "cpu" && r.threads > 1 && r.value == nil {
 			continue
 		}
-		res := r.blank()
+		res := m.blank(&r)
 		if why := impossible[r.name]; why != "" {
 			res.Missing = why
 		} else {
@@ -132,7 +139,7 @@ func main() {
 		results = append(results, res)
 		if !*asJSON {
 			if len(results) == 1 {
-				heading(os.Stdout)
+				heading(os.Stdout, *targets)
 			}
 			res.print(os.Stdout)
 		}
@@ -151,33 +158,51 @@ func main() {
 	}
 }
 
-func heading(w io.Writer) {
+func heading(w io.Writer, targets bool) {
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Fprintf(w, "%s, %s/%s %v, %d threads, %s clock, load %s\n\n", time.Now().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH,
 		cpu.Active(), runtime.GOMAXPROCS(0), os.Getenv(clockVariable), strings.TrimSpace(string(load)))
-	fmt.Fprintf(w, "%-44s %-14s %2s %9s %9s %9s  %-7s %8s %8s\n", "what", "peer", "T", "ratio", "min", "max", "better", "must", "aim")
+	fmt.Fprintf(w, "%-52s %-14s %7s %9s %9s %9s  %-6s", "what", "peer", "threads", "ratio", "min", "max", "better")
+	if targets {
+		fmt.Fprintf(w, " %8s %8s", "must", "aim")
+	}
+	fmt.Fprintln(w)
 }
 
 func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "%-52s %-14s %7d", r.Name, r.Peer, r.Threads)
 	if r.Ratio == nil {
-		fmt.Fprintf(w, "%-44s %-14s %2d   MISSING: %s\n", r.Name, r.Peer, r.Threads, r.Missing)
+		fmt.Fprintf(w, "   MISSING: %s\n", r.Missing)
 		return
 	}
-	verdict := "ok"
-	switch better := r.Better == "higher"; {
-	case better && *r.Ratio < r.Must || !better && *r.Ratio > r.Must:
-		verdict = "SHORT"
-	case better && *r.Ratio >= r.Aim || !better && *r.Ratio <= r.Aim:
-		verdict = "aim"
+	fmt.Fprintf(w, " %9.4g %9.4g %9.4g  %-6s", *r.Ratio, *r.Min, *r.Max, r.Better)
+	if r.Must != nil {
+		fmt.Fprintf(w, " %8.4g %8.4g  %s", *r.Must, *r.Aim, r.verdict())
 	}
 	if r.Disturbed > 0 {
-		verdict = fmt.Sprintf("UNRELIABLE: %d rounds disturbed by other programs", r.Disturbed)
+		fmt.Fprintf(w, "  UNRELIABLE: %d rounds disturbed by other programs", r.Disturbed)
 	}
-	fmt.Fprintf(w, "%-44s %-14s %2d %9.4g %9.4g %9.4g  %-7s %8.4g %8.4g  %s\n",
-		r.Name, r.Peer, r.Threads, *r.Ratio, *r.Min, *r.Max, r.Better, r.Must, r.Aim, verdict)
+	fmt.Fprintln(w)
 	for _, d := range r.details {
 		fmt.Fprintf(w, "    %s\n", d)
 	}
+}
+
+// verdict compares the ratio with its targets.
+func (r *result) verdict() string {
+	reaches := func(target float64) bool {
+		if r.Better == "higher" {
+			return *r.Ratio >= target
+		}
+		return *r.Ratio <= target
+	}
+	switch {
+	case reaches(*r.Aim):
+		return "aim"
+	case reaches(*r.Must):
+		return "ok"
+	}
+	return "SHORT"
 }
 
 // onThreads is f on a number of threads, with the number set back afterwards.

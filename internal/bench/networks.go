@@ -16,18 +16,19 @@ import (
 
 // workload is a reference network and the size of its images.
 type workload struct {
-	name    string
+	name    string // for drivers
+	title   string // in the table
 	size, c int
 	build   func(*rand.Rand) *nn.Sequential
 }
 
 var (
-	cnn = workload{"cnn", 28, 1, func(r *rand.Rand) *nn.Sequential { return nn.NewMNISTPoolNet(r, 1024) }}
+	cnn = workload{"cnn", "CNN", 28, 1, func(r *rand.Rand) *nn.Sequential { return nn.NewMNISTPoolNet(r, 1024) }}
 	// The input normalisation of our ResNet-18 is extra work: the peers'
 	// networks see normalised images.
-	resnet = workload{"resnet18", 32, 3, func(r *rand.Rand) *nn.Sequential { return nn.NewResNet18(r, 10) }}
-	mlp    = workload{"mlp", 28, 1, func(r *rand.Rand) *nn.Sequential { return nn.NewMLP(r, 28, 28, 1, 256, 256, 10) }}
-	lenet  = workload{"lenet", 32, 3, func(r *rand.Rand) *nn.Sequential { return nn.NewLeNet5(r, 32, 3, 10, nil) }}
+	resnet = workload{"resnet18", "ResNet-18", 32, 3, func(r *rand.Rand) *nn.Sequential { return nn.NewResNet18(r, 10) }}
+	mlp    = workload{"mlp", "MLP", 28, 1, func(r *rand.Rand) *nn.Sequential { return nn.NewMLP(r, 28, 28, 1, 256, 256, 10) }}
+	lenet  = workload{"lenet", "LeNet", 32, 3, func(r *rand.Rand) *nn.Sequential { return nn.NewLeNet5(r, 32, 3, 10, nil) }}
 )
 
 // batch draws images with pixels in [0, 1] and labels.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os/exec"
 	"testing"
 
@@ -21,10 +23,42 @@ func TestRowOfAnAbsentPeerSaysWhatIsMissing(t *testing.T) {
 	m := &meter{rounds: 1, best: map[int]float64{}}
 	all, _ := rows(p)
 	for _, r := range all {
-		if r.peer == "PyTorch" && r.name == "match lenet b1" {
+		if r.peer == "PyTorch" && r.name == "gradient matching, LeNet, batch 1" {
 			res := m.measure(&r)
 			assert.Nil(t, res.Ratio)
 			assert.Contains(t, res.Missing, "python3-torch")
 		}
+	}
+}
+
+// What developers want of a row is shown on demand only.
+func TestTargetsAreShownOnDemand(t *testing.T) {
+	r := row{name: "some row", peer: "some library", threads: 1, higher: true, must: 1.25, aim: 1.5, value: func() (float64, error) { return 1.125, nil }}
+	shown := func(targets bool) string {
+		m := &meter{rounds: 1, targets: targets}
+		res := m.measure(&r)
+		var text bytes.Buffer
+		heading(&text, targets)
+		res.print(&text)
+		object, err := json.Marshal(res)
+		assert.NoError(t, err)
+		return text.String() + string(object)
+	}
+	for _, word := range []string{"must", "aim", "SHORT"} {
+		assert.Contains(t, shown(true), word)
+		assert.NotContains(t, shown(false), word)
+	}
+	assert.Contains(t, shown(false), "1.125")
+	for _, c := range []struct {
+		better    string
+		ratio     float64
+		must, aim float64
+		want      string
+	}{
+		{"higher", 1, 1.25, 1.5, "SHORT"}, {"higher", 1.25, 1.25, 1.5, "ok"}, {"higher", 1.5, 1.25, 1.5, "aim"},
+		{"lower", 1, 0.75, 0.5, "SHORT"}, {"lower", 0.75, 0.75, 0.5, "ok"}, {"lower", 0.5, 0.75, 0.5, "aim"},
+	} {
+		r := result{Better: c.better, Ratio: &c.ratio, Must: &c.must, Aim: &c.aim}
+		assert.Equal(t, c.want, r.verdict(), c)
 	}
 }

@@ -20,7 +20,7 @@ type row struct {
 	peer      string
 	threads   int
 	higher    bool
-	must, aim float64
+	must, aim float64 // what developers want of the ratio; 0 for no target
 	// items builds the measurements; it is not called for rows left out.
 	items func() []item
 	// value, in place of items, measures a quantity that has no peer.
@@ -36,8 +36,8 @@ type result struct {
 	Min     *float64 `json:"min"`
 	Max     *float64 `json:"max"`
 	Better  string   `json:"better"`
-	Must    float64  `json:"must"`
-	Aim     float64  `json:"aim"`
+	Must    *float64 `json:"must,omitempty"` // with -targets
+	Aim     *float64 `json:"aim,omitempty"`  // with -targets
 	Rounds  int      `json:"rounds"`
 	Missing string   `json:"missing,omitempty"`
 
@@ -51,21 +51,27 @@ type result struct {
 // meter measures rows.
 type meter struct {
 	rounds  int
+	targets bool            // whether results have the rows' targets
 	best    map[int]float64 // fastest peak loop seen, by number of threads
 	verbose bool
 }
 
-func (r *row) blank() result {
+// blank is a result without figures.
+func (m *meter) blank(r *row) result {
 	better := "lower"
 	if r.higher {
 		better = "higher"
 	}
-	return result{Name: r.name, Peer: r.peer, Threads: r.threads, Better: better, Must: r.must, Aim: r.aim}
+	res := result{Name: r.name, Peer: r.peer, Threads: r.threads, Better: better}
+	if m.targets && r.must != 0 {
+		res.Must, res.Aim = &r.must, &r.aim
+	}
+	return res
 }
 
 // measure runs a row's rounds.
 func (m *meter) measure(r *row) result {
-	res := r.blank()
+	res := m.blank(r)
 	par.SetThreads(r.threads)
 	defer par.SetThreads(0)
 	var values []float64

@@ -150,12 +150,12 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 	}
 	for threads := 1; threads <= p.threads; threads++ {
 		for _, n := range []int{256, 512, 1024, 2048} {
-			product(fmt.Sprintf("sgemm %d", n), threads, 0.95, 1.05, size{n, n, n})
+			product(fmt.Sprintf("matrix product, %d", n), threads, 0.95, 1.05, size{n, n, n})
 		}
-		product("sgemm skinny", threads, 1.05, 1.2, skinny...)
+		product("matrix products, skinny", threads, 1.05, 1.2, skinny...)
 	}
 	for threads := 1; threads <= p.threads; threads++ {
-		all = append(all, row{name: "sgemm 512", peer: "gonum", threads: threads, higher: true, must: 12, aim: 16,
+		all = append(all, row{name: "matrix product, 512", peer: "gonum", threads: threads, higher: true, must: 12, aim: 16,
 			items: func() []item {
 				s := size{512, 512, 512}
 				return []item{{s.String(), s.ours(), s.gonum()}}
@@ -163,7 +163,7 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 	}
 	for threads := 1; threads <= p.threads; threads++ {
 		for _, pass := range []string{"F", "BD", "BW"} {
-			all = append(all, row{name: "conv " + pass, peer: "oneDNN direct", threads: threads, higher: true, must: 1, aim: 1.1,
+			all = append(all, row{name: "convolutions, direct, " + pass, peer: "oneDNN direct", threads: threads, higher: true, must: 1, aim: 1.1,
 				items: func() (its []item) {
 					for _, l := range layers {
 						its = append(its, item{l.String(), l.ours(pass, false), p.dnn.side(l.setup(pass, threads))})
@@ -171,7 +171,7 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 					return its
 				}})
 		}
-		all = append(all, row{name: "conv Winograd layers", peer: "oneDNN direct", threads: threads, higher: true, must: 1.4, aim: 1.6,
+		all = append(all, row{name: "convolutions, Winograd's layers", peer: "oneDNN direct", threads: threads, higher: true, must: 1.4, aim: 1.6,
 			items: func() (its []item) {
 				for _, l := range layers {
 					if l.r > 1 && l.stride == 1 && l.c >= 32 {
@@ -187,26 +187,26 @@ func rows(p *peers) (all []row, impossible map[string]string) {
 }
 
 func networkRows(p *peers) (all []row) {
-	against := func(what string, w workload, n int, must, aim float64, ours func(n int) func()) {
+	against := func(what, title string, w workload, n int, must, aim float64, ours func(n int) func()) {
 		for threads := 1; threads <= p.threads; threads++ {
 			line := fmt.Sprintf("%s %s %d %d ", what, w.name, n, threads)
-			all = append(all, row{name: fmt.Sprintf("%s %s b%d", what, w.name, n), peer: "PyTorch", threads: threads, must: must, aim: aim,
+			all = append(all, row{name: fmt.Sprintf("%s, %s, batch %d", title, w.title, n), peer: "PyTorch", threads: threads, must: must, aim: aim,
 				items: func() []item {
 					return []item{{w.name, inProcess(func() func() { return ours(n) }), p.torch.side(line+"nchw", line+"nhwc")}}
 				}})
 		}
 	}
-	against("train", cnn, 128, 0.8, 0.6, cnn.training)
-	against("train", resnet, 64, 0.85, 0.55, resnet.training)
-	against("train", mlp, 128, 1, 0.7, mlp.training)
-	against("pgd", cnn, 128, 0.7, 0.5, cnn.pgd)
-	against("pgd", resnet, 16, 0.85, 0.55, resnet.pgd)
-	against("match", lenet, 1, 0.8, 0.4, lenet.matching)
-	against("match", lenet, 8, 0.9, 0.6, lenet.matching)
-	against("match", cnn, 8, 0.9, 0.7, cnn.matching)
+	against("train", "training step", cnn, 128, 0.8, 0.6, cnn.training)
+	against("train", "training step", resnet, 64, 0.85, 0.55, resnet.training)
+	against("train", "training step", mlp, 128, 1, 0.7, mlp.training)
+	against("pgd", "PGD-10", cnn, 128, 0.7, 0.5, cnn.pgd)
+	against("pgd", "PGD-10", resnet, 16, 0.85, 0.55, resnet.pgd)
+	against("match", "gradient matching", lenet, 1, 0.8, 0.4, lenet.matching)
+	against("match", "gradient matching", lenet, 8, 0.9, 0.6, lenet.matching)
+	against("match", "gradient matching", cnn, 8, 0.9, 0.7, cnn.matching)
 	for threads := 1; threads <= p.threads; threads++ {
 		line := fmt.Sprintf("advcl resnet18 64 %d ", threads)
-		all = append(all, row{name: "advcl resnet18 b64", peer: "PyTorch", threads: threads, must: 0.85, aim: 0.55,
+		all = append(all, row{name: "AdvCL step, ResNet-18, batch 64", peer: "PyTorch", threads: threads, must: 0.85, aim: 0.55,
 			items: func() []item {
 				return []item{{"resnet18", inProcess(func() func() { return pretraining(64) }), p.torch.side(line+"nchw", line+"nhwc")}}
 			}})
@@ -216,7 +216,7 @@ func networkRows(p *peers) (all []row) {
 		n int
 	}{{cnn, 128}, {resnet, 64}, {mlp, 128}} {
 		for threads := 1; threads <= p.threads; threads++ {
-			all = append(all, row{name: fmt.Sprintf("forward %s b%d", f.name, f.n), peer: "ONNX Runtime", threads: threads, must: 1.2, aim: 1,
+			all = append(all, row{name: fmt.Sprintf("forward pass, %s, batch %d", f.title, f.n), peer: "ONNX Runtime", threads: threads, must: 1.2, aim: 1,
 				items: func() []item {
 					path := filepath.Join(p.dir, f.name+".onnx")
 					logits, err := f.export(path, f.n)
@@ -230,7 +230,7 @@ func networkRows(p *peers) (all []row) {
 		}
 	}
 	for threads := 1; threads <= p.threads; threads++ {
-		all = append(all, row{name: "train cnn b128 images/s", peer: "Gorgonia", threads: threads, higher: true, must: 15, aim: 22,
+		all = append(all, row{name: "training images a second, CNN, batch 128", peer: "Gorgonia", threads: threads, higher: true, must: 15, aim: 22,
 			items: func() []item {
 				return []item{{"cnn", inProcess(func() func() { return cnn.training(128) }), p.gorgonia.side(fmt.Sprintf("train cnn 128 %d", threads))}}
 			}})
@@ -245,17 +245,17 @@ func ownRows(p *peers) (all []row) {
 		n int
 	}{{cnn, 128}, {resnet, 64}} {
 		all = append(all,
-			row{name: fmt.Sprintf("train %s b%d, 2 threads over 1", f.name, f.n), peer: "itself", threads: 2, higher: true, must: 1.75, aim: 1.9,
+			row{name: fmt.Sprintf("training step, %s, batch %d, 2 threads over 1", f.title, f.n), peer: "itself", threads: 2, higher: true, must: 1.75, aim: 1.9,
 				items: func() []item {
 					f1, f2 := f.training(f.n), f.training(f.n)
 					return []item{{f.name, inProcess(func() func() { return f2 }), inProcess(func() func() { return onThreads(1, 2, f1) })}}
 				}},
-			row{name: fmt.Sprintf("train %s b%d, bytes allocated per step", f.name, f.n), peer: "none", threads: 2, must: 64 << 10, aim: 8 << 10,
+			row{name: fmt.Sprintf("training step, %s, batch %d, bytes allocated", f.title, f.n), peer: "none", threads: 2, must: 64 << 10, aim: 8 << 10,
 				value: func() (float64, error) { return allocated(f.training(f.n), 5), nil }},
 		)
 	}
-	all = append(all, row{name: "advcl resnet18 b64, bytes in use", peer: "none", threads: 2, must: 3 << 30, aim: 3 << 30,
+	all = append(all, row{name: "AdvCL step, ResNet-18, batch 64, bytes in use", peer: "none", threads: 2, must: 3 << 30, aim: 3 << 30,
 		value: func() (float64, error) { return held(pretraining(64)), nil }})
-	return append(all, row{name: "train cnn b128, GC cycles in 100 steps", peer: "none", threads: 2,
+	return append(all, row{name: "training step, CNN, batch 128, GC cycles in 100", peer: "none", threads: 2,
 		value: func() (float64, error) { return cycles(cnn.training(128), 100), nil }})
 }

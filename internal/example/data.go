@@ -70,7 +70,7 @@ const completeMNIST = 60000
 func (e *Env) instead(name, what string, lesser bool) error {
 	switch {
 	case lesser && e.sharded:
-		return fmt.Errorf("found only this: %s; want the complete set for a shard, in the folder %s of -data", what, name)
+		return fmt.Errorf("a shard wants the complete set, as in a folder %s of -data; found %s", name, what)
 	case e.Data != "":
 		e.Lacks([]string{name}, what)
 	case lesser:

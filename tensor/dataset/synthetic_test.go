@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
@@ -61,15 +62,12 @@ func TestMisalignmentIsAnError(t *testing.T) {
 
 // The official MNIST-M is aligned with MNIST.
 func TestRealMNISTMIsAligned(t *testing.T) {
-	dir := dataset.DirFromEnv()
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
+	dir := realdata.Dir(t)
 	for _, split := range []dataset.Split{dataset.Train, dataset.Test} {
 		a, err := dataset.Load(dir, "mnist", split)
-		require.NoError(t, err)
+		realdata.Found(t, err)
 		b, err := dataset.Load(dir, "mnistm", split)
-		require.NoError(t, err)
+		realdata.Found(t, err)
 		require.NoError(t, dataset.Aligned(a, b))
 		require.Error(t, dataset.Aligned(a.Slice(5, a.Len()), b.Take(8000)))
 	}

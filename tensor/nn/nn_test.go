@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -219,10 +220,7 @@ func TestTrainerRefusesBadInput(t *testing.T) {
 // norms to 1e-3 in float32, and its float64 results to 1e-11 in float64, on the
 // real images.
 func TestReferenceModels(t *testing.T) {
-	data := dataset.DirFromEnv()
-	if data == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
+	data := realdata.Dir(t)
 	r := rng()
 	for _, m := range []struct {
 		name, data string
@@ -235,16 +233,13 @@ func TestReferenceModels(t *testing.T) {
 		{"cifar-resnet8", "cifar10", nn.NewResNet8(r, 10)},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			raw, err := os.ReadFile(filepath.Join(data, "models", m.name+".ref.json"))
-			if os.IsNotExist(err) {
-				t.Skip("no reference models in REDOUBT_DATA")
-			}
+			raw, err := os.ReadFile(realdata.File(t, "models", m.name+".ref.json"))
 			require.NoError(t, err)
 			var ref reference
 			require.NoError(t, json.Unmarshal(raw, &ref))
-			require.NoError(t, nn.Load(filepath.Join(data, "models", m.name+".safetensors"), m.net))
+			require.NoError(t, nn.Load(realdata.File(t, "models", m.name+".safetensors"), m.net))
 			set, err := dataset.Load(data, m.data, dataset.Test)
-			require.NoError(t, err)
+			realdata.Found(t, err)
 			images, y := set.Take(16).All()
 			require.Equal(t, ref.First16.Labels, y)
 			for _, precision := range []struct {

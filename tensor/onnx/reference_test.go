@@ -11,23 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
-
-// modelFolder skips the test unless REDOUBT_DATA holds the reference models.
-func modelFolder(t *testing.T) (data, models string) {
-	data = dataset.DirFromEnv()
-	if data == "" {
-		t.Skip("REDOUBT_DATA is not set: no reference models")
-	}
-	models = filepath.Join(data, "models")
-	if _, err := os.Stat(models); err != nil {
-		t.Skip("no reference models in REDOUBT_DATA")
-	}
-	return data, models
-}
 
 // reference is what a model's ref.json of the peer framework holds.
 type reference struct {
@@ -53,7 +41,7 @@ type gradientReference struct {
 // Models of the peer framework give its logits to 1e-4 and its input gradients
 // to 1e-3, on the real images.
 func TestReferenceModels(t *testing.T) {
-	data, models := modelFolder(t)
+	data := realdata.Dir(t)
 	for _, m := range []struct {
 		name, ref, data string
 	}{
@@ -65,14 +53,14 @@ func TestReferenceModels(t *testing.T) {
 		{"cifar-resnet8-bn", "cifar-resnet8", "cifar10"},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			raw, err := os.ReadFile(filepath.Join(models, m.ref+".ref.json"))
+			raw, err := os.ReadFile(realdata.File(t, "models", m.ref+".ref.json"))
 			require.NoError(t, err)
 			var ref reference
 			require.NoError(t, json.Unmarshal(raw, &ref))
-			net, err := Open(filepath.Join(models, m.name+".onnx"))
+			net, err := Open(realdata.File(t, "models", m.name+".onnx"))
 			require.NoError(t, err)
 			set, err := dataset.Load(data, m.data, dataset.Test)
-			require.NoError(t, err)
+			realdata.Found(t, err)
 			x, y := set.Take(16).All()
 			require.Equal(t, ref.First16.Labels, y)
 			require.Equal(t, x.Shape()[1:], net.InputShape())
@@ -103,8 +91,7 @@ func TestReferenceModels(t *testing.T) {
 // Every broken file of the collection is refused with an error that says where,
 // and the valid ones are read.
 func TestBrokenFiles(t *testing.T) {
-	_, models := modelFolder(t)
-	dir := filepath.Join(models, "broken")
+	dir := realdata.File(t, "models", "broken")
 	raw, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	require.NoError(t, err)
 	var index []struct {

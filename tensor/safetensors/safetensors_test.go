@@ -17,17 +17,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
-
-// dataFolder skips the test unless REDOUBT_DATA names the data folder.
-func dataFolder(t *testing.T) string {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set: no reference files")
-	}
-	return dir
-}
 
 // raw is a file with the given header text and data.
 func raw(header string, data ...byte) []byte {
@@ -328,10 +320,16 @@ func TestOpenOfNoFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Open(t.TempDir())
 	require.ErrorContains(t, err, "no regular file")
+	path := filepath.Join(t.TempDir(), "short")
+	require.NoError(t, os.WriteFile(path, []byte("abc"), 0o600))
+	_, err = Open(path)
+	require.EqualError(t, err, "safetensors: "+path+": file has 3 bytes, want 8 for the header's length")
+	_, err = ReadAt(strings.NewReader("abc"), 3)
+	require.EqualError(t, err, "safetensors: file has 3 bytes, want 8 for the header's length")
 }
 
 func TestReferenceFilesGoodAndBad(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "models", "broken")
+	dir := realdata.File(t, "models", "broken")
 	index, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	require.NoError(t, err)
 	var list []struct {
@@ -385,22 +383,22 @@ func TestReferenceFilesGoodAndBad(t *testing.T) {
 	assert.Equal(t, []int64{7}, z, "value from index.json")
 }
 
-// The parameter counts are those of the table of models in the data folder's
-// README.
+// The parameter counts are those of the framework that wrote the files.
 func TestReferenceModelsHaveTheirParameters(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "models")
 	for name, want := range map[string]int{"mnist-cnn": 166406, "mnist-cnn-at": 166406, "mnist-pool": 454922, "mlp": 111146} {
-		f, err := Open(filepath.Join(dir, name+".safetensors"))
-		require.NoError(t, err)
-		assert.Equal(t, "pt", f.Metadata()["format"])
-		total := 0
-		for _, tensorName := range f.Names() {
-			x, err := f.Tensor(tensorName)
+		t.Run(name, func(t *testing.T) {
+			f, err := Open(realdata.File(t, "models", name+".safetensors"))
 			require.NoError(t, err)
-			total += x.Len()
-		}
-		assert.Equal(t, want, total, name)
-		require.NoError(t, f.Close())
+			assert.Equal(t, "pt", f.Metadata()["format"])
+			total := 0
+			for _, tensorName := range f.Names() {
+				x, err := f.Tensor(tensorName)
+				require.NoError(t, err)
+				total += x.Len()
+			}
+			assert.Equal(t, want, total)
+			require.NoError(t, f.Close())
+		})
 	}
 }
 

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
@@ -361,12 +361,8 @@ func TestNamesAreReadBack(t *testing.T) {
 
 // On photographs too, every type at every severity leaves something to see.
 func TestRealPhotographsAreCorrupted(t *testing.T) {
-	dir := os.Getenv("REDOUBT_DATA")
-	if dir == "" {
-		t.Skip("REDOUBT_DATA is not set")
-	}
-	s, err := dataset.Load(dir, "cifar10", dataset.Test)
-	require.NoError(t, err)
+	s, err := dataset.Load(realdata.Dir(t), "cifar10", dataset.Test)
+	realdata.Found(t, err)
 	s = s.Take(40)
 	for _, typ := range Types() {
 		last := 0.

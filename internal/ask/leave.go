@@ -1,4 +1,4 @@
-package attack
+package ask
 
 import (
 	"context"
@@ -22,8 +22,8 @@ type helperKey struct{}
 
 // helped runs work in a helper of its own until it ends, or until ctx is done and the
 // model does not answer; work learns of its helper through the context. A panic of
-// work is raised again.
-func helped(ctx context.Context, work func(ctx context.Context) error) error {
+// work is raised again; who stands before the error of a goroutine that was ended.
+func helped(ctx context.Context, who string, work func(ctx context.Context) error) error {
 	h := new(helper)
 	type outcome struct {
 		err    error
@@ -31,7 +31,7 @@ func helped(ctx context.Context, work func(ctx context.Context) error) error {
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		out := outcome{err: errors.New("attack: the model, or a function of the caller, ended its goroutine")}
+		out := outcome{err: errors.New(who + ": the model, or a function of the caller, ended its goroutine")}
 		defer func() {
 			out.raised = recover()
 			done <- out
@@ -53,12 +53,13 @@ func helped(ctx context.Context, work func(ctx context.Context) error) error {
 	return out.err
 }
 
-// wait runs question, which asks the model, unless ctx is done. It does not return in
-// a helper that has been left behind meanwhile.
-func wait(ctx context.Context, question func()) error {
+// Wait runs question, which asks a model, unless ctx is done: then it returns ctx's
+// error, also if that comes before the answer. It does not return in the goroutine of
+// Batches that has been left behind meanwhile. who stands before other errors.
+func Wait(ctx context.Context, who string, question func()) error {
 	h, ok := ctx.Value(helperKey{}).(*helper)
 	if !ok {
-		return helped(ctx, func(ctx context.Context) error { return wait(ctx, question) })
+		return helped(ctx, who, func(ctx context.Context) error { return Wait(ctx, who, question) })
 	}
 	// Whoever leaves does so after ctx is done: a question that begins then is seen
 	// here or there.
