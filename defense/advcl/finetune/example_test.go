@@ -92,26 +92,3 @@ func ExampleProtocol() {
 	fmt.Println(scores.Clean.Value > 0.9, scores.Robust[0].Value > 0.9, scores.Robust[1].Value < 0.1)
 	// Output: true true true
 }
-
-// The epoch that is most robust on images that are held out of the training.
-func ExampleValidation() {
-	images := tinted(64)
-	e, err := encoder(images)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	chosen := -1
-	t := finetune.Tuning{Kind: finetune.SLF, Standardize: true, LR: 0.1, BatchSize: 16, Epochs: 20, Validation: &finetune.Validation{
-		Images:   16,
-		Protocol: finetune.Protocol{Eps: []float64{2. / 255}},
-		OnEpoch: func(epoch int, _ finetune.Scores, best bool) {
-			if best {
-				chosen = epoch
-			}
-		},
-	}}
-	c, err := t.Run(context.Background(), e, images)
-	fmt.Println(c != nil, chosen >= 0, err)
-	// Output: true true <nil>
-}
