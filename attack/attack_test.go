@@ -2,11 +2,9 @@ package attack_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,9 +13,6 @@ import (
 	. "github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/tensor"
-	"github.com/redoubt-ml/redoubt/tensor/dataset"
-	"github.com/redoubt-ml/redoubt/tensor/nn"
-	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
 var ctx = context.Background()
@@ -144,87 +139,6 @@ func TestAttacksKeepTheirPromises(t *testing.T) {
 	}
 }
 
-// The projection is the nearest point of the set: by the variational inequality,
-// (a - P(a))·(b - P(a)) <= 0 for every b of the convex sets.
-func TestProjectionIsNearest(t *testing.T) {
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 2))
-		d := 1 + r.IntN(6)
-		for _, norm := range []Norm{Linf, L2, L1} {
-			th := Threat{Norm: norm, Eps: 2 * r.Float64()}
-			x0 := tensor.Uniform(r, tensor.Float64, 0, 1, 1, d)
-			if r.IntN(3) == 0 {
-				x0.Set(float64(r.IntN(2)), 0, r.IntN(d))
-			}
-			a := tensor.Normal(r, tensor.Float64, 0.5, 1.5, 1, d)
-			p := a.Clone()
-			th.Project(p, x0)
-			require.LessOrEqual(t, th.Distance(p, x0)[0], th.Eps)
-			b := x0.Clone()
-			for range 50 {
-				th.Sample(func(int) *rand.Rand { return r }, b, x0)
-				require.LessOrEqual(t, th.Distance(b, x0)[0], th.Eps)
-				var dot float64
-				for i := range d {
-					dot += (a.At(0, i) - p.At(0, i)) * (b.At(0, i) - p.At(0, i))
-				}
-				require.LessOrEqual(t, dot, 1e-6, "seed %d, %v, x0 %v, a %v, p %v, b %v", seed, th, x0, a, p, b)
-			}
-			again := p.Clone()
-			th.Project(again, x0)
-			for i := range d {
-				require.InDelta(t, p.At(0, i), again.At(0, i), 1e-6, "projection is idempotent")
-			}
-		}
-	}
-}
-
-// For L0 the projection is compared with a search over all sets of coordinates.
-func TestL0ProjectionIsNearest(t *testing.T) {
-	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 3))
-		d := 1 + r.IntN(6)
-		th := Threat{Norm: L0, Eps: float64(r.IntN(d + 1))}
-		x0, a := tensor.Uniform(r, tensor.Float64, 0, 1, 1, d), tensor.Normal(r, tensor.Float64, 0.5, 1.5, 1, d)
-		best := math.Inf(1)
-		for mask := range 1 << d {
-			n, dist := 0.0, 0.0
-			for i := range d {
-				v := x0.At(0, i)
-				if mask>>i&1 == 1 {
-					n++
-					v = min(1, max(0, a.At(0, i)))
-				}
-				dist += (a.At(0, i) - v) * (a.At(0, i) - v)
-			}
-			if n <= th.Eps {
-				best = min(best, dist)
-			}
-		}
-		p := a.Clone()
-		th.Project(p, x0)
-		require.LessOrEqual(t, th.Distance(p, x0)[0], th.Eps)
-		require.InDelta(t, best, tensor.Sum(tensor.Square(tensor.Sub(a, p))).Item(), 1e-12, "seed %d", seed)
-	}
-}
-
-// However small the radius against the rounding of the type, a projection keeps
-// what fits; a NaN goes back to the input.
-func TestSmallRadiiInSinglePrecision(t *testing.T) {
-	r := rand.New(rand.NewPCG(8, 8))
-	const d = 3072
-	x0 := tensor.Uniform(r, tensor.Float32, 0, 1, 1, d)
-	for _, th := range []Threat{{Norm: L1, Eps: 1e-4}, {Norm: L2, Eps: 1e-5}, {Norm: L2, Eps: 1e-3}, {Norm: L1, Eps: 1}} {
-		x := tensor.Add(x0, tensor.Normal(r, tensor.Float32, 0, 1, 1, d)).Clone()
-		x.Set(math.NaN(), 0, 5)
-		th.Project(x, x0)
-		got := th.Distance(x, x0)[0]
-		require.LessOrEqual(t, got, th.Eps)
-		require.Greater(t, got, 0.2*th.Eps, "%v", th)
-		require.Equal(t, x0.At(0, 5), x.At(0, 5))
-	}
-}
-
 // Gradients below what a float32 can divide by still say where to go.
 func TestTinyGradientsMove(t *testing.T) {
 	x0 := tensor.Full(tensor.Float32, 0.5, 1, 4)
@@ -234,18 +148,6 @@ func TestTinyGradientsMove(t *testing.T) {
 		Threat{Norm: norm, Eps: 1}.Step(x, g, x0, 0.1)
 		require.Less(t, x.At(0, 1), 0.5, "%v", norm)
 	}
-}
-
-// The example of a point outside ball and box whose clipped ball projection is
-// not the nearest point.
-func TestL2ProjectionIsNotClippedScaling(t *testing.T) {
-	x0, x := tensor.FromFloat64([]float64{0.9, 0.5}, 1, 2), tensor.FromFloat64([]float64{1.9, 0.9}, 1, 2)
-	th := Threat{Norm: L2, Eps: 0.3}
-	th.Project(x, x0)
-	// The first change is cut at 0.1 by the box, which leaves sqrt(0.09 - 0.01)
-	// for the second.
-	require.InDelta(t, 1, x.At(0, 0), 1e-6)
-	require.InDelta(t, 0.5+math.Sqrt(0.08), x.At(0, 1), 1e-6)
 }
 
 func TestFGSMOnALinearModelIsClosedForm(t *testing.T) {
@@ -285,148 +187,6 @@ func TestObjectives(t *testing.T) {
 		got := c.o.Values(z, Rows{Y: []int{c.y}, Target: c.target, Index: []int{0}})
 		require.InDelta(t, c.want, got.At(0), 1e-9, "%T%+v", c.o, c)
 	}
-}
-
-// trained is a small convolutional network that has learnt the embedded digits, with
-// 100 digits that it has not seen.
-func trained(t *testing.T) (Model, *tensor.Tensor, []int) {
-	net, err := trainOnce()
-	require.NoError(t, err)
-	_, test, err := dataset.MNISTMini()
-	require.NoError(t, err)
-	x, y := test.Take(100).All()
-	return nn.Classifier{Net: net}, x, y
-}
-
-var trainOnce = sync.OnceValues(func() (nn.Layer, error) { return train(1) })
-
-func train(seed uint64) (nn.Layer, error) {
-	set, _, err := dataset.MNISTMini()
-	if err != nil {
-		return nil, err
-	}
-	net := nn.NewLeNet5(rand.New(rand.NewPCG(seed, 1)), 28, 1, 10, nn.ReLU)
-	t := nn.Trainer{Net: net, Data: set, Epochs: 5, BatchSize: 50, Schedule: optim.Constant(3e-3)}
-	return net, t.Run(ctx)
-}
-
-func TestOnATrainedNetwork(t *testing.T) {
-	m, x, y := trained(t)
-	th := Threat{Norm: Linf, Eps: 0.1}
-	fgsm, pgd := &FGSM{Threat: th}, &PGD{Threat: th, Steps: 20, Seed: 3}
-	rep, err := Evaluate(ctx, m, x, y, fgsm, pgd)
-	require.NoError(t, err)
-	require.Greater(t, rep.Clean.Value, 0.85)
-	require.Less(t, rep.Attacks[1].Accuracy.Right, rep.Attacks[0].Accuracy.Right)
-	require.LessOrEqual(t, rep.Worst.Right, rep.Attacks[1].Accuracy.Right)
-	require.True(t, rep.Clean.Lo < rep.Clean.Value && rep.Clean.Value < rep.Clean.Hi)
-	_, err = json.Marshal(rep)
-	require.NoError(t, err)
-
-	// Same bits for any number of threads.
-	want := rep.Attacks[1].Result.X.Values()
-	for _, threads := range []int{1, 2} {
-		tensor.SetThreads(threads)
-		res, err := pgd.Run(ctx, m, x, y)
-		tensor.SetThreads(0)
-		require.NoError(t, err)
-		require.Equal(t, want, res.X.Values())
-	}
-	// Per-example streams: another cut gives the same starts and so, but for
-	// rounding, the same outcome.
-	cut := *pgd
-	cut.BatchSize = 7
-	res, err := cut.Run(ctx, m, x, y)
-	require.NoError(t, err)
-	require.Equal(t, rep.Attacks[1].Result.Success, res.Success)
-
-	curve, err := EpsCurve(ctx, m, x, y, *pgd, []float64{0, 0.05, 0.1, 0.4})
-	require.NoError(t, err)
-	require.Equal(t, rep.Clean, curve[0])
-	require.Zero(t, curve[3].Right)
-	loss, err := LossCurve(ctx, m, x, y, *pgd)
-	require.NoError(t, err)
-	require.Len(t, loss, 21)
-	require.Greater(t, loss[20], 2*loss[0])
-
-	target := make([]int, len(y))
-	for i := range target {
-		target[i] = (y[i] + 1) % 10
-	}
-	res, err = (&PGD{Threat: Threat{Norm: Linf, Eps: 0.3}, Steps: 20, Targets: target}).Run(ctx, m, x, y)
-	require.NoError(t, err)
-	hit := 0
-	for i, s := range res.Success {
-		require.Equal(t, res.Label[i] == target[i], s)
-		if s {
-			hit++
-		}
-	}
-	require.Greater(t, hit, 60)
-
-	// Inputs may lie on a tape, which belongs to the caller's goroutine.
-	adv, err := pgd.Perturb(ctx, m, tensor.NewTape().Const(x), y)
-	require.NoError(t, err)
-	for _, d := range th.Distance(adv, x) {
-		require.LessOrEqual(t, d, th.Eps)
-	}
-}
-
-// The objective is worth climbing however sure the model is: scaling its logits
-// changes neither what PGD finds nor how it gets there by more than rounding does.
-func TestScaledLogitsHideNothing(t *testing.T) {
-	m, x, y := trained(t)
-	for _, th := range []Threat{{Norm: Linf, Eps: 0.08}, {Norm: L2, Eps: 1}} {
-		pgd := &PGD{Threat: th, Steps: 20}
-		plain, err := pgd.Run(ctx, m, x, y)
-		require.NoError(t, err)
-		scaled, err := pgd.Run(ctx, function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(m.Logits(x), 100) }), x, y)
-		require.NoError(t, err)
-		differ := 0
-		for i := range y {
-			if plain.Success[i] != scaled.Success[i] {
-				differ++
-			}
-		}
-		require.LessOrEqual(t, differ, len(y)/100*3)
-	}
-}
-
-func TestMarginConfidenceIsReached(t *testing.T) {
-	m, x, y := trained(t)
-	lead := func(confidence float64) (mean float64) {
-		res, err := (&PGD{Threat: Threat{Norm: Linf, Eps: 0.3}, Steps: 30, Objective: Margin{Confidence: confidence}}).Run(ctx, m, x, y)
-		require.NoError(t, err)
-		v := Margin{}.Values(m.Logits(res.X), Rows{Y: y})
-		for i := range y {
-			require.Equal(t, res.Success[i], res.Label[i] != y[i])
-			mean += v.At(i) / float64(len(y))
-		}
-		return mean
-	}
-	little, much := lead(0), lead(6)
-	require.Less(t, little, 4.)
-	require.Greater(t, much, 5.5)
-}
-
-// An attack with targets may change wrong answers; it does not make them right in
-// the report.
-func TestTargetedAttacksDoNotImproveTheModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(6, 6))
-	m := randomModel(r, 5, 4, tensor.Float32)
-	x := tensor.Uniform(r, tensor.Float32, 0, 1, 80, 5)
-	answers, err := Predict(ctx, m, x)
-	require.NoError(t, err)
-	y, target := make([]int, 80), make([]int, 80)
-	for i, a := range answers {
-		y[i] = (a + i%2) % 4 // half of them wrong
-		target[i] = (y[i] + 1) % 4
-	}
-	rep, err := Evaluate(ctx, m, x, y, &PGD{Threat: Threat{Norm: Linf, Eps: 0.5}, Steps: 10, Targets: target})
-	require.NoError(t, err)
-	require.LessOrEqual(t, rep.Attacks[0].Accuracy.Right, rep.Clean.Right)
-	require.Contains(t, rep.Attacks[0].Settings, "PGD-10 under linf 0.5")
-	require.Contains(t, rep.Attacks[0].Settings, "targeted")
 }
 
 // Cancelling ends all batches within a question; so does an error in one of them.

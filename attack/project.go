@@ -3,6 +3,8 @@ package attack
 import (
 	"math"
 	"sync"
+
+	"github.com/redoubt-ml/redoubt/internal/quickselect"
 )
 
 // scratch is memory for projections, two numbers for each value of an input.
@@ -212,7 +214,7 @@ func projectL0[T float](s *scratch, x, x0 []T, lo, hi float64, k int) {
 	room, least := k, math.Inf(1)
 	if k > 0 {
 		copy(s.caps, s.u)
-		least = kth(s.caps, len(x)-k)
+		least = quickselect.Kth(s.caps, len(x)-k)
 		for _, g := range s.u {
 			if g > least {
 				room--
@@ -228,36 +230,4 @@ func projectL0[T float](s *scratch, x, x0 []T, lo, hi float64, k int) {
 			x[i] = x0[i]
 		}
 	}
-}
-
-// kth returns the element of rank k, from 0, of v in ascending order, by
-// quickselect; v is reordered.
-func kth(v []float64, k int) float64 {
-	lo, hi := 0, len(v)-1
-	for lo < hi {
-		pivot := v[lo+(hi-lo)/2]
-		i, j := lo, hi
-		for i <= j {
-			for v[i] < pivot {
-				i++
-			}
-			for v[j] > pivot {
-				j--
-			}
-			if i <= j {
-				v[i], v[j] = v[j], v[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case k <= j:
-			hi = j
-		case k >= i:
-			lo = i
-		default:
-			return v[k]
-		}
-	}
-	return v[lo]
 }

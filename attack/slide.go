@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/quickselect"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -81,7 +82,7 @@ func beginSLIDE[T float](a *SLIDE, r *relay, y []int) beginner[T] {
 					mag[j] = math.Abs(float64(v))
 				}
 			}
-			least := kth(append([]float64(nil), mag...), len(mag)-n)
+			least := quickselect.Kth(append([]float64(nil), mag...), len(mag)-n)
 			count := 0
 			for _, v := range mag {
 				if v >= least && v > 0 {

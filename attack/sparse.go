@@ -1,6 +1,10 @@
 package attack
 
-import "math"
+import (
+	"math"
+
+	"github.com/redoubt-ml/redoubt/internal/quickselect"
+)
 
 // The steps of APGD under L1: Croce and Hein, ICML 2021, section 3.
 
@@ -52,7 +56,7 @@ func (t *apgd[T]) sparseMove() {
 	for i, v := range t.g {
 		mag[i] = math.Abs(float64(v))
 	}
-	least := kth(append([]float64(nil), mag...), min(d-1, max(0, int((1-t.sparsity)*float64(d)))))
+	least := quickselect.Kth(append([]float64(nil), mag...), min(d-1, max(0, int((1-t.sparsity)*float64(d)))))
 	n := 0
 	for _, v := range mag {
 		if v >= least && v > 0 {

@@ -294,33 +294,17 @@ func (t Threat) Distance(x, x0 *tensor.Tensor) []float64 {
 }
 
 // size is the norm of v, computed in float64.
-func size[T float](n Norm, v []T) float64 {
-	s := 0.0
-	for _, e := range v {
-		a := math.Abs(float64(e))
-		switch n {
-		case Linf:
-			s = max(s, a)
-		case L2:
-			s += a * a
-		case L1:
-			s += a
-		case L0:
-			if a != 0 {
-				s++
-			}
-		}
-	}
-	if n == L2 {
-		return math.Sqrt(s)
-	}
-	return s
-}
+func size[T float](n Norm, v []T) float64 { return distance(n, v, nil) }
 
+// distance is the norm of x - x0, computed in float64; a nil x0 is 0.
 func distance[T float](n Norm, x, x0 []T) float64 {
 	var s float64
 	for i, v := range x {
-		d := math.Abs(float64(v) - float64(x0[i]))
+		d := float64(v)
+		if x0 != nil {
+			d -= float64(x0[i])
+		}
+		d = math.Abs(d)
 		switch n {
 		case Linf:
 			s = max(s, d)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 )
 
 // EvenDarElimination pulls every active arm once a round and drops arm i when the
@@ -139,15 +138,10 @@ func (p *medianElimination) restore(s *Search) error {
 
 func (p *medianElimination) next(s *Search) {
 	if s.pulls > 0 {
-		sort.SliceStable(p.Active, func(a, b int) bool {
-			return s.arms[p.Active[a]].interval.Est > s.arms[p.Active[b]].interval.Est
-		})
-		p.Active = p.Active[:(len(p.Active)+1)/2]
-		if len(p.Active) == 1 {
+		if p.Active = s.betterHalf(p.Active); len(p.Active) == 1 {
 			s.finish(Identified, []int{p.Active[0]})
 			return
 		}
-		slices.Sort(p.Active)
 		p.Tol, p.Delta = 3*p.Tol/4, p.Delta/2
 	}
 	for _, i := range p.Active {

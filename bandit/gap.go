@@ -2,7 +2,6 @@ package bandit
 
 import (
 	"slices"
-	"sort"
 )
 
 // GapBased is the gap-based rule G-CBAI: it always shrinks the overlap between
@@ -61,7 +60,7 @@ func (p *gapPolicy) pair(s *Search) (l, u int, answer func() []int) {
 	for i := range order {
 		order[i] = i
 	}
-	sort.SliceStable(order, func(a, b int) bool { return s.arms[order[a]].interval.Est > s.arms[order[b]].interval.Est })
+	s.sortByEstimate(order)
 	top, rest := order[:s.d.cfg.Top], order[s.d.cfg.Top:]
 	slices.Sort(top)
 	slices.Sort(rest)

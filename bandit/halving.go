@@ -1,10 +1,10 @@
 package bandit
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
-	"sort"
 )
 
 // SuccessiveHalving is for a fixed budget, Config.MaxPulls: it spends an equal part
@@ -55,15 +55,10 @@ func (p *halving) next(s *Search) {
 	rounds := bits.Len(uint(len(s.arms) - 1))
 	for len(s.queue) == 0 {
 		if p.Round > 0 {
-			sort.SliceStable(p.Active, func(a, b int) bool {
-				return s.arms[p.Active[a]].interval.Est > s.arms[p.Active[b]].interval.Est
-			})
-			p.Active = p.Active[:(len(p.Active)+1)/2]
-			if len(p.Active) == 1 {
+			if p.Active = s.betterHalf(p.Active); len(p.Active) == 1 {
 				s.finish(Identified, []int{p.Active[0]})
 				return
 			}
-			slices.Sort(p.Active)
 		}
 		p.Round++
 		// A quotient of the budget before the product: it cannot overflow.
@@ -79,4 +74,19 @@ func (p *halving) next(s *Search) {
 			}
 		}
 	}
+}
+
+// betterHalf returns the arms of the larger estimates, half of them rounded up, in
+// rising order.
+func (s *Search) betterHalf(arms []int) []int {
+	s.sortByEstimate(arms)
+	arms = arms[:(len(arms)+1)/2]
+	slices.Sort(arms)
+	return arms
+}
+
+// sortByEstimate puts arms in the order of their estimates, the largest first; equal
+// ones keep their order.
+func (s *Search) sortByEstimate(arms []int) {
+	slices.SortStableFunc(arms, func(a, b int) int { return cmp.Compare(s.arms[b].interval.Est, s.arms[a].interval.Est) })
 }

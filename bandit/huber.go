@@ -2,7 +2,7 @@ package bandit
 
 import (
 	"math"
-	"sort"
+	"slices"
 )
 
 // Huber is the clipped M-estimator of location with a Chernoff radius, for
@@ -142,7 +142,7 @@ func huberRoot(x []float64, threshold float64) float64 {
 		}
 		return med + sum/float64(n)
 	}
-	first := sort.SearchFloat64s(x, med-2*threshold)
+	first, _ := slices.BinarySearch(x, med-2*threshold)
 	lo, hi := med-threshold, med+threshold
 	t := med
 	for range 200 {

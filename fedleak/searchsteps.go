@@ -97,12 +97,10 @@ func (s *search) adam(ctx context.Context) error {
 				kept.keep(f, tables)
 			}
 			for i, g := range gs {
-				v := g.Values()
 				if s.Method == SignAdam {
-					for j, u := range v {
-						v[j] = sign(u)
-					}
+					g = tensor.Sign(g)
 				}
+				v := g.Values()
 				table, opt := s.y, labels
 				if i < s.parties {
 					table, opt = s.x[seed*s.parties+i], adams[seed*s.parties+i]
@@ -120,16 +118,6 @@ func (s *search) adam(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func sign(v float64) float64 {
-	switch {
-	case v > 0:
-		return 1
-	case v < 0:
-		return -1
-	}
-	return 0
 }
 
 // lbfgs minimises the sum over all rounds, from each seed by itself.

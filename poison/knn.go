@@ -7,6 +7,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/internal/par"
+	"github.com/redoubt-ml/redoubt/internal/quickselect"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -65,7 +66,7 @@ func (f KNN) Keep(ctx context.Context, s Suspect) ([]int, error) {
 // scratch is as long as dist.
 func nearestOthers(dist []float32, self, k int, scratch []float32) []int {
 	rest := append(append(scratch[:0], dist[:self]...), dist[self+1:]...)
-	limit := smallest(rest, k)
+	limit := quickselect.Kth(rest, k-1)
 	equal := k
 	for _, d := range rest {
 		if d < limit {
@@ -84,38 +85,6 @@ func nearestOthers(dist []float32, self, k int, scratch []float32) []int {
 		}
 	}
 	return out
-}
-
-// smallest returns the value at place k, counted from 1, of v in rising order, and
-// leaves v in another order. The values are finite.
-func smallest(v []float32, k int) float32 {
-	lo, hi := 0, len(v)-1
-	for lo < hi {
-		pivot := v[lo+(hi-lo)/2]
-		i, j := lo, hi
-		for i <= j {
-			for v[i] < pivot {
-				i++
-			}
-			for v[j] > pivot {
-				j--
-			}
-			if i <= j {
-				v[i], v[j] = v[j], v[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case k-1 <= j:
-			hi = j
-		case k-1 >= i:
-			lo = i
-		default:
-			return v[k-1]
-		}
-	}
-	return v[k-1]
 }
 
 // vote says whether no label is more frequent among the images at near than own is.

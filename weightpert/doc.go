@@ -29,9 +29,18 @@
 // CROWN is the one to use, as it is never looser than IBP; Product and Path show what
 // the theorems are worth.
 //
-//	net, _ := weightpert.FromNN(mlp, 28, 28, 1)
-//	box, _ := weightpert.Absolute()(net, 0.001)
+//	net, err := weightpert.FromNN(mlp, 28, 28, 1)
+//	if err != nil {
+//		return err
+//	}
+//	box, err := weightpert.Absolute()(net, 0.001)
+//	if err != nil {
+//		return err
+//	}
 //	c, err := weightpert.Certify(ctx, weightpert.CROWN{}, net, box, weightpert.Examples(x), y)
+//	if err != nil {
+//		return err
+//	}
 //	fmt.Println(c.Share())
 //
 // # Proofs

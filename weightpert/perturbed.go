@@ -47,7 +47,8 @@ func (n Perturbed) Visit(prefix string, visit func(nn.Slot)) { n.Net.Visit(prefi
 const evalBatch = 500
 
 // Accuracy returns the share of inputs x [N, ...] that the network, in evaluation
-// mode, gives their labels y.
+// mode, gives their labels y: a whole number of N, of which attack.NewEstimate makes an
+// interval.
 func Accuracy(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (float64, error) {
 	if err := checkData(net, x, y); err != nil {
 		return 0, fmt.Errorf("weightpert: Accuracy: %w", err)

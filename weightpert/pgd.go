@@ -160,36 +160,45 @@ func (a *PGD) fill() error {
 		return fmt.Errorf("unknown budget %v", a.Ball)
 	case a.Objective.Kind >= numObjectives:
 		return fmt.Errorf("unknown objective %v", a.Objective)
-	case !(a.StepSize >= 0 && a.StepSize <= math.MaxFloat32):
+	case a.StepSize > math.MaxFloat32:
 		return fmt.Errorf("step size is %v, want a finite number of 0 or more", a.StepSize)
 	case !(a.Momentum >= 0 && a.Momentum <= 1):
 		return fmt.Errorf("momentum is %v, want 0 to 1", a.Momentum)
-	case a.Steps < 0:
-		return fmt.Errorf("%d steps, want 0 or more", a.Steps)
-	case a.Restarts < 0:
-		return fmt.Errorf("%d restarts, want 0 or more", a.Restarts)
 	case a.BatchSize < 0:
 		return fmt.Errorf("batch size is %d, want 0 or more", a.BatchSize)
-	case math.IsNaN(a.Leak) || a.Leak > 1:
-		return fmt.Errorf("leak is %v, want at most 1", a.Leak)
-	}
-	if a.Steps == 0 {
-		a.Steps = 20
-	}
-	if a.StepSize == 0 {
-		a.StepSize = 2.5 / float64(a.Steps)
-	}
-	if a.StartOnly {
-		a.Steps = 0
-	}
-	if a.Restarts == 0 {
-		a.Restarts = 1
-	}
-	if a.Leak == 0 {
-		a.Leak = 0.3
 	}
 	if a.BatchSize == 0 {
 		a.BatchSize = 1000
+	}
+	return fillDescent(&a.Steps, &a.Restarts, &a.StepSize, &a.Leak, a.StartOnly)
+}
+
+// fillDescent checks the settings that PGD and SamplePGD share and fills in defaults.
+func fillDescent(steps, restarts *int, stepSize, leak *float64, startOnly bool) error {
+	switch {
+	case *steps < 0:
+		return fmt.Errorf("%d steps, want 0 or more", *steps)
+	case *restarts < 0:
+		return fmt.Errorf("%d restarts, want 0 or more", *restarts)
+	case !(*stepSize >= 0 && *stepSize <= math.MaxFloat64):
+		return fmt.Errorf("step size is %v, want a finite number of 0 or more", *stepSize)
+	case math.IsNaN(*leak) || *leak > 1:
+		return fmt.Errorf("leak is %v, want at most 1", *leak)
+	}
+	if *steps == 0 {
+		*steps = 20
+	}
+	if *stepSize == 0 {
+		*stepSize = 2.5 / float64(*steps)
+	}
+	if startOnly {
+		*steps = 0
+	}
+	if *restarts == 0 {
+		*restarts = 1
+	}
+	if *leak == 0 {
+		*leak = 0.3
 	}
 	return nil
 }

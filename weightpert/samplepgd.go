@@ -3,7 +3,6 @@ package weightpert
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 )
 
@@ -38,35 +37,12 @@ type SamplePGD struct {
 }
 
 func (a SamplePGD) fill() (SamplePGD, error) {
-	switch {
-	case a.Steps < 0:
-		return a, fmt.Errorf("%d steps, want 0 or more", a.Steps)
-	case a.Restarts < 0:
-		return a, fmt.Errorf("%d restarts, want 0 or more", a.Restarts)
-	case a.Rivals < 0:
+	if a.Rivals < 0 {
 		return a, fmt.Errorf("%d rivals, want 0 or more", a.Rivals)
-	case !(a.StepSize >= 0 && a.StepSize <= math.MaxFloat64):
-		return a, fmt.Errorf("step size is %v, want a finite number of 0 or more", a.StepSize)
-	case math.IsNaN(a.Leak) || a.Leak > 1:
-		return a, fmt.Errorf("leak is %v, want at most 1", a.Leak)
 	}
-	if a.Steps == 0 {
-		a.Steps = 20
-	}
-	if a.StepSize == 0 {
-		a.StepSize = 2.5 / float64(a.Steps)
-	}
-	if a.StartOnly {
-		a.Steps = 0
-	}
-	if a.Restarts == 0 {
-		a.Restarts = 1
-	}
-	if a.Leak == 0 {
-		a.Leak = 0.3
-	}
+	err := fillDescent(&a.Steps, &a.Restarts, &a.StepSize, &a.Leak, a.StartOnly)
 	a.Leak = max(a.Leak, 0)
-	return a, nil
+	return a, err
 }
 
 // Run attacks one example and returns the smallest margin that it has seen, that

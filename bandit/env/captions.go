@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,13 +28,7 @@ const captionHeader = "arm,unfunny,somewhat_funny,funny,count"
 // arm,unfunny,somewhat_funny,funny,count and one line for each caption, whose count
 // is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and
 // numbers of arms at most 1e9.
-func ReadCaptions(r io.Reader) ([]Caption, error) {
-	captions, err := readCaptions(r)
-	if err != nil {
-		return nil, fmt.Errorf("env: %w", err)
-	}
-	return captions, nil
-}
+func ReadCaptions(r io.Reader) ([]Caption, error) { return read("", r, readCaptions) }
 
 func readCaptions(r io.Reader) ([]Caption, error) {
 	in := newRows("captions", r)
@@ -87,18 +80,7 @@ func readCaptions(r io.Reader) ([]Caption, error) {
 
 // LoadCaptions reads the file at path as ReadCaptions does. Errors: those of opening
 // it, and of ReadCaptions.
-func LoadCaptions(path string) ([]Caption, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("env: %w", err)
-	}
-	defer f.Close()
-	captions, err := readCaptions(f)
-	if err != nil {
-		return nil, fmt.Errorf("env: %s: %w", path, err)
-	}
-	return captions, nil
-}
+func LoadCaptions(path string) ([]Caption, error) { return load(path, readCaptions) }
 
 // TopCaptions returns the n captions of the highest means, best first.
 func TopCaptions(captions []Caption, n int) []Caption {
@@ -122,7 +104,7 @@ func CaptionInstance(name string, captions []Caption) (Instance, error) {
 	for _, c := range captions {
 		t, err := NewTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
 		if err != nil {
-			return Instance{}, fmt.Errorf("env: caption %d: %w", c.ID, err)
+			return Instance{}, fmt.Errorf("caption %d: %w", c.ID, err)
 		}
 		in.Arms = append(in.Arms, t)
 	}

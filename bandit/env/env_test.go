@@ -2,8 +2,11 @@ package env
 
 import (
 	"context"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -177,6 +180,21 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	require.Error(t, err)
 }
 
+// The errors of files name the package, the file and the place in it, in this order.
+func TestErrorsOfFilesSayWhere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "table.csv")
+	_, err := LoadCaptions(path)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "bandit/env: open "+path)
+	require.NoError(t, os.WriteFile(path, []byte("x\n"), 0o600))
+	_, err = LoadCaptions(path)
+	require.ErrorContains(t, err, "bandit/env: "+path+": captions: line 1: ")
+	_, err = LoadPKIS2(path)
+	require.ErrorContains(t, err, "bandit/env: "+path+": pkis2: line 1: ")
+	_, err = ReadPKIS2(strings.NewReader(""))
+	require.ErrorContains(t, err, "bandit/env: pkis2: found no header")
+}
+
 // The leaders of the stored tables, as their notes give them.
 func TestStoredTables(t *testing.T) {
 	for _, c := range []struct {
@@ -308,7 +326,7 @@ func TestBadWorlds(t *testing.T) {
 		{&Table{}, "Table is empty"},
 	} {
 		_, err := New(Instance{Name: "bad", Arms: []Law{good, c.law}}, None{}, 0, 1)
-		require.ErrorContains(t, err, "env: arm 1 of instance bad: ")
+		require.ErrorContains(t, err, "bandit/env: arm 1 of instance bad: ")
 		require.ErrorContains(t, err, c.want)
 	}
 	for _, c := range []struct {
@@ -320,7 +338,7 @@ func TestBadWorlds(t *testing.T) {
 		{Oblivious{}, "has no Value"}, {Prescient{}, "has no Value"}, {Malicious{Value: func(*Stack) float64 { return 0 }}, "lacks Value or Picks"},
 	} {
 		_, err := New(Instance{Arms: []Law{good}}, c.c, 0, 1)
-		require.ErrorContains(t, err, "env: ")
+		require.ErrorContains(t, err, "bandit/env: ")
 		require.ErrorContains(t, err, c.want)
 	}
 }

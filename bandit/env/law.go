@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 )
 
@@ -122,20 +123,20 @@ type Table struct {
 // must increase.
 func NewTable(values []float64, counts []int) (*Table, error) {
 	if len(values) == 0 || len(values) != len(counts) {
-		return nil, fmt.Errorf("env: table of %d values with %d counts, want as many, and at least 1", len(values), len(counts))
+		return nil, fmt.Errorf("bandit/env: table of %d values with %d counts, want as many, and at least 1", len(values), len(counts))
 	}
 	total := 0
 	for k, c := range counts {
 		if c < 0 || c > math.MaxInt/2-total {
-			return nil, fmt.Errorf("env: table has count %d for value %v, want a count that adds up", c, values[k])
+			return nil, fmt.Errorf("bandit/env: table has count %d for value %v, want a count that adds up", c, values[k])
 		}
 		if math.IsNaN(values[k]) || math.IsInf(values[k], 0) || k > 0 && values[k] <= values[k-1] {
-			return nil, fmt.Errorf("env: table has value %v at place %d, want increasing numbers", values[k], k)
+			return nil, fmt.Errorf("bandit/env: table has value %v at place %d, want increasing numbers", values[k], k)
 		}
 		total += c
 	}
 	if total == 0 {
-		return nil, fmt.Errorf("env: table of %d values has no counts", len(values))
+		return nil, fmt.Errorf("bandit/env: table of %d values has no counts", len(values))
 	}
 	t := &Table{values: values, upTo: make([]float64, len(values))}
 	sum := 0
@@ -165,7 +166,7 @@ func (t *Table) Draw(rng *rand.Rand) float64 {
 
 // Rank implements Law.
 func (t *Table) Rank(y, v float64) float64 {
-	k := sort.SearchFloat64s(t.values, y)
+	k, _ := slices.BinarySearch(t.values, y)
 	if k == len(t.values) {
 		return 1
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 )
@@ -22,13 +21,7 @@ type PKIS2 struct {
 
 // ReadPKIS2 reads the table as comma-separated values: a header of Compound and the
 // kinases, then a line for each compound.
-func ReadPKIS2(r io.Reader) (*PKIS2, error) {
-	t, err := readPKIS2(r)
-	if err != nil {
-		return nil, fmt.Errorf("env: %w", err)
-	}
-	return t, nil
-}
+func ReadPKIS2(r io.Reader) (*PKIS2, error) { return read("", r, readPKIS2) }
 
 func readPKIS2(r io.Reader) (*PKIS2, error) {
 	in := newRows("pkis2", r)
@@ -83,25 +76,14 @@ func readPKIS2(r io.Reader) (*PKIS2, error) {
 
 // LoadPKIS2 reads the file at path as ReadPKIS2 does. Errors: those of opening it,
 // and of ReadPKIS2.
-func LoadPKIS2(path string) (*PKIS2, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("env: %w", err)
-	}
-	defer f.Close()
-	t, err := readPKIS2(f)
-	if err != nil {
-		return nil, fmt.Errorf("env: %s: %w", path, err)
-	}
-	return t, nil
-}
+func LoadPKIS2(path string) (*PKIS2, error) { return load(path, readPKIS2) }
 
 // Instance makes each compound an arm whose rewards are N(inhibition/100, sigma²)
 // for one kinase.
 func (t *PKIS2) Instance(kinase string, sigma float64) (Instance, error) {
 	k := slices.Index(t.Kinases, kinase)
 	if k < 0 {
-		return Instance{}, fmt.Errorf("env: pkis2: no kinase %.40q among the %d", kinase, len(t.Kinases))
+		return Instance{}, fmt.Errorf("bandit/env: pkis2: no kinase %.40q among the %d", kinase, len(t.Kinases))
 	}
 	in := Instance{Name: "PKIS2 " + kinase}
 	for _, row := range t.Inhibition {

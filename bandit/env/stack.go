@@ -47,18 +47,18 @@ type World struct {
 // an error if a law or the adversary is missing or has parameters out of range.
 func New(in Instance, c Contamination, eps float64, seed uint64) (*World, error) {
 	if !(eps >= 0 && eps < 0.5) {
-		return nil, fmt.Errorf("env: eps is %v, want a number in [0, 1/2)", eps)
+		return nil, fmt.Errorf("bandit/env: eps is %v, want a number in [0, 1/2)", eps)
 	}
 	if len(in.Arms) == 0 || in.Streams != nil && len(in.Streams) != len(in.Arms) {
-		return nil, fmt.Errorf("env: instance %s has %d arms and %d streams, want arms and as many streams, or none", in.Name, len(in.Arms), len(in.Streams))
+		return nil, fmt.Errorf("bandit/env: instance %s has %d arms and %d streams, want arms and as many streams, or none", in.Name, len(in.Arms), len(in.Streams))
 	}
 	for i, l := range in.Arms {
 		if err := checkLaw(l); err != nil {
-			return nil, fmt.Errorf("env: arm %d of instance %s: %w", i, in.Name, err)
+			return nil, fmt.Errorf("bandit/env: arm %d of instance %s: %w", i, in.Name, err)
 		}
 	}
 	if err := checkContamination(c); err != nil {
-		return nil, fmt.Errorf("env: %w", err)
+		return nil, fmt.Errorf("bandit/env: %w", err)
 	}
 	w := &World{stacks: make([]Stack, len(in.Arms)), c: c}
 	best := in.Best()
@@ -89,7 +89,7 @@ func mix(a, b uint64) uint64 {
 // Pull is a bandit.Pull.
 func (w *World) Pull(_ context.Context, arm int, rewards []float64) error {
 	if arm < 0 || arm >= len(w.stacks) {
-		return fmt.Errorf("env: arm %d, want 0 to %d", arm, len(w.stacks)-1)
+		return fmt.Errorf("bandit/env: arm %d, want 0 to %d", arm, len(w.stacks)-1)
 	}
 	s := &w.stacks[arm]
 	for k := range rewards {

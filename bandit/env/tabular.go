@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // rows reads comma-separated values and keeps count of the lines.
@@ -40,4 +41,24 @@ func (r *rows) next() ([]string, error) {
 // errorf puts the set's name and the line in front.
 func (r *rows) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: line %d: %s", r.set, r.line, fmt.Sprintf(format, args...))
+}
+
+// load reads the file at path; errors name the package and the path.
+func load[T any](path string, parse func(io.Reader) (T, error)) (T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("bandit/env: %w", err)
+	}
+	defer f.Close()
+	return read(path+": ", f, parse)
+}
+
+// read parses r; errors name the package and what is read.
+func read[T any](what string, r io.Reader, parse func(io.Reader) (T, error)) (T, error) {
+	t, err := parse(r)
+	if err != nil {
+		err = fmt.Errorf("bandit/env: %s%w", what, err)
+	}
+	return t, err
 }

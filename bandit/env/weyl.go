@@ -30,7 +30,7 @@ var _ bandit.Pull = (*Weyl)(nil).Pull
 // Pull is a bandit.Pull.
 func (w *Weyl) Pull(_ context.Context, arm int, rewards []float64) error {
 	if arm < 0 || arm >= len(w.Means) {
-		return fmt.Errorf("env: arm %d, want 0 to %d", arm, len(w.Means)-1)
+		return fmt.Errorf("bandit/env: arm %d, want 0 to %d", arm, len(w.Means)-1)
 	}
 	if w.seen == nil {
 		w.seen = make([]int, len(w.Means))

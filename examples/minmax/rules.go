@@ -16,17 +16,11 @@ type ruleRow struct {
 
 // compareRules sets the heuristics beside the min-max weights, under L∞.
 func (e *experiment) compareRules(ctx context.Context) error {
-	nets, err := e.networks(ctx, "mnist", "ABCD")
+	nets, d, eps, err := e.linfEnsemble(ctx, e.plan.rules)
 	if err != nil {
 		return err
 	}
 	s := mnistSettings[0]
-	eps, err := e.linfRadius(ctx, nets)
-	if err != nil {
-		return err
-	}
-	x, y := e.images("mnist", 0, e.plan.rules)
-	d := ensembleOf(nets, x, y)
 	add := func(name string, fooled [][]bool) {
 		e.out.Rules = append(e.out.Rules, ruleRow{name, scoreOf(fooled)})
 	}
@@ -61,7 +55,7 @@ func (e *experiment) compareRules(ctx context.Context) error {
 		name string
 		minmax.Bundle
 	}{{"one loss on mean logits", minmax.Bundle{Models: models(nets)}}, {"one loss on mean probabilities", minmax.Bundle{Models: models(nets), Probabilities: true}}} {
-		res, err := run(b.name, minmax.Ensemble([]attack.Model{b.Bundle}, x, y), minmax.Average{})
+		res, err := run(b.name, minmax.Ensemble([]attack.Model{b.Bundle}, d.X, d.Y), minmax.Average{})
 		if err != nil {
 			return err
 		}
@@ -85,12 +79,19 @@ func prior(hard []int) []float64 {
 	return w
 }
 
-// linfRadius is the radius that the ensemble attack under L∞ has used, or would.
-func (e *experiment) linfRadius(ctx context.Context, nets []trained) (float64, error) {
-	if done := e.out.Ensemble[attack.Linf.String()]; done != nil {
-		return done.Eps, nil
+// linfEnsemble is the ensemble of networks A to D on n images, with the radius that the
+// ensemble attack under L∞ has used, or would.
+func (e *experiment) linfEnsemble(ctx context.Context, n int) (nets []trained, d *minmax.Situations, eps float64, err error) {
+	if nets, err = e.networks(ctx, "mnist", "ABCD"); err != nil {
+		return nil, nil, 0, err
 	}
-	return e.radius(ctx, nets, mnistSettings[0])
+	if done := e.out.Ensemble[attack.Linf.String()]; done != nil {
+		eps = done.Eps
+	} else if eps, err = e.radius(ctx, nets, mnistSettings[0]); err != nil {
+		return nil, nil, 0, err
+	}
+	x, y := e.images("mnist", 0, n)
+	return nets, ensembleOf(nets, x, y), eps, nil
 }
 
 // gammaRow is the regulariser's effect.
@@ -105,17 +106,11 @@ var gammas = []float64{0, 0.5, 1, 2, 4, 10, 30, 1e5}
 // sweepGamma attacks the ensemble with regularisers from the worst case to the
 // average, and by the average itself on the same images. The weights' step is the paper's as long as that keeps to half of 1/gamma.
 func (e *experiment) sweepGamma(ctx context.Context) error {
-	nets, err := e.networks(ctx, "mnist", "ABCD")
+	_, d, eps, err := e.linfEnsemble(ctx, e.plan.gammas)
 	if err != nil {
 		return err
 	}
 	s := mnistSettings[0]
-	eps, err := e.linfRadius(ctx, nets)
-	if err != nil {
-		return err
-	}
-	x, y := e.images("mnist", 0, e.plan.gammas)
-	d := ensembleOf(nets, x, y)
 	for _, g := range gammas {
 		rule := minmax.MinMax{Beta: s.beta, Gamma: g}
 		if g > 0 {

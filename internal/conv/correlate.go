@@ -77,17 +77,11 @@ var (
 )
 
 func scratch[T kernel.Float]() *mem.Scratch[T] {
-	if s, ok := any(&scratch32).(*mem.Scratch[T]); ok {
-		return s
-	}
-	return any(&scratch64).(*mem.Scratch[T])
+	return mem.Either[mem.Scratch[T]](&scratch32, &scratch64)
 }
 
 func correlations[T kernel.Float]() *mem.Objects[correlation[T]] {
-	if s, ok := any(&correlations32).(*mem.Objects[correlation[T]]); ok {
-		return s
-	}
-	return any(&correlations64).(*mem.Objects[correlation[T]])
+	return mem.Either[mem.Objects[correlation[T]]](&correlations32, &correlations64)
 }
 
 func newCorrelation[T kernel.Float]() *correlation[T] {

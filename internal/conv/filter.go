@@ -39,10 +39,7 @@ var (
 )
 
 func gradients[T kernel.Float]() *mem.Objects[filterGradient[T]] {
-	if s, ok := any(&gradients32).(*mem.Objects[filterGradient[T]]); ok {
-		return s
-	}
-	return any(&gradients64).(*mem.Objects[filterGradient[T]])
+	return mem.Either[mem.Objects[filterGradient[T]]](&gradients32, &gradients64)
 }
 
 const (

@@ -36,10 +36,7 @@ var (
 )
 
 func packedGradients[T kernel.Float]() *mem.Objects[packedGradient[T]] {
-	if s, ok := any(&packedGradients32).(*mem.Objects[packedGradient[T]]); ok {
-		return s
-	}
-	return any(&packedGradients64).(*mem.Objects[packedGradient[T]])
+	return mem.Either[mem.Objects[packedGradient[T]]](&packedGradients32, &packedGradients64)
 }
 
 const (

@@ -39,10 +39,7 @@ var (
 )
 
 func spreadings[T kernel.Float]() *mem.Objects[spreading[T]] {
-	if s, ok := any(&spreadings32).(*mem.Objects[spreading[T]]); ok {
-		return s
-	}
-	return any(&spreadings64).(*mem.Objects[spreading[T]])
+	return mem.Either[mem.Objects[spreading[T]]](&spreadings32, &spreadings64)
 }
 
 func spreadBack[T kernel.Float](dx, dy, w []T, g Geometry) {

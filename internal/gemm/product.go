@@ -60,17 +60,11 @@ var (
 )
 
 func scratch[T kernel.Float]() *mem.Scratch[T] {
-	if s, ok := any(&scratch32).(*mem.Scratch[T]); ok {
-		return s
-	}
-	return any(&scratch64).(*mem.Scratch[T])
+	return mem.Either[mem.Scratch[T]](&scratch32, &scratch64)
 }
 
 func products[T kernel.Float]() *mem.Objects[product[T]] {
-	if s, ok := any(&products32).(*mem.Objects[product[T]]); ok {
-		return s
-	}
-	return any(&products64).(*mem.Objects[product[T]])
+	return mem.Either[mem.Objects[product[T]]](&products32, &products64)
 }
 
 func newProduct[T kernel.Float]() *product[T] {

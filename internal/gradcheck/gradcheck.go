@@ -1,4 +1,3 @@
-// Package gradcheck compares derivatives with central differences in float64.
 package gradcheck
 
 import (

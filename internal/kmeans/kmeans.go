@@ -1,4 +1,3 @@
-// Package kmeans partitions points into clusters.
 package kmeans
 
 import (
@@ -13,18 +12,18 @@ import (
 type Clusters struct {
 	Centers *tensor.Tensor // [K, d]
 	Of      []int          // the cluster of each row
-	Inertia float64        // sum of squared distances to the centres
+	Inertia float64        // sum of squared distances to the centers
 }
 
 // Run partitions the rows of x [N, d] into k clusters with Lloyd's iterations
-// from k-means++ centres (Arthur and Vassilvitskii, SODA 2007), until nothing moves
+// from k-means++ centers (Arthur and Vassilvitskii, SODA 2007), until nothing moves
 // or 100 iterations have been made. Errors: fewer rows than clusters, k below 1.
 func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 	n, d := x.Dim(0), x.Dim(1)
 	if k < 1 || n < k {
 		return Clusters{}, fmt.Errorf("%d clusters of %d rows, want 1 to %d", k, n, n)
 	}
-	centres := tensor.Zeros(tensor.Float32, k, d)
+	centers := tensor.Zeros(tensor.Float32, k, d)
 	row := func(t *tensor.Tensor, i int) []float32 { return t.Float32s()[i*d : (i+1)*d] }
 	near := make([]float64, n)
 	for i := range near {
@@ -32,10 +31,10 @@ func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 	}
 	pick := rng.IntN(n)
 	for c := range k {
-		copy(row(centres, c), row(x, pick))
+		copy(row(centers, c), row(x, pick))
 		sum := 0.0
 		for i := range n {
-			near[i] = min(near[i], squared(row(x, i), row(centres, c)))
+			near[i] = min(near[i], squared(row(x, i), row(centers, c)))
 			sum += near[i]
 		}
 		u := rng.Float64() * sum
@@ -43,11 +42,11 @@ func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 			u -= near[pick]
 		}
 	}
-	out := Clusters{Centers: centres, Of: make([]int, n)}
+	out := Clusters{Centers: centers, Of: make([]int, n)}
 	for iteration := range 100 {
 		moved := false
 		out.Inertia = 0
-		dist := SquaredDistances(x, centres).Float32s()
+		dist := SquaredDistances(x, centers).Float32s()
 		for i := range n {
 			best := 0
 			for c := range k {
@@ -72,7 +71,7 @@ func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
 		for c := range k {
 			for j := range d {
 				if counts[c] > 0 {
-					centres.Float32s()[c*d+j] = float32(sums[c*d+j] / float64(counts[c]))
+					centers.Float32s()[c*d+j] = float32(sums[c*d+j] / float64(counts[c]))
 				}
 			}
 		}

@@ -1,4 +1,3 @@
-// Package leak fails the tests of a package that leave goroutines running.
 package leak
 
 import (

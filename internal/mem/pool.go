@@ -81,6 +81,3 @@ func (p *Pool[T]) Put(s []T) {
 	}
 	p.free[i] = append(p.free[i], s[:n])
 }
-
-// Drop forgets every kept slice, so that the garbage collector may take them.
-func (p *Pool[T]) Drop() { p.free = nil }

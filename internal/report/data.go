@@ -83,7 +83,7 @@ func (p *Page) UnmarshalJSON(text []byte) error {
 func (e blockData) block() (block, error) {
 	b := block{kind: e.Kind}
 	switch e.Kind {
-	case kindHeading, kindSubheading, kindText, kindCommand:
+	case kindHeading, kindText, kindCommand:
 		b.text = e.Text
 	case kindList:
 		b.items = e.Items

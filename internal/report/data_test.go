@@ -19,7 +19,6 @@ func full() *Page {
 	p := NewPage("A & B")
 	p.Contents = true
 	p.Heading("One, two")
-	p.Subheading("Three")
 	p.Heading("One: two")
 	p.Text("text")
 	p.Command("go run .")
@@ -76,7 +75,7 @@ func TestHeadingsAreLinkedFromTheContents(t *testing.T) {
 	text := string(html)
 	for _, want := range []string{
 		`<a href="#one-two">One, two</a>`, `<a href="#one-two-2">One: two</a>`,
-		`<h2 id="one-two">One, two</h2>`, `<h2 id="one-two-2">One: two</h2>`, `<h3 id="three">`, `id="figures"`, `id="curve"`,
+		`<h2 id="one-two">One, two</h2>`, `<h2 id="one-two-2">One: two</h2>`, `id="figures"`, `id="curve"`,
 	} {
 		require.Equal(t, 1, strings.Count(text, want), want)
 	}

@@ -18,11 +18,9 @@ func (p *Page) HTML() ([]byte, error) {
 	for _, b := range p.blocks {
 		var data any
 		switch b.kind {
-		case kindHeading, kindSubheading:
+		case kindHeading:
 			l := link{anchors.of(b.text), b.text}
-			if b.kind == kindHeading {
-				links = append(links, l)
-			}
+			links = append(links, l)
 			data = l
 		case kindText, kindCommand:
 			data = b.text
@@ -122,8 +120,6 @@ func (f *Figure) view(a anchors) figureView {
 
 var pageTemplate = template.Must(template.New("").Parse(`
 {{define "heading"}}<h2{{if .Anchor}} id="{{.Anchor}}"{{end}}>{{.Text}}</h2>
-{{end}}
-{{define "subheading"}}<h3{{if .Anchor}} id="{{.Anchor}}"{{end}}>{{.Text}}</h3>
 {{end}}
 {{define "text"}}<p>{{.}}</p>
 {{end}}

@@ -33,13 +33,12 @@ type block struct {
 
 // Kinds of blocks, which are the names of their templates too.
 const (
-	kindHeading    = "heading"
-	kindSubheading = "subheading"
-	kindText       = "text"
-	kindCommand    = "command"
-	kindList       = "list"
-	kindTable      = "table"
-	kindFigure     = "figure"
+	kindHeading = "heading"
+	kindText    = "text"
+	kindCommand = "command"
+	kindList    = "list"
+	kindTable   = "table"
+	kindFigure  = "figure"
 )
 
 // NewPage returns a page with a title and nothing else.
@@ -47,11 +46,6 @@ func NewPage(title string) *Page { return &Page{Title: title} }
 
 // Heading opens a part of the page.
 func (p *Page) Heading(s string) { p.blocks = append(p.blocks, block{kind: kindHeading, text: s}) }
-
-// Subheading opens a part of a part.
-func (p *Page) Subheading(s string) {
-	p.blocks = append(p.blocks, block{kind: kindSubheading, text: s})
-}
 
 // Text adds a paragraph.
 func (p *Page) Text(s string) { p.blocks = append(p.blocks, block{kind: kindText, text: s}) }

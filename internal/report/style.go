@@ -13,7 +13,6 @@ const style = `
 body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem; margin: 2rem auto 4rem; padding: 0 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.3rem; line-height: 1.3; margin: 3rem 0 .8rem; border-bottom: 1px solid var(--rule); padding-bottom: .25rem; }
-h3 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 p, li { max-width: 46rem; }
 a { color: var(--link); }
 nav ul { padding-left: 1.2rem; columns: 20rem; }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
@@ -21,19 +22,33 @@ type Evaluation struct {
 
 // On returns the share of images whose answer is the class that their true class is
 // mapped to: the accuracy on shifted labels for labels[c] = (c+1) mod K.
-func (e Evaluation) On(labels []int) float64 {
+func (e Evaluation) On(labels []int) float64 { return float64(e.count(labels)) / float64(e.N) }
+
+// Estimate returns the accuracy with its 95 % confidence interval.
+func (e Evaluation) Estimate() attack.Estimate { return e.EstimateOn(identity(len(e.Confusion))) }
+
+// EstimateOn returns the share On with its 95 % confidence interval.
+func (e Evaluation) EstimateOn(labels []int) attack.Estimate {
+	return attack.NewEstimate(e.count(labels), e.N)
+}
+
+func (e Evaluation) count(labels []int) int {
 	n := 0
 	for c, row := range e.Confusion {
 		n += row[labels[c]]
 	}
-	return float64(n) / float64(e.N)
+	return n
 }
 
 // Shifted returns the map of each class c to (c+1) mod k.
-func Shifted(k int) []int {
+func Shifted(k int) []int { return shifted(k, 1) }
+
+func identity(k int) []int { return shifted(k, 0) }
+
+func shifted(k, by int) []int {
 	m := make([]int, k)
 	for c := range m {
-		m[c] = (c + 1) % k
+		m[c] = (c + by) % k
 	}
 	return m
 }

@@ -122,6 +122,10 @@ func TestMethodsLearnTheSameForAnyNumberOfThreads(t *testing.T) {
 			require.NoError(t, err)
 			require.Greater(t, e.Accuracy, .9, "%s %+v", method.Name(), method)
 			require.InDelta(t, e.Accuracy, e.On([]int{0, 1, 2}), 1e-12)
+			require.Equal(t, e.Accuracy, e.Estimate().Value)
+			require.Equal(t, e.N, e.Estimate().Total)
+			require.Equal(t, e.On(Shifted(3)), e.EstimateOn(Shifted(3)).Value)
+			require.Less(t, e.Estimate().Lo, e.Estimate().Hi)
 			require.InDelta(t, 1, e.Accuracy+e.On([]int{1, 2, 0})+e.On([]int{2, 0, 1}), 1e-12)
 		}
 		require.Equal(t, weights[0], weights[1], method.Name())

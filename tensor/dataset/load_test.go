@@ -144,7 +144,7 @@ func TestLoadErrorsNameFolderAndFiles(t *testing.T) {
 	images := idxFile([]byte("abcd"), 2, 1, 2)
 	bad := writeFiles(t, map[string][]byte{"mnist/train-images-idx3-ubyte": images[:17], "mnist/train-labels-idx1-ubyte": idxFile([]byte{1, 0}, 2)})
 	_, err = Load(bad, "mnist", Train)
-	require.ErrorContains(t, err, filepath.Join(bad, "mnist", "train-images-idx3-ubyte")+": idx: ")
+	require.ErrorContains(t, err, "dataset: "+filepath.Join(bad, "mnist", "train-images-idx3-ubyte")+": idx: ")
 }
 
 func TestDirFromEnv(t *testing.T) {

@@ -60,7 +60,7 @@ func LoadMNISTM(dir string, split Split) (*Set, error) {
 		return nil, err
 	}
 	if s, err = s.withMNISTMLabels(y); err != nil {
-		return nil, fmt.Errorf("%s: %w", sheet, err)
+		return nil, fmt.Errorf("dataset: %s: %w", sheet, err)
 	}
 	s.Name += " " + split.String()
 	return s, nil

@@ -192,7 +192,7 @@ func loadCIFARRowSheets(dir string, split Split) (*Set, error) {
 		return nil, err
 	}
 	if want := cifarBatch * len(sheets); len(labels) != want {
-		return nil, fmt.Errorf("%s: %d labels, want %d", labelFile, len(labels), want)
+		return nil, fmt.Errorf("dataset: %s: %d labels, want %d", labelFile, len(labels), want)
 	}
 	var parts []*Set
 	for k, name := range sheets {
@@ -209,7 +209,7 @@ func loadCIFARRowSheets(dir string, split Split) (*Set, error) {
 		}
 		part.ClassNames = CIFAR10Classes
 		if part, err = part.withLabels(labels[k*cifarBatch:(k+1)*cifarBatch], 10); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("dataset: %s: %w", file, err)
 		}
 		parts = append(parts, part)
 	}

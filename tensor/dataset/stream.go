@@ -105,7 +105,7 @@ func firstFile(dir string, names ...string) (string, error) {
 	return "", fmt.Errorf("dataset: %s: found none of %q: %w", dir, names, fs.ErrNotExist)
 }
 
-// readFile opens a file for read and puts the file's path in front of its
+// readFile opens a file for read and puts the package and the path in front of its
 // error.
 func readFile[T any](path string, read func(io.Reader) (T, error)) (T, error) {
 	f, err := os.Open(path)
@@ -116,7 +116,7 @@ func readFile[T any](path string, read func(io.Reader) (T, error)) (T, error) {
 	defer f.Close()
 	v, err := read(f)
 	if err != nil {
-		return v, fmt.Errorf("%s: %w", path, err)
+		return v, fmt.Errorf("dataset: %s: %w", path, err)
 	}
 	return v, nil
 }

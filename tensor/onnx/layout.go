@@ -122,23 +122,29 @@ func (c *compiler) turn(v *value, perm []int) (*value, error) {
 }
 
 func buildSqueeze(k *call) (*value, error) {
-	axes, err := k.axes(1, 13)
+	x, gone, err := k.marked(squeezed)
 	if err != nil {
-		return nil, err
-	}
-	x, err := k.data(0)
-	if err != nil {
-		return nil, err
-	}
-	gone, err := squeezed(x.dims, axes)
-	if err != nil {
-		return nil, err
-	}
-	if x, err = k.as(x, x.order); err != nil {
 		return nil, err
 	}
 	dims, order := dropAxes(x.dims, x.order, gone)
 	return k.restore(x, dims, order)
+}
+
+// marked returns the input of Squeeze or Unsqueeze and the axes that mark finds by
+// those that the call names.
+func (k *call) marked(mark func(dims []dim, axes []int) ([]bool, error)) (x *value, marks []bool, err error) {
+	axes, err := k.axes(1, 13)
+	if err != nil {
+		return nil, nil, err
+	}
+	if x, err = k.data(0); err != nil {
+		return nil, nil, err
+	}
+	if marks, err = mark(x.dims, axes); err != nil {
+		return nil, nil, err
+	}
+	x, err = k.as(x, x.order)
+	return x, marks, err
 }
 
 // squeezed marks the axes that Squeeze drops: those given, which have extent 1,
@@ -183,19 +189,8 @@ func dropAxes(dims []dim, order []int, gone []bool) ([]dim, []int) {
 }
 
 func buildUnsqueeze(k *call) (*value, error) {
-	axes, err := k.axes(1, 13)
+	x, fresh, err := k.marked(unsqueezed)
 	if err != nil {
-		return nil, err
-	}
-	x, err := k.data(0)
-	if err != nil {
-		return nil, err
-	}
-	fresh, err := unsqueezed(x.dims, axes)
-	if err != nil {
-		return nil, err
-	}
-	if x, err = k.as(x, x.order); err != nil {
 		return nil, err
 	}
 	// A new axis stands, in memory, behind the one that it follows.

@@ -10,7 +10,7 @@ import (
 	"math"
 	"os"
 	"slices"
-	"sort"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -38,10 +38,10 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
-	file, err := ReadAt(f, info.Size())
+	file, err := readAt(f, info.Size())
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
 	file.closer = f
 	return file, nil
@@ -50,28 +50,35 @@ func Open(path string) (*File, error) {
 // ReadAt checks a file of size bytes behind a ReaderAt, which the File goes on
 // using.
 func ReadAt(r io.ReaderAt, size int64) (*File, error) {
-	fail := func(err error) (*File, error) { return nil, fmt.Errorf("safetensors: %w", err) }
+	f, err := readAt(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	return f, nil
+}
+
+func readAt(r io.ReaderAt, size int64) (*File, error) {
 	if size < 8 {
-		return fail(fmt.Errorf("file has %d bytes, want 8 for the header's length", size))
+		return nil, fmt.Errorf("file has %d bytes, want 8 for the header's length", size)
 	}
 	var field [8]byte
 	if err := readFullAt(r, field[:], 0); err != nil {
-		return fail(fmt.Errorf("header length: %w", err))
+		return nil, fmt.Errorf("header length: %w", err)
 	}
 	n, err := headerLength(binary.LittleEndian.Uint64(field[:]), size)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	text := make([]byte, n)
 	if err := readFullAt(r, text, 8); err != nil {
-		return fail(fmt.Errorf("header: %w", err))
+		return nil, fmt.Errorf("header: %w", err)
 	}
 	h, err := parseHeader(text)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if found := size - 8 - int64(n); found != h.dataSize {
-		return fail(h.sizeError(found))
+		return nil, h.sizeError(found)
 	}
 	return &File{header: h, data: r, start: 8 + int64(n)}, nil
 }
@@ -172,8 +179,8 @@ func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
 // Info returns the description of a tensor; ok is false if there is none of
 // that name.
 func (f *File) Info(name string) (info Info, ok bool) {
-	i := sort.Search(len(f.tensors), func(i int) bool { return f.tensors[i].Name >= name })
-	if i == len(f.tensors) || f.tensors[i].Name != name {
+	i, ok := slices.BinarySearchFunc(f.tensors, name, func(t Info, name string) int { return strings.Compare(t.Name, name) })
+	if !ok {
 		return Info{}, false
 	}
 	info = f.tensors[i]

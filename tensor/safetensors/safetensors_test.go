@@ -320,6 +320,12 @@ func TestOpenOfNoFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Open(t.TempDir())
 	require.ErrorContains(t, err, "no regular file")
+	path := filepath.Join(t.TempDir(), "short")
+	require.NoError(t, os.WriteFile(path, []byte("abc"), 0o600))
+	_, err = Open(path)
+	require.EqualError(t, err, "safetensors: "+path+": file has 3 bytes, want 8 for the header's length")
+	_, err = ReadAt(strings.NewReader("abc"), 3)
+	require.EqualError(t, err, "safetensors: file has 3 bytes, want 8 for the header's length")
 }
 
 func TestReferenceFilesGoodAndBad(t *testing.T) {

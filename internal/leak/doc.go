@@ -1,0 +1,2 @@
+// Package leak fails the tests of a package that leave goroutines running.
+package leak
