@@ -18,6 +18,23 @@
 // of whom they demand that they keep to what their kind may see. I1 to I5 are instances
 // to compare rules on; captions and inhibitors are real ones.
 //
+// # Where the real data come from
+//
+// PKIS2 is supporting table S4 of Drewry et al., "Progress towards a public chemogenomic
+// set for protein kinases and a call for contributions", PLoS ONE 12(8), e0181585, 2017
+// (Creative Commons Attribution): the percentages by which 645 compounds inhibit 406 kinases.
+// Of its columns ReadPKIS2 wants Compound and the kinases; drop Regno, Chemotype, Smiles and
+// those headed >90, >80 and >70.
+//
+// Captions are summaries of New Yorker caption contests, which the NEXT group publishes at
+// https://github.com/nextml/caption-contest-data-api in contests/summaries (Creative Commons
+// Attribution 4.0): ReadCaptions wants their columns target_id, unfunny, somewhat_funny,
+// funny and count, the first under the name arm, and no captions without votes.
+//
+// The program examples/cbai looks for pkis2/pkis2_percent_inhibition.csv,
+// newyorker/contest509r2_roundrobin.csv (509-round2_summary_RoundRobin) and
+// newyorker/contest650_klucb.csv (650_summary_KLUCB) in its -data folder.
+//
 //	world, err := env.New(instance, env.Shift{Offset: 20}, 0.05, seed)
 //	result, err := bandit.Run(ctx, config, world.Pull)
 package env

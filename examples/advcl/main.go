@@ -39,7 +39,8 @@ type options struct {
 func program() example.Program {
 	var o options
 	return example.Program{
-		Name: "advcl",
+		Name:       "advcl",
+		SmallTakes: "an hour on two cores",
 		About: "Pretrains encoders without labels, by contrastive learning with and without attacks,\n" +
 			"trains a linear layer on each with ordinary cross-entropy, and measures what resists.",
 		Medium: true,
@@ -55,6 +56,9 @@ func program() example.Program {
 			set.StringVar(&o.state, "state", "", "`folder` that keeps what is finished, to go on from; -out's folder \"state\" without it")
 		},
 		Check: func(env *example.Env) error {
+			if _, err := example.Choose("-methods", o.methods, methodNames); err != nil {
+				return err
+			}
 			switch {
 			case o.steps < 0:
 				return fmt.Errorf("-steps is %d, want 0 or more", o.steps)
@@ -67,8 +71,7 @@ func program() example.Program {
 			case !o.quick && env.Data == "":
 				return errors.New("no -data: want a folder with CIFAR-10 in its sub-folder cifar10, or -quick")
 			}
-			_, err := example.Choose("-methods", o.methods, methodNames)
-			return err
+			return nil
 		},
 		Split: &example.Split{Flag: "methods", Values: func(env *example.Env) ([]string, error) {
 			p, err := choose(env, o)

@@ -96,7 +96,7 @@ func (e *experiment) defenseTable() *report.Table {
 		if !r.Within {
 			points += ", outside 1.5"
 		}
-		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), fmt.Sprintf("%.1f", 100*r.Test), points, db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
+		t.AddRow(r.Name, fmt.Sprintf("%.3g", r.LR), report.InPercent(r.Test), points, db(r.PSNR), db(r.Adaptive), db(r.Calibrated), eps)
 	}
 	if t.Len() > 0 {
 		guess := db(*e.out.MeanImage)
@@ -138,11 +138,7 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 			return nil, err
 		}
 	}
-	p.Heading("Figures")
 	res := e.Result()
-	for _, t := range res.Tables {
-		p.Table(t)
-	}
-	p.List(res.Notes...)
+	p.Figures(res.Tables, res.Notes)
 	return p, nil
 }

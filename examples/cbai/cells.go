@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
+	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
 // plan is one cell to run: a rule on an instance under an adversary.
@@ -165,7 +165,9 @@ func (p *plan) bounded(in instance) bool {
 }
 
 // interval is that of the share of wrong answers, in percent.
-func (c *cell) interval() string { return fmt.Sprintf("%.1f to %.1f", 100*c.ErrorFrom, 100*c.ErrorTo) }
+func (c *cell) interval() string {
+	return report.InPercent(c.ErrorFrom) + " to " + report.InPercent(c.ErrorTo)
+}
 
 // robust says whether the cell is of a rule on a robust mean that knows of the
 // contamination and has a confidence.

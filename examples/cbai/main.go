@@ -4,7 +4,7 @@
 // figures against recorded ones.
 //
 //	go run ./examples/cbai                  # synthetic instances
-//	go run ./examples/cbai -data DIR        # and the two data sets in DIR, as go doc bandit/env has them
+//	go run ./examples/cbai -data DIR        # and the two data sets in DIR (go doc ./bandit/env says where from)
 //	go run ./examples/cbai -mini -out DIR   # fewer searches, seconds
 //	go run ./examples/cbai -out DIR         # plots in DIR/report.html
 package main

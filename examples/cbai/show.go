@@ -164,9 +164,7 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 			return nil, err
 		}
 	}
-	p.Heading("Figures")
-	p.Table(e.headline())
-	p.List(e.notes()...)
+	p.Figures([]*report.Table{e.headline()}, e.notes())
 	p.Heading("All cells")
 	for _, t := range e.tables() {
 		p.Table(t)

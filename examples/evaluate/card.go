@@ -87,7 +87,7 @@ func (c *card) table() *report.Table {
 	t := report.NewTable("", report.Left("attack"), report.Right("robust"), report.Left("interval"), report.Right("broken"), report.Right("queries"), report.Right("gradients"), report.Right("time"))
 	t.ID = "attacks"
 	row := func(name string, e attack.Estimate, rest ...string) {
-		t.AddRow(append([]string{name, report.Percent(e.Value), fmt.Sprintf("%.1f to %.1f", 100*e.Lo, 100*e.Hi)}, rest...)...)
+		t.AddRow(append([]string{name, report.Percent(e.Value), report.InPercent(e.Lo) + " to " + report.InPercent(e.Hi)}, rest...)...)
 	}
 	row("none", c.CleanIn, "", "", "", "")
 	for _, s := range c.Stages {

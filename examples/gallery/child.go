@@ -15,16 +15,27 @@ import (
 // module is the module whose examples are shown.
 const module = "github.com/redoubt-ml/redoubt"
 
-// builder makes the program of an example, at a path if it has none yet, and returns
-// where it is.
-type builder func(ctx context.Context, name, path string) (string, error)
+// builder makes programs of examples.
+type builder interface {
+	// ready returns an error if none can be made here.
+	ready(ctx context.Context) error
+	// build makes the program of an example, at a path if it has none yet, and returns
+	// where it is.
+	build(ctx context.Context, name, path string) (string, error)
+}
 
-// buildExample builds with the go command. It works wherever the module can be imported
+// goCommand builds with the go command. It works wherever the module can be imported
 // from.
-func buildExample(ctx context.Context, name, path string) (string, error) {
+type goCommand struct{}
+
+func (goCommand) ready(ctx context.Context) error {
 	if out, err := interruptible(ctx, "go", "list", "-m", module).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("run the gallery in a folder of the module %s: %w: %s", module, err, lastLine(out))
+		return fmt.Errorf("run the gallery in a folder of the module %s: %w: %s", module, err, lastLine(out))
 	}
+	return nil
+}
+
+func (goCommand) build(ctx context.Context, name, path string) (string, error) {
 	if out, err := interruptible(ctx, "go", "build", "-o", path, module+"/examples/"+name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, lastLine(out))
 	}

@@ -16,7 +16,7 @@ import (
 // gallery runs the entries one after the other.
 type gallery struct {
 	env      *example.Env
-	build    builder
+	builder  builder
 	entries  []entry
 	pictures string // folder; empty for none
 	out      outcome
@@ -50,6 +50,9 @@ func (g *gallery) Run(ctx context.Context) error {
 	start := time.Now()
 	defer func() { g.out.Seconds = time.Since(start).Seconds() }()
 	g.out.Seed, g.out.Examples = g.env.Seed, []shown{}
+	if err := g.builder.ready(ctx); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "gallery-*")
 	if err != nil {
 		return err
@@ -84,7 +87,7 @@ func (g *gallery) show(ctx context.Context, e entry, dir string) shown {
 		s.Error = err.Error()
 		return s
 	}
-	binary, err := g.build(ctx, e.name, dir+".exe")
+	binary, err := g.builder.build(ctx, e.name, dir+".exe")
 	if err != nil {
 		return fail(err)
 	}

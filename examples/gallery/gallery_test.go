@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(beGallery) != "":
 		os.Unsetenv(beGallery)
-		program(fakes, fakeBuild).Main()
+		program(fakes, fakeBuild{}).Main()
 	case os.Getenv(beExample) != "":
 		fake().Main()
 	}
@@ -102,7 +102,11 @@ var fakes = []entry{
 }
 
 // fakeBuild offers the test's own binary.
-func fakeBuild(_ context.Context, name, _ string) (string, error) {
+type fakeBuild struct{}
+
+func (fakeBuild) ready(context.Context) error { return nil }
+
+func (fakeBuild) build(_ context.Context, name, _ string) (string, error) {
 	if name == "unbuilt" {
 		return "", errors.New("go build: no such example")
 	}
@@ -111,7 +115,7 @@ func fakeBuild(_ context.Context, name, _ string) (string, error) {
 
 func execute(ctx context.Context, all []entry, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = program(all, fakeBuild).Execute(ctx, args, &out, &errs)
+	code = program(all, fakeBuild{}).Execute(ctx, args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -257,7 +261,8 @@ func TestAnExampleIsInterruptedAndNotKilled(t *testing.T) {
 func TestMistakesInArgumentsAreNamed(t *testing.T) {
 	for want, args := range map[string][]string{
 		`-examples has "three"`: {"-examples", "three"},
-		"-scale is for":         {"-scale", "full"},
+		"not defined: -scale":   {"-scale", "full"},
+		"not defined: -seeds":   {"-seeds", "2"},
 		"no such file":          {"-data", "nowhere"},
 	} {
 		code, _, stderr := execute(context.Background(), fakes, args...)
@@ -266,16 +271,20 @@ func TestMistakesInArgumentsAreNamed(t *testing.T) {
 	}
 }
 
+// One line, before any example is tried.
 func TestOutsideTheModuleItIsSaidWhatToDo(t *testing.T) {
 	t.Chdir(t.TempDir())
-	_, err := buildExample(context.Background(), "cafe", "x")
-	require.ErrorContains(t, err, "run the gallery in a folder of the module "+module)
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, program(fakes, goCommand{}).Execute(context.Background(), []string{"-json"}, &out, &errs))
+	require.Empty(t, out.String())
+	require.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())
+	require.Contains(t, errs.String(), "run the gallery in a folder of the module "+module)
 }
 
 func TestEveryExampleHasAnEntry(t *testing.T) {
 	dirs, err := os.ReadDir("..")
 	require.NoError(t, err)
-	have := map[string]bool{"gallery": true}
+	have := map[string]bool{"gallery": true, "fetch": true} // these show nothing themselves
 	for _, e := range entries {
 		require.False(t, have[e.name], "two entries for %s", e.name)
 		have[e.name] = true
@@ -299,7 +308,7 @@ func TestARealExampleIsShown(t *testing.T) {
 	real := []entry{{name: "cafe", title: "Private images", about: "About.", quick: []string{"-mini", "-parts", "cafe"}, full: "-", blocks: []string{"digits", "leak"}, picture: "digits"}}
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	code := program(real, buildExample).Execute(context.Background(), []string{"-out", dir, "-pictures", dir}, &out, &errs)
+	code := program(real, goCommand{}).Execute(context.Background(), []string{"-out", dir, "-pictures", dir}, &out, &errs)
 	require.Zero(t, code, errs.String())
 	page := read(t, dir)
 	inOrder(t, page, "Private images", "data:image/png", "What a server recovers")

@@ -12,7 +12,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,14 +20,14 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/example"
 )
 
-func main() { program(entries, buildExample).Main() }
+func main() { program(entries, goCommand{}).Main() }
 
 // options are the program's own flags.
 type options struct {
 	examples, pictures string
 }
 
-func program(all []entry, build builder) example.Program {
+func program(all []entry, builder builder) example.Program {
 	var o options
 	var names []string
 	for _, e := range all {
@@ -42,15 +41,13 @@ func program(all []entry, build builder) example.Program {
 			set.StringVar(&o.examples, "examples", "", "examples to run, separated by commas; none means all: "+strings.Join(names, ", "))
 			set.StringVar(&o.pictures, "pictures", "", "`folder` for one picture of each example, NAME.png")
 		},
-		Check: func(env *example.Env) error {
-			if env.Scale != example.Small {
-				return errors.New("-scale is for the examples themselves: the gallery has one scale, quick")
-			}
+		Check: func(*example.Env) error {
 			_, err := example.Choose("-examples", o.examples, names)
 			return err
 		},
-		Partial: true,
-		Places:  []string{"pictures"},
+		Partial:  true,
+		OneScale: true,
+		NoSweeps: true,
 		New: func(env *example.Env) (example.Experiment, error) {
 			if o.pictures != "" {
 				if err := os.MkdirAll(o.pictures, 0o755); err != nil {
@@ -61,7 +58,7 @@ func program(all []entry, build builder) example.Program {
 			if err != nil {
 				return nil, err
 			}
-			g := &gallery{env: env, build: build, pictures: o.pictures}
+			g := &gallery{env: env, builder: builder, pictures: o.pictures}
 			for _, e := range all {
 				for _, name := range chosen {
 					if e.name == name {

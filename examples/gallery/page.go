@@ -10,6 +10,9 @@ import (
 
 // Result shows what was reached.
 func (g *gallery) Result() example.Result {
+	if len(g.out.Examples) == 0 {
+		return example.Result{}
+	}
 	res := example.Result{Figures: g.out, Tables: []*report.Table{g.overview()}}
 	for _, s := range g.out.Examples {
 		s.each(func(t *report.Table, _ *report.Figure) {

@@ -55,7 +55,7 @@ func (e *experiment) table() *report.Table {
 				cells = append(cells, "–", "", "")
 				continue
 			}
-			cells = append(cells, report.Percent(m.Value), fmt.Sprintf("%.1f to %.1f", 100*m.Lo, 100*m.Hi), report.Seconds(m.Seconds))
+			cells = append(cells, report.Percent(m.Value), report.InPercent(m.Lo)+" to "+report.InPercent(m.Hi), report.Seconds(m.Seconds))
 		}
 		t.AddRow(cells...)
 	}

@@ -54,6 +54,7 @@ func load(env *example.Env) (pairs []pair, about string, err error) {
 		post.train, post.test = post.train.Resize(28, 28), post.test.Resize(28, 28)
 		about += fmt.Sprintf("; USPS of %d + %d images (%s), 16x16 enlarged to 28x28, pixels in [0, 1]; framed USPS: enlarged to 20x20 in the middle of 28x28", post.train.Len(), post.test.Len(), known)
 	} else {
+		env.Lacks([]string{"usps"}, "digits drawn in fonts in place of USPS")
 		post.name = "font digits"
 		if post.train, err = (dataset.FontDigits{Seed: env.Stream("font digits"), Noise: 0.05}).Make(4000); err != nil {
 			return nil, "", err
@@ -115,6 +116,7 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 		return d, note, nil
 	}
 	if env.Has("bsds-patches") {
+		env.Lacks([]string{"mnist-m"}, "MNIST-M made of MNIST and the photographs in bsds-patches")
 		d.name = "MNIST-M (generated)"
 		patches, err := photos(env, filepath.Join(env.Data, "bsds-patches"))
 		if err != nil {
@@ -126,6 +128,7 @@ func colours(env *example.Env, mnist domain) (domain, string, error) {
 		d.test, err = dataset.Blend(mnist.test, patches, env.Stream("blend to test"))
 		return d, fmt.Sprintf("MNIST-M generated from MNIST and %d windows of BSDS500 photos", patches.Len()), err
 	}
+	env.Lacks([]string{"mnist-m", "bsds-patches"}, "MNIST on generated textures in place of MNIST-M")
 	d.name = "MNIST on textures"
 	backgrounds := textures(env.Rand("textures"), 400, 28, 28)
 	if d.train, err = dataset.Blend(mnist.train.Take(coloured), backgrounds, env.Stream("blend")); err != nil {

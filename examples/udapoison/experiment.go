@@ -67,7 +67,7 @@ func newExperiment(env *example.Env, o options, workers int) (*experiment, error
 	if e.learners, err = example.Choose("-learners", o.learners, learnerNames); err != nil {
 		return nil, err
 	}
-	if e.parts, err = example.Choose("-parts", o.parts, partNames); err != nil {
+	if e.parts, _, err = o.choice().Choose(env); err != nil {
 		return nil, err
 	}
 	e.pairs, e.out.Data, err = load(env)

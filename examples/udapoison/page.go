@@ -30,12 +30,8 @@ func (e *experiment) Page(ctx context.Context) (*report.Page, error) {
 			return nil, err
 		}
 	}
-	p.Heading("Figures")
 	res := e.Result()
-	for _, t := range res.Tables {
-		p.Table(t)
-	}
-	p.List(res.Notes...)
+	p.Figures(res.Tables, res.Notes)
 	return p, nil
 }
 

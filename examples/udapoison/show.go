@@ -19,6 +19,9 @@ func (e *experiment) Result() example.Result {
 			res.Tables = append(res.Tables, t)
 		}
 	}
+	if len(res.Tables) == 0 {
+		return example.Result{}
+	}
 	res.Notes = e.notes()
 	return res
 }
@@ -60,24 +63,29 @@ func (e *experiment) notes() []string {
 		notes = append(notes, "Framed USPS are the same images at the size and in the place of MNIST's digits: how much the gap between the domains matters, with source only and DANN on the first seed.")
 	}
 	if e.fast {
-		notes = append(notes, e.smaller())
+		notes = append(notes, e.smaller()...)
 	}
 	return append(notes, fmt.Sprintf("Seed %d; everything took %s.", e.env.Seed, report.Seconds(e.out.Seconds)))
 }
 
 // smaller says what the small scale changes.
-func (e *experiment) smaller() string {
+func (e *experiment) smaller() []string {
 	long := ""
 	if e.long > 0 {
 		long = fmt.Sprintf(" (DANN on the first seed also %d)", e.long)
 	}
-	text := fmt.Sprintf("Small scale, where the paper has 2000 source and 1800 target images from MNIST to USPS and 256 images a batch: %d and %d images there for %d epochs%s, %d and %d on the other pairs for %d epochs; a clean source in batches of %d and a poisoned one in as many batches, source and target parts of one size; ",
-		e.source, e.target, e.epochs, long, e.other.source, e.other.target, e.other.epochs, e.batch)
-	text += "one pass of the features for the steps of discriminator and features, no repeats, one feature step of MCD in place of 3 (5 from USPS, 3 repeats to MNIST-M), SSL at the rate 1e-3 in place of 1e-4 from MNIST to USPS, source only at 1e-3 in place of 1e-4 to MNIST-M; "
-	if e.test > 0 {
-		text += fmt.Sprintf("at most the first %d test images; ", e.test)
+	notes := []string{
+		fmt.Sprintf("Small scale, images and epochs: from MNIST to USPS %d source and %d target images (the paper: 2000 and 1800) for %d epochs%s; on the other pairs %d and %d for %d epochs.",
+			e.source, e.target, e.epochs, long, e.other.source, e.other.target, e.other.epochs),
+		fmt.Sprintf("Small scale, batches: %d images of a clean source (the paper: 256), a poisoned one in as many batches, source and target parts of one size.", e.batch),
+		"Small scale, steps: one pass of the features for discriminator and features, no repeats, one feature step of MCD in place of 3 (5 from USPS, 3 repeats to MNIST-M).",
+		"Small scale, rates: 1e-3 in place of 1e-4 for SSL from MNIST to USPS and for source only to MNIST-M.",
+		"Small scale, seeds: one for watermarks, which source only and DANN have, and one for weighted learners.",
 	}
-	return text + "watermarks for source only and DANN with one seed, weighted learners with one seed. -scale full has the paper's settings."
+	if e.test > 0 {
+		notes = append(notes, fmt.Sprintf("Small scale, tests: at most the first %d test images.", e.test))
+	}
+	return append(notes, "-scale full has the paper's settings.")
 }
 
 // mean is a mean with its standard deviation.
@@ -95,9 +103,9 @@ func (m mean) String() string {
 		q += (v - s) * (v - s)
 	}
 	if len(m.v) == 1 {
-		return fmt.Sprintf("%.1f", 100*s)
+		return report.InPercent(s)
 	}
-	return fmt.Sprintf("%.1f ± %.1f", 100*s, 100*math.Sqrt(q/float64(len(m.v)-1)))
+	return report.InPercent(s) + " ± " + report.InPercent(math.Sqrt(q/float64(len(m.v)-1)))
 }
 
 // row says which cells belong together.

@@ -136,7 +136,13 @@ func TestCancelledExperimentReportsWhatItHas(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, e.Run(ctx), context.Canceled)
+	require.Equal(t, example.Result{}, e.Result(), "no figures, no tables")
+	e.out.Defense = []defended{{Name: "none"}}
 	require.NotEmpty(t, e.Result().Notes)
+	e.fast = true
+	for _, n := range e.notes() {
+		require.Less(t, len(n), 400, n)
+	}
 }
 
 func TestBadFlagsAreRefused(t *testing.T) {
@@ -230,4 +236,20 @@ func TestDigitsAreBlendedWithPhotos(t *testing.T) {
 	require.Contains(t, note, "3 windows of BSDS500")
 	require.NoError(t, d.train.Check())
 	require.NoError(t, dataset.Aligned(digits.train, d.train))
+}
+
+// A folder that lacks data sets is not passed over in silence.
+func TestStandInsAreTold(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json", "-data", dir}, &out, &errs))
+	require.Empty(t, out.String())
+	for _, want := range []string{
+		dir + " has no mnist/: using ", dir + " has no usps/: using digits drawn in fonts",
+		dir + " has no mnist-m/, no bsds-patches/: using MNIST on generated textures", "there are no figures yet",
+	} {
+		require.Contains(t, errs.String(), want)
+	}
 }

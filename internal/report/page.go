@@ -66,6 +66,18 @@ func (p *Page) Table(t *Table) { p.blocks = append(p.blocks, block{kind: kindTab
 // Figure adds a picture.
 func (p *Page) Figure(f Figure) { p.blocks = append(p.blocks, block{kind: kindFigure, figure: &f}) }
 
+// Figures adds what a program prints: a part with its tables, but those without rows, and
+// its notes as a list.
+func (p *Page) Figures(tables []*Table, notes []string) {
+	p.Heading("Figures")
+	for _, t := range tables {
+		if t.Len() > 0 {
+			p.Table(t)
+		}
+	}
+	p.List(notes...)
+}
+
 // Draw adds a drawing: f with SVG and PNG set.
 func (p *Page) Draw(d Drawing, f Figure) error {
 	var err error

@@ -22,6 +22,7 @@ func TestTableAlignsItsColumns(t *testing.T) {
 
 func TestNumbersReadWell(t *testing.T) {
 	require.Equal(t, "97.3 %", Percent(0.9731))
+	require.Equal(t, "97.3", InPercent(0.9731))
 	require.Equal(t, "0.42 s", Seconds(0.42))
 	require.Equal(t, "12.3 s", Seconds(12.34))
 	require.Equal(t, "3m5s", Seconds(185.2))
@@ -49,6 +50,18 @@ func TestPageHoldsItsBlocksInOrderAndEscapesThem(t *testing.T) {
 		require.True(t, found, "%q is missing, or out of order, in\n%s", want, html)
 		rest = after
 	}
+}
+
+func TestFiguresAreTablesWithRowsAndNotes(t *testing.T) {
+	full, empty := NewTable("full", Left("a")), NewTable("empty", Left("a"))
+	full.AddRow("1")
+	p := NewPage("t")
+	p.Figures([]*Table{empty, full}, []string{"a note"})
+	want := NewPage("t")
+	want.Heading("Figures")
+	want.Table(full)
+	want.List("a note")
+	require.Equal(t, want, p)
 }
 
 func TestPageNeedsNoOtherFile(t *testing.T) {

@@ -77,6 +77,10 @@ func (t *Table) Text() string {
 	return b.String()
 }
 
+// InPercent writes a share of 1 without the sign, as in "97.3", for columns that have it
+// in their head.
+func InPercent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
+
 // Percent writes a share of 1, as in "97.3 %".
 func Percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 

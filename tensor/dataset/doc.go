@@ -35,7 +35,23 @@
 // one for images of your own.
 //
 // Download fills such a folder with the public originals of MNIST,
-// Fashion-MNIST, CIFAR-10, SVHN and USPS.
+// Fashion-MNIST, CIFAR-10, SVHN and USPS; in a terminal,
+//
+//	go run ./examples/fetch -out dir cifar10 usps
+//
+// The other two have no original that could be fetched as it is:
+//
+//   - mnist-m is made of the images that Ganin et al. published with
+//     "Domain-adversarial training of neural networks" (JMLR 17, 2016): 59,001 for
+//     training and 9,001 to test, 32x32 RGB PNG files. Packed in the order of
+//     their names, they are the rows of two row sheets. Labels are those of
+//     MNIST's images of the same numbers.
+//   - digits is the test part of "Optical Recognition of Handwritten Digits" at the
+//     UCI machine learning repository (Alpaydin and Kaynak, 1998), in the form in
+//     which scikit-learn comes with it: the file digits.csv.gz among its data sets.
+//
+// A row sheet is an 8-bit RGB PNG 1024 pixels wide, in which each row of pixels is
+// one image: pixel (x = 32*r + c, y = i) is row r, column c of image i.
 //
 // # Bad files
 //
