@@ -134,7 +134,7 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 		start := time.Now()
 		stage, err := a.stage(ctx, st, m, x, y, &rep)
 		if err != nil {
-			return rep, fmt.Errorf("%s: %w", st.Name(), err)
+			return rep, fmt.Errorf("attack: %s: %w", st.Name(), err)
 		}
 		stage.Seconds = time.Since(start).Seconds()
 		rep.Stages = append(rep.Stages, stage)

@@ -134,10 +134,10 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		start := time.Now()
 		res, err := a.Run(ctx, m, x, y)
 		if err != nil {
-			return rep, fmt.Errorf("%s: %w", a.Name(), err)
+			return rep, fmt.Errorf("attack: %s: %w", a.Name(), err)
 		}
 		if len(res.Label) != len(y) {
-			return rep, fmt.Errorf("%s: attack returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
+			return rep, fmt.Errorf("attack: %s: returned %d labels for %d inputs", a.Name(), len(res.Label), len(y))
 		}
 		ar := Outcome{Name: a.Name(), Seconds: time.Since(start).Seconds(), Right: make([]bool, len(y)), Result: res}
 		if s, ok := a.(fmt.Stringer); ok {

@@ -56,7 +56,7 @@ func (t *Transfer) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) 
 	}
 	found, err := t.Attack.Run(ctx, t.Surrogate, x, y)
 	if err != nil {
-		return untouched(ctx, x), fmt.Errorf("on the surrogate: %w", err)
+		return untouched(ctx, x), fmt.Errorf("attack: Transfer: on the surrogate: %w", err)
 	}
 	return show(ctx, m, offTape(x), y, t.Targets, found.X, found.Distance, make([]int, len(y)))
 }

@@ -9,8 +9,8 @@ import (
 // Sigma-sub-Gaussian rewards: the root t of sum_i clip(X_i - t, -B, B).
 //
 // It gives the guarantee of TrimmedMean, for the mean of every sub-Gaussian law
-// and every adversary, with a much smaller radius (see the derivation in
-// chernoff.go). It goes beyond Mukherjee et al.; all constants are derived here.
+// and every adversary, with a much smaller radius, derived in the source, chernoff.go.
+// It goes beyond Mukherjee et al.; all constants are derived here.
 //
 // The threshold is B = B0 + b and the limit of the radius is b, where
 //

@@ -14,7 +14,7 @@ import (
 //	Z(a, b) = min over m of [ ln E+_a(m) + ln E-_b(m + Tol) ],
 //
 // E+_a(m) the evidence that arm a's mean is above m and E-_b(m) that b's is below
-// (evidence.go): likelihood ratios of Huber's least favourable pairs, mixed over
+// (source: evidence.go): likelihood ratios of Huber's least favourable pairs, mixed over
 // distances, so that Z grows by KL_eps per pull. It stops at leader a when
 // Z(a, b) >= ln x for all b, where
 //

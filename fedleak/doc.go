@@ -33,7 +33,9 @@
 // and, where signs do not tell, the features of Step II.
 //
 //	m := fedleak.NewQuadrants(rng, 28, 1, 10, fedleak.Shape{})
-//	f := &fedleak.Federation{Model: m, X: fedleak.Quadrants(x), Labels: y, Schedule: fedleak.Uniform{K: 40}}
+//	f := &fedleak.Federation{
+//		Model: m, X: fedleak.Quadrants(x), Labels: y, Schedule: fedleak.Uniform{K: 40},
+//	}
 //	seen, err := f.Observe(1000)
 //	r, err := fedleak.CAFE{}.Run(ctx, m, seen)
 //	s := fedleak.NewScore(f.X, r.Images(nil), r.Complete())

@@ -2,8 +2,8 @@
 //
 // A victim adapts from a labelled source S to an unlabelled target T with one of the
 // methods of package uda, and is judged by its accuracy on the target. The attacker
-// may append labelled images to S. He cannot change images that are there, the target,
-// or the method; he knows the labels of the target images that he uses.
+// may append labelled images to S, knows the labels of the target images that are used
+// for them, and cannot change images that are there, the target or the method.
 //
 // # Untargeted attacks
 //

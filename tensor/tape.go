@@ -243,8 +243,8 @@ func (n *node) versions() uint64 {
 }
 
 // checkRecord panics if the tensor's record went with a Reset of its tape.
-func (x *Tensor) checkRecord(op string) {
-	if x.node >= 0 && x.reset != x.tape.resets {
-		panic(fmt.Sprintf("tensor: %s: tensor of shape %v was watched before Tape.Reset; watch it again", op, x.shape))
+func (t *Tensor) checkRecord(op string) {
+	if t.node >= 0 && t.reset != t.tape.resets {
+		panic(fmt.Sprintf("tensor: %s: tensor of shape %v was watched before Tape.Reset; watch it again", op, t.shape))
 	}
 }

@@ -43,6 +43,8 @@
 //	}
 //	fmt.Println(c.Share())
 //
+// # Proofs
+//
 // Proof of T2. Let F_m be the network with layers m+1 to L changed. F_m and
 // F_{m-1} differ in layer m alone, which sees the clean z_{m-1}: row r of its
 // pre-activation moves by at most (E_m |z_{m-1}|)_r, with E_m the radii of the

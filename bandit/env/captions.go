@@ -26,7 +26,8 @@ const captionHeader = "arm,unfunny,somewhat_funny,funny,count"
 
 // ReadCaptions reads vote counts of a caption contest: the header
 // arm,unfunny,somewhat_funny,funny,count and one line for each caption, whose count
-// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and numbers of arms at most 1e9.
+// is the sum of the three. Captions keep their order. Votes are at most 1e8 each, and
+// numbers of arms at most 1e9.
 func ReadCaptions(r io.Reader) ([]Caption, error) { return read("", r, readCaptions) }
 
 func readCaptions(r io.Reader) ([]Caption, error) {
@@ -103,7 +104,7 @@ func CaptionInstance(name string, captions []Caption) (Instance, error) {
 	for _, c := range captions {
 		t, err := NewTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
 		if err != nil {
-			return Instance{}, fmt.Errorf("caption %d: %w", c.ID, err)
+			return Instance{}, fmt.Errorf("bandit/env: caption %d: %w", c.ID, err)
 		}
 		in.Arms = append(in.Arms, t)
 	}

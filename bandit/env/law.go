@@ -12,9 +12,9 @@ import (
 type Law interface {
 	Mean() float64
 	Draw(rng *rand.Rand) float64
-	// Rank returns, for every number y, F(y-) + v (F(y) - F(y-)) for the distribution function F: uniform
-	// on [0, 1] if y follows the law and v is uniform, so that "the lowest eps-tail"
-	// is exact for laws with atoms too.
+	// Rank returns, for every number y, F(y-) + v (F(y) - F(y-)) for the
+	// distribution function F: uniform on [0, 1] if y follows the law and v is
+	// uniform, so that "the lowest eps-tail" is exact for laws with atoms too.
 	Rank(y, v float64) float64
 }
 

@@ -23,7 +23,8 @@ import (
 //
 // The encoder is shared whole. The third task pools the features of visible patches by
 // one attention for each place, without the transformer of the paper. Patches have
-// normalisation statistics of their own, Patches.
+// normalisation statistics of their own, Patches. The published program's network begins
+// with ImageNet's mean and deviation, see Encoder.NormalizePixels.
 //
 // Chen, Liu, Chang, Cheng, Amini and Wang, CVPR 2020.
 type APDPE struct {

@@ -16,7 +16,7 @@ import (
 
 // Form is the form of a residual encoder for square images of three channels: a 3x3
 // convolution, normalisation and ReLU, stages of basic blocks, and the mean over
-// pixels. Pixels are not normalised.
+// pixels. Pixels are not normalised; see Encoder.NormalizePixels.
 type Form struct {
 	Name   string  // for tables
 	Stem   int     // channels of the first convolution
@@ -96,9 +96,23 @@ type Encoder struct {
 	Form Form
 	Sets []string // names of the sets of normalisation statistics
 
-	norms []*nn.BatchNorm // in order
-	convs []*nn.Conv2D
+	norms  []*nn.BatchNorm // in order
+	convs  []*nn.Conv2D
+	parts  []part        // of the Sequential, without pixels
+	pixels *nn.Normalize // nil for none
 }
+
+// part is a layer with its name.
+type part struct {
+	name  string
+	layer nn.Layer
+}
+
+// Mean and deviation of ImageNet's pixels in each channel, as the field has them.
+var (
+	ImageNetMean = [3]float64{0.485, 0.456, 0.406}
+	ImageNetStd  = [3]float64{0.229, 0.224, 0.225}
+)
 
 // NewEncoder returns an encoder with the named sets of normalisation statistics, none
 // for a single set without a name. Convolutions have He's normal initialisation with
@@ -111,9 +125,15 @@ func NewEncoder(rng *rand.Rand, f Form, sets ...string) *Encoder {
 		sets = []string{""}
 	}
 	e := &Encoder{Sequential: new(nn.Sequential), Form: f, Sets: slices.Clone(sets)}
+	add := func(name string, l nn.Layer) {
+		e.parts = append(e.parts, part{name, l})
+		e.Add(name, l)
+	}
 	stem, norm := nn.NewConv2DNoBias(rng, 3, f.Stem, 3, tensor.Same(f.Stride, 1)), nn.NewBatchNorm(f.Stem, sets...)
 	e.convs, e.norms = append(e.convs, stem), append(e.norms, norm)
-	e.Add("conv1", stem).Add("bn1", norm).Add("relu", nn.ReLU)
+	add("conv1", stem)
+	add("bn1", norm)
+	add("relu", nn.ReLU)
 	in := f.Stem
 	for i, s := range f.Stages {
 		stage := new(nn.Sequential)
@@ -131,10 +151,22 @@ func NewEncoder(rng *rand.Rand, f Form, sets ...string) *Encoder {
 			}
 			in = s.Width
 		}
-		e.Add("layer"+strconv.Itoa(i+1), stage)
+		add("layer"+strconv.Itoa(i+1), stage)
 	}
-	e.Add("avgpool", nn.GlobalAvgPool)
+	add("avgpool", nn.GlobalAvgPool)
 	return e
+}
+
+// NormalizePixels puts (x - mean)/std in front of the encoder, in place of what was put
+// there before: the programs of ACL and AP-DPE do so with ImageNet's. Attacks, their radii
+// included, stay in pixel units. Checkpoints hold both constants. It panics unless all
+// are finite and deviations above 0.
+func (e *Encoder) NormalizePixels(mean, std [3]float64) {
+	e.pixels = nn.NewNormalize(mean[:], std[:])
+	e.Sequential = new(nn.Sequential).Add("norm", e.pixels)
+	for _, p := range e.parts {
+		e.Add(p.name, p.layer)
+	}
 }
 
 // set returns the position of a set of statistics; "" is the first.
@@ -187,6 +219,9 @@ func (e *Encoder) Extract(set string) (*Encoder, error) {
 	}
 	k, _ := e.set(set)
 	out := NewEncoder(rand.New(rand.NewPCG(0, 0)), e.Form)
+	if e.pixels != nil {
+		out.NormalizePixels([3]float64(e.pixels.Mean.Values()), [3]float64(e.pixels.Std.Values()))
+	}
 	for i, c := range e.convs {
 		out.convs[i].Filter.CopyFrom(c.Filter)
 	}

@@ -52,9 +52,7 @@ func NewSimCLR(seed uint64) *Contrastive {
 // Kim, Tack and Hwang, NeurIPS 2020.
 func NewRoCL(seed uint64) *Contrastive {
 	views := Views().routed("")
-	for _, name := range []string{Strong1, Strong2} {
-		views[name] = View{Augment: Strong(0.08, 1)}
-	}
+	views.SetCrops(0.08)
 	return &Contrastive{
 		Method: "RoCL", Seed: seed, Views: views,
 		Terms: []Term{
@@ -69,15 +67,13 @@ func NewRoCL(seed uint64) *Contrastive {
 // NewACL returns adversarial contrastive learning in its dual-stream form: the mean of
 // the loss of two strong views and that of the same two perturbed to be unlike, each
 // with statistics of its own, Clean and Attacked, and both views of a loss in one batch.
-// What differs from its program: crops are bilinear and not bicubic, and pixels are not
-// standardised by ImageNet's mean and deviation inside the network.
+// What differs from its program: crops are bilinear and not bicubic. Its network begins
+// with ImageNet's mean and deviation, see Encoder.NormalizePixels.
 //
 // Jiang, Chen, Chen and Wang, NeurIPS 2020.
 func NewACL(seed uint64) *Contrastive {
 	views := Views()
-	for _, name := range []string{Strong1, Strong2} {
-		views[name] = View{Augment: Strong(0.1, 1), Stats: Clean}
-	}
+	views.SetCrops(0.1)
 	return &Contrastive{
 		Method: "ACL", Seed: seed, Views: views,
 		Terms: []Term{

@@ -136,3 +136,31 @@ func TestInfiniteWeightsAreRefused(t *testing.T) {
 	d.Weight = math.Inf(1)
 	require.ErrorContains(t, d.Check(network(1, nil), data), "weight is +Inf")
 }
+
+// otherChanges are random changes that are no crops.
+type otherChanges struct{ AnnealedCrop }
+
+// SetCrops changes the area of strong crops and nothing else.
+func TestCropsAreSetAlone(t *testing.T) {
+	own := View{Anneal: otherChanges{}, Stats: "mine"}
+	for _, c := range []*Contrastive{NewSimCLR(1), NewRoCL(1), NewACL(1), NewDynACL(1, Annealing{Epochs: 7, Every: 3}), NewAdvCL(1)} {
+		before := c.Views.routed("")
+		stats := c.Views[Strong1].Stats
+		c.Views.SetCrops(0.3)
+		for _, name := range []string{Strong1, Strong2} {
+			want := View{Augment: Strong(0.3, 1), Stats: stats}
+			if c.Method == "DynACL" {
+				want = View{Anneal: AnnealedCrop{Area: 0.3, Annealing: Annealing{Epochs: 7, Every: 3}}, Stats: stats}
+			}
+			require.Equal(t, want, c.Views[name], c.Method)
+			delete(before, name)
+		}
+		after := c.Views.routed("")
+		delete(after, Strong1)
+		delete(after, Strong2)
+		require.Equal(t, before, after, c.Method)
+		c.Views[Strong1] = own
+		c.Views.SetCrops(0.5)
+		require.Equal(t, own, c.Views[Strong1])
+	}
+}

@@ -93,6 +93,24 @@ func Weakly() []dataset.Augment {
 	return []dataset.Augment{dataset.PadCrop{Pad: 4}, dataset.HorizontalFlip{}}
 }
 
+// SetCrops lets the random crops of the two strong views, annealed or not, keep at least
+// the given share of the area, 0 to 1, and leaves everything else of them. Methods differ
+// in it: 0.2 in SimCLR and AdvCL, 0.1 in ACL and DynACL, 0.08 in RoCL. A view with an
+// Anneal that is no AnnealedCrop stays as it is.
+func (r Registry) SetCrops(area float64) {
+	for _, name := range []string{Strong1, Strong2} {
+		v := r[name]
+		switch a := v.Anneal.(type) {
+		case nil:
+			v.Augment = Strong(area, 1)
+		case AnnealedCrop:
+			a.Area = area
+			v.Anneal = a
+		}
+		r[name] = v
+	}
+}
+
 // routed returns a copy of the registry with all views in the given set of statistics.
 func (r Registry) routed(stats string) Registry {
 	out := maps.Clone(r)

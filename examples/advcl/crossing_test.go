@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,7 +79,14 @@ func TestWorkIncludesTheEncoderThatIsNeeded(t *testing.T) {
 	require.InEpsilon(t, float64(e.plan.seeds)*own*29/6, total(advCLPseudo), 1e-9, "6 and 23 passes")
 	require.InEpsilon(t, total(advCLPseudo), total(simCLR, advCLPseudo), 1e-9, "the same encoder")
 	require.Equal(t, 6., advcl.NewSimCLR(1).Passes())
+	require.Zero(t, e.clusterWork(advCL))
+	// 20,000 images through the encoder once, and k-means in 128 dimensions.
+	small := &experiment{plan: smallPlan}
+	require.InDelta(t, 491.19+491.26, small.clusterWork(advCLPseudo), 0.1)
 
+	labelled := &experiment{out: outcome{Scale: "small", Runs: []record{{Method: advCLPseudo, Clusters: 900}}}}
+	labelled.out.summarise()
+	require.Contains(t, strings.Join(labelled.notes(), " "), "AdvCL+pseudo cost at most 0.9 TFLOP beside")
 	o := outcome{Scale: "small", Runs: []record{{Method: simCLR, GFLOP: 10}, {Method: deACL, GFLOP: 5, Encoder: 10}}}
 	o.summarise()
 	require.Equal(t, 1.5, o.Summary[1].Relative)

@@ -216,6 +216,20 @@ func (e *experiment) encoderWork(name string) float64 {
 	return e.work(simCLR, advcl.NewSimCLR(0).Passes(), steps)
 }
 
+// clusterWork is the most that the pseudo-labels of a method cost, in GFLOP: a pass of all
+// images through the encoder that they are of, and k-means; 0 for none.
+func (e *experiment) clusterWork(name string) float64 {
+	if name != advCLPseudo {
+		return 0
+	}
+	p := e.plan
+	work := p.gflop(1) / float64(p.batch) * float64(p.train)
+	for _, n := range p.clusters {
+		work += cluster.KMeans{K: n}.Operations(p.train, p.form.Features()) / 1e9
+	}
+	return work
+}
+
 // schedule sets optimiser, learning rate and length.
 func (e *experiment) schedule(run *advcl.Pretraining, name string) (err error) {
 	p := e.plan

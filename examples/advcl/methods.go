@@ -49,7 +49,6 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 		head := p.head
 		if small {
 			c.Terms[0].Weight = 1
-			c.Views[advcl.Strong1], c.Views[advcl.Strong2] = advcl.View{Augment: advcl.Strong(0.2, 1)}, advcl.View{Augment: advcl.Strong(0.2, 1)}
 		} else {
 			head = advcl.Projector{Widths: []int{2048, 128}, Plain: true}
 		}
@@ -64,16 +63,12 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 		head.Routed = true
 		if !small {
 			head.Widths, head.NormedOutput = []int{512, 512, 512}, true
-		} else {
-			for _, view := range []string{advcl.Strong1, advcl.Strong2} {
-				v := advcl.View{Augment: advcl.Strong(0.2, 1), Stats: advcl.Clean}
-				if name == dynACL {
-					v = advcl.View{Anneal: advcl.AnnealedCrop{Area: 0.2, Annealing: p.annealing()}, Stats: advcl.Clean}
-				}
-				c.Views[view] = v
-			}
 		}
-		return setup{c, network(head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
+		n := network(head, nil, advcl.Clean, advcl.Attacked)
+		if name == acl && !small {
+			n.Encoder.NormalizePixels(advcl.ImageNetMean, advcl.ImageNetStd)
+		}
+		return setup{c, n, advcl.Attacked}, nil
 	case advCL:
 		return setup{tune(advcl.NewAdvCL(seed)), network(p.head, nil, advcl.Clean, advcl.Attacked), advcl.Attacked}, nil
 	case advCLPseudo:
@@ -107,7 +102,11 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 			a.Attack.StepSize, a.Attack.Steps = p.attackStep, p.attackSteps
 		}
 		tasks := advcl.TaskClasses(advcl.Rotation, advcl.Jigsaw, advcl.Selfie)
-		return setup{a, network(advcl.Projector{}, tasks, "", advcl.Patches), ""}, nil
+		n := network(advcl.Projector{}, tasks, "", advcl.Patches)
+		if !small {
+			n.Encoder.NormalizePixels(advcl.ImageNetMean, advcl.ImageNetStd)
+		}
+		return setup{a, n, ""}, nil
 	case random:
 		return setup{nil, network(advcl.Projector{}, nil), ""}, nil
 	}
@@ -115,7 +114,8 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 }
 
 // sized gives runs that are not the papers' one recipe for all: the same attack, the
-// same temperature and the same factor of the loss, as they share the learning rate.
+// same crops, the same temperature and the same factor of the loss, as they share the
+// learning rate.
 func (e *experiment) sized(c *advcl.Contrastive) *advcl.Contrastive {
 	if e.plan.epochs > 0 {
 		return c
@@ -123,6 +123,7 @@ func (e *experiment) sized(c *advcl.Contrastive) *advcl.Contrastive {
 	if c.Attack.Steps > 0 {
 		c.Attack.Eps, c.Attack.StepSize, c.Attack.Steps = eps, e.plan.attackStep, e.plan.attackSteps
 	}
+	c.Views.SetCrops(0.2)
 	for i := range c.Terms {
 		c.Terms[i].Loss.Base = 0.07
 		c.Terms[i].Loss.StopKeys = nil

@@ -40,8 +40,10 @@ type record struct {
 	Steps   int      `json:"steps"`
 	GFLOP   float64  `json:"gflop"`         // of pretraining
 	Encoder float64  `json:"gflop_encoder"` // of the SimCLR encoder that it needs; 0 for none
-	Seconds float64  `json:"seconds"`       // of pretraining
-	Curve   []point  `json:"curve,omitempty"`
+	// Clusters is the most that pseudo-labels cost beside; no other figure counts it.
+	Clusters float64 `json:"gflop_clusters,omitempty"`
+	Seconds  float64 `json:"seconds"` // of pretraining
+	Curve    []point `json:"curve,omitempty"`
 
 	clean, robust []bool // of each test image
 }
@@ -85,6 +87,7 @@ type summary struct {
 	APGD     *float64 `json:"apgd_t_mean"`
 	GFLOP    float64  `json:"gflop"`
 	Encoder  float64  `json:"gflop_encoder"`
+	Clusters float64  `json:"gflop_clusters,omitempty"`
 	Seconds  float64  `json:"seconds"`
 	Relative float64  `json:"cost"` // GFLOP with the encoder's in parts of SimCLR's; 0 if that was not run
 }
@@ -151,7 +154,7 @@ func (o *outcome) summarise() {
 	o.Summary, o.Paired = []summary{}, []paired{}
 	for _, name := range o.methods() {
 		runs := o.of(name)
-		s := summary{Method: name, GFLOP: runs[0].GFLOP, Encoder: runs[0].Encoder}
+		s := summary{Method: name, GFLOP: runs[0].GFLOP, Encoder: runs[0].Encoder, Clusters: runs[0].Clusters}
 		s.SA, s.SASD = spread(runs, func(r record) float64 { return r.SA })
 		s.RA8, s.RA8SD = spread(runs, func(r record) float64 { return r.RA8 })
 		s.RA4, _ = spread(runs, func(r record) float64 { return r.RA4 })

@@ -9,6 +9,7 @@ import (
 	"github.com/redoubt-ml/redoubt/defense/advcl"
 	"github.com/redoubt-ml/redoubt/defense/advcl/finetune"
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
@@ -81,6 +82,25 @@ func TestEveryMethodHasItsOwnRecipe(t *testing.T) {
 	// The bar that shows progress ends where the training does.
 	e.plan.methods = []string{advCL, supervised, random}
 	require.Equal(t, 98000+39100, e.steps())
+}
+
+// Networks whose programs begin with ImageNet's mean and deviation do so at the full scale,
+// where everything is the papers', and nowhere else.
+func TestPixelsAreNormalisedWhereThePapersDo(t *testing.T) {
+	for _, name := range []string{simCLR, roCL, acl, dynACL, advCL, apDPE} {
+		for _, p := range []plan{smallPlan, mediumPlan, fullPlan} {
+			s, err := sizedLike(p, 10).setUp(t.Context(), name, 1)
+			require.NoError(t, err)
+			normalised := false
+			s.net.Visit("", func(slot nn.Slot) {
+				if slot.Name == "encoder.norm.mean" {
+					normalised = true
+					require.InDeltaSlice(t, []float64{0.485, 0.456, 0.406}, slot.Tensor.Values(), 1e-7)
+				}
+			})
+			require.Equal(t, p.epochs > 0 && (name == acl || name == apDPE), normalised, name)
+		}
+	}
 }
 
 // The small experiment is the one that was fixed in advance: attacks, temperatures,

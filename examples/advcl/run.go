@@ -38,6 +38,7 @@ func (e *experiment) Run(ctx context.Context) (err error) {
 	}
 	for i, r := range records {
 		if r != nil {
+			r.Clusters = e.clusterWork(r.Method)
 			e.out.Runs = append(e.out.Runs, *r)
 			continue
 		}
@@ -153,4 +154,3 @@ func needsEncoder(name string) bool { return name == advCLPseudo || name == deAC
 func (e *experiment) idle(ctx context.Context, name string, seed uint64) func(wait func()) error {
 	return func(wait func()) error { return e.turns.without(ctx, e.turn(name, seed, 0), wait) }
 }
-

@@ -137,8 +137,11 @@ func (e *experiment) notes() []string {
 		if s.Encoder > 0 {
 			notes = append(notes, fmt.Sprintf("%s is trained with what a SimCLR encoder found, whose work is the first summand.", s.Method))
 		}
+		if s.Clusters > 0 {
+			notes = append(notes, fmt.Sprintf("The pseudo-labels of %s cost at most %.2g TFLOP beside, for a pass of all images and k-means, which no figure of work counts.", s.Method, s.Clusters/1000))
+		}
 	}
-	notes = append(notes, "RA counts an image as lost if any step of the attack misleads the classifier, which is a little stricter than a look at the last step alone.")
+	notes = append(notes, "RA counts an image as lost if any step of the attack misleads the classifier, which is a little stricter than the papers' look at the last step alone.")
 	switch {
 	case e.quick:
 		notes = append(notes, "This shows that every stage works, and nothing else.")

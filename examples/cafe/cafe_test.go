@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,14 +118,15 @@ func TestSameSeedGivesTheSameFigures(t *testing.T) {
 	require.Equal(t, got[0], got[1])
 }
 
-func TestInterruptedRunShowsWhatItReached(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	var out, errs bytes.Buffer
-	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
-	var got outcome
-	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
-	require.Contains(t, errs.String(), "interrupted")
+func TestInterruptedRunPrintsNoEmptyFigures(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, args := range [][]string{{"-mini", "-json"}, {"-mini"}} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 130, program().Execute(ctx, args, &out, &errs))
+		require.Empty(t, out.String())
+		require.Contains(t, errs.String(), "interrupted; there are no figures yet")
+	}
 }
 
 func TestBadArgumentsAreNamed(t *testing.T) {
@@ -136,10 +136,22 @@ func TestBadArgumentsAreNamed(t *testing.T) {
 }
 
 func TestMissingColorsAreNamed(t *testing.T) {
-	e, err := newExperiment(&example.Env{Data: t.TempDir()}, options{})
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"-parts cifar10: found no cifar10 in " + dir + ", the folder of -data": {"-data", dir},
+		"-parts cifar10: want a folder that holds cifar10 with -data":          {"-data", ""},
+		"-parts cifar10: -mini has no CIFAR-10":                                {"-mini"},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 2, program().Execute(context.Background(), append(args, "-parts", "cifar10"), &out, &errs))
+		require.Empty(t, out.String())
+		require.Contains(t, errs.String(), want)
+	}
+	e, err := newExperiment(&example.Env{Data: dir}, options{})
 	require.NoError(t, err)
-	require.Nil(t, e.cifar)
-	require.Contains(t, e.missing, "-data")
+	require.Equal(t, []string{"cafe", "batches", "published", "defense"}, e.parts)
+	e.out.CAFE = &leak{}
+	require.Contains(t, e.Result().Notes, "Part cifar10 is left out: found no cifar10 in "+dir+", the folder of -data.")
 }
 
 func TestDamagedDataIsNamed(t *testing.T) {

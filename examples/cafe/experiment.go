@@ -50,7 +50,7 @@ var (
 	miniPlan = plan{
 		samples: 16, batch: 4, rounds: 24, net: fedleak.Shape{Conv1: 32, Conv2: 64, Dense: 32, Hidden: 16}, law: 24,
 		sizes: []int{2, 10}, small: fedleak.Shape{Conv1: 16, Conv2: 32, Dense: 32, Hidden: 16}, steps: 20, adam: 200,
-		published: 60, paper: 40, paperBatch: 10, cifar: 0,
+		published: 60, paper: 40, paperBatch: 10,
 		private: 24, defended: 6, watched: 48, scored: 4, polish: 200, training: 600, trainSteps: 60, test: 200,
 	}
 )
@@ -132,7 +132,8 @@ type experiment struct {
 	env                *example.Env
 	parts              []string
 	train, test, cifar *dataset.Set
-	data, missing      string
+	data               string
+	left               []string // why parts are left out
 	out                outcome
 	pictures           []picture
 }
@@ -167,9 +168,7 @@ func (e *experiment) Run(ctx context.Context) error {
 		case "defense":
 			err = e.defend(ctx)
 		case "cifar10":
-			if e.cifar != nil && e.plan.cifar > 0 {
-				err = e.colors(ctx)
-			}
+			err = e.colors(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)

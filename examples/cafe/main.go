@@ -12,7 +12,6 @@ package main
 import (
 	"flag"
 	"slices"
-	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -28,6 +27,21 @@ type options struct {
 	parts string
 }
 
+func (o *options) choice() example.Parts {
+	return example.Parts{Names: parts, Text: &o.parts, Lacks: o.lacks}
+}
+
+// lacks says why a part cannot be run.
+func (o *options) lacks(env *example.Env, part string) string {
+	switch {
+	case part != "cifar10":
+		return ""
+	case o.mini:
+		return "-mini has no CIFAR-10"
+	}
+	return env.Missing("cifar10")
+}
+
 func program() example.Program {
 	var o options
 	return example.Program{
@@ -36,24 +50,21 @@ func program() example.Program {
 			"averaged over batches, beside other attacks and behind defences. CIFAR-10 needs -data.",
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use the images that are part of the program, and small networks")
-			set.StringVar(&o.parts, "parts", "", "parts to run, separated by commas; none means all: "+strings.Join(parts, ", "))
+			o.choice().Flag(set)
 		},
-		Check: func(*example.Env) error {
-			_, err := example.Choose("-parts", o.parts, parts)
-			return err
-		},
-		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, parts) }},
+		Check: o.choice().Check,
+		Split: o.choice().Split(),
 		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}
 }
 
 // newExperiment loads the data and chooses sizes for them.
 func newExperiment(env *example.Env, o options) (*experiment, error) {
-	list, err := example.Choose("-parts", o.parts, parts)
+	list, left, err := o.choice().Choose(env)
 	if err != nil {
 		return nil, err
 	}
-	e := &experiment{env: env, plan: smallPlan, parts: list}
+	e := &experiment{env: env, plan: smallPlan, parts: list, left: left}
 	if env.Scale == example.Full {
 		e.plan = fullPlan
 	}
@@ -61,13 +72,8 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 		e.plan = miniPlan
 	}
 	e.train, e.test, e.data, err = env.MNIST(o.mini)
-	if err != nil || o.mini || !slices.Contains(list, "cifar10") {
-		return e, err
-	}
-	if env.Has("cifar10") {
+	if err == nil && slices.Contains(list, "cifar10") {
 		e.cifar, err = env.Load("cifar10", dataset.Test)
-	} else {
-		e.missing = "CIFAR-10 is not measured: name a folder that holds cifar10 with -data."
 	}
 	return e, err
 }

@@ -12,10 +12,12 @@ import (
 
 // Result shows what was reached.
 func (e *experiment) Result() example.Result {
-	notes := []string{"Data: " + e.data + ". Everything took " + report.Seconds(e.out.Seconds) + "."}
-	if e.missing != "" {
-		notes = append(notes, e.missing)
+	tables := e.tables()
+	if len(tables) == 0 {
+		return example.Result{}
 	}
+	notes := []string{"Data: " + e.data + ". Everything took " + report.Seconds(e.out.Seconds) + "."}
+	notes = append(notes, e.left...)
 	if e.out.MeanImage != nil {
 		notes = append(notes, fmt.Sprintf("The mean of other images, a guess without any attack, has %.1f dB on the samples behind defences.", *e.out.MeanImage))
 	}
@@ -27,7 +29,7 @@ func (e *experiment) Result() example.Result {
 			"Behind defences, CAFE knows nothing of the defence; adaptive rescales, averages or solves for what was left out, and matches gradients where batches are fixed; calibrated has tried the defence on other images. What none of them recovers counts as the mean image.",
 			"Attacks see the untrained network. Points are the test accuracy less that of true gradients. Rates and the strength of noise are chosen by training images held out: the strongest noise of a series that costs at most 1.5 points there, or the weakest if all cost more. ε counts every round in full, for the parties' uploads alone.")
 	}
-	return example.Result{Figures: e.out, Tables: e.tables(), Notes: notes}
+	return example.Result{Figures: e.out, Tables: tables, Notes: notes}
 }
 
 func (e *experiment) tables() []*report.Table {

@@ -119,16 +119,20 @@ func TestInterruptedExperimentKeepsItsCells(t *testing.T) {
 	require.ErrorIs(t, e.Run(ctx), context.Canceled)
 	require.NotNil(t, e.out.Cells)
 
-	var out, errs bytes.Buffer
-	require.Equal(t, 130, program().Execute(ctx, []string{"-json", "-data="}, &out, &errs))
-	require.True(t, json.Valid(out.Bytes()))
-	require.Contains(t, errs.String(), "interrupted")
+	for _, args := range [][]string{{"-json", "-data="}, {"-data="}} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 130, program().Execute(ctx, args, &out, &errs))
+		require.Empty(t, out.String())
+		require.Contains(t, errs.String(), "interrupted; there are no figures yet")
+	}
+	e.out.Cells = []cell{{Instance: "I3", Trials: 1}}
+	require.NotNil(t, e.Result().Figures)
+	require.Contains(t, e.Result().Notes, "Only 1 of the cells were measured.")
 }
 
 // The terminal gets one short table no wider than 100 columns.
 func TestHeadlineIsShort(t *testing.T) {
 	e := short(t, "", 2, func(p *plan) bool { return p.instance == "I1" || p.instance == "I2" || p.instance == "I4" })
-	require.True(t, e.look)
 	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool { return p.delta != .1 || p.eta != 1.1 || p.group == groupClassical })
 	for k := range e.plans {
 		c, err := e.plans[k].run(context.Background(), e.instances[e.plans[k].instance], e.seed(e.plans[k].instance))
@@ -148,15 +152,18 @@ func TestHeadlineIsShort(t *testing.T) {
 	}
 }
 
-func TestFullCountsForFiguresAndPage(t *testing.T) {
-	for _, e := range []*example.Env{{Seed: 3, Scale: example.Small, JSON: true}, {Seed: 3, Scale: example.Small, Out: "x"}} {
+// What is measured does not depend on where it is shown.
+func TestOnlyMiniTakesFewerRuns(t *testing.T) {
+	for _, e := range []*example.Env{{Seed: 3, Scale: example.Small}, {Seed: 3, Scale: example.Small, JSON: true}, {Seed: 3, Scale: example.Small, Out: "x"}} {
 		x, err := newExperiment(e, false)
 		require.NoError(t, err)
 		for _, p := range x.plans {
 			switch {
 			case p.group == groupRatio && p.instance == "I1":
 				require.Equal(t, 3000, p.trials)
-			case p.ref != nil:
+			case p.estimator == "ALT" && p.instance == "I1":
+				require.Equal(t, 100, p.trials)
+			case p.ref != nil && p.estimator != "ALT" && p.estimator != "MED":
 				require.Equal(t, p.ref.runs, p.trials)
 			}
 		}
@@ -166,6 +173,22 @@ func TestFullCountsForFiguresAndPage(t *testing.T) {
 			require.LessOrEqual(t, p.trials, 500, "-mini")
 		}
 	}
+}
+
+// No error in a few runs is no proof of none.
+func TestNoErrorHasAnInterval(t *testing.T) {
+	e := short(t, "", 20, func(p *plan) bool { return p.instance == "I2" && p.estimator == "HG" && p.group == groupRatio })
+	require.NotContains(t, e.noWrong(), "%")
+	for k := range e.plans {
+		c, err := e.plans[k].run(context.Background(), e.instances["I2"], e.seed("I2"))
+		require.NoError(t, err)
+		require.Zero(t, c.Error+c.ErrorFrom)
+		require.InDelta(t, 1-math.Pow(.025, 1./20), c.ErrorTo, 1e-9, "Clopper and Pearson in closed form")
+		e.out.Cells = append(e.out.Cells, c)
+	}
+	require.Contains(t, e.noWrong(), "a share of 17 % of 20 runs.")
+	e.out.Cells = append(e.out.Cells, cell{Estimator: "HM", Trials: 300}, cell{Estimator: "mean", Trials: 50}, cell{Estimator: "HM", Trials: 30, Error: .1})
+	require.Contains(t, e.noWrong(), "a share of 1.2 % of 300, 17 % of 20 runs.")
 }
 
 // Seeds that differ in any bit give different rewards.

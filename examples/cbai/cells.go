@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
 )
@@ -48,6 +51,8 @@ type cell struct {
 	MeanPulls  float64  `json:"mean_pulls"`
 	SD         float64  `json:"sd"`
 	Error      float64  `json:"error"`       // share of wrong answers
+	ErrorFrom  float64  `json:"error_from"`  // exact 95 % interval of it
+	ErrorTo    float64  `json:"error_to"`    //
 	Unfinished float64  `json:"unfinished"`  // share of runs without an answer
 	LowerBound *float64 `json:"lower_bound"` // null where it does not apply
 	Seconds    float64  `json:"seconds"`
@@ -133,7 +138,8 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 			wrong++
 		}
 	}
-	c.Error, c.Unfinished = float64(wrong)/float64(p.trials), float64(unfinished)/float64(p.trials)
+	e := attack.NewEstimate(wrong, p.trials)
+	c.Error, c.ErrorFrom, c.ErrorTo, c.Unfinished = e.Value, e.Lo, e.Hi, float64(unfinished)/float64(p.trials)
 	c.MeanPulls = stat.Mean(pulls, nil)
 	if p.trials > 1 {
 		c.SD = stat.StdDev(pulls, nil)
@@ -156,6 +162,15 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 func (p *plan) bounded(in instance) bool {
 	_, budget := p.rule.(bandit.SuccessiveHalving)
 	return in.gaussian && p.mode == cert && p.tol == 0 && !budget && (!p.naive || p.eps == 0)
+}
+
+// interval is that of the share of wrong answers, in percent.
+func (c *cell) interval() string { return fmt.Sprintf("%.1f to %.1f", 100*c.ErrorFrom, 100*c.ErrorTo) }
+
+// robust says whether the cell is of a rule on a robust mean that knows of the
+// contamination and has a confidence.
+func (c *cell) robust() bool {
+	return slices.Contains([]string{"TM", "HM", "HG", "KLB"}, c.Estimator) && !c.Naive && c.Rule != (bandit.SuccessiveHalving{}).Name()
 }
 
 // compare sets the cell beside its reference. Where the reference has no

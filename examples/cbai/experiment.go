@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ type experiment struct {
 	env       *example.Env
 	instances map[string]instance
 	plans     []plan
-	look      bool     // fewer trials, for the terminal
+	mini      bool     // fewer trials
 	missing   []string // data files that were not found
 	out       figures
 }
@@ -75,7 +74,7 @@ func newExperiment(e *example.Env, mini bool) (*experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &experiment{env: e, look: mini, instances: all, missing: missing, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
+	x := &experiment{env: e, mini: mini, instances: all, missing: missing, out: figures{Data: data, Seed: e.Seed, Scale: string(e.Scale), Cells: []cell{}}}
 	x.plan()
 	return x, nil
 }
@@ -86,9 +85,6 @@ func (e *experiment) plan() {
 	if e.env.Scale == example.Full {
 		more = 10
 	}
-	// The table on the terminal is for a look; every figure in full takes -json, -out or
-	// -scale full.
-	e.look = e.look || e.env.Scale == example.Small && !e.env.JSON && e.env.Out == ""
 	add := func(p plan) {
 		if _, ok := e.instances[p.instance]; !ok {
 			return
@@ -100,7 +96,7 @@ func (e *experiment) plan() {
 			p.delta = 0.1
 		}
 		p.trials *= more
-		if e.look {
+		if e.mini {
 			p.trials = min(p.trials, e.glance(&p))
 		}
 		e.plans = append(e.plans, p)
@@ -109,7 +105,7 @@ func (e *experiment) plan() {
 	for i := range references {
 		r := &references[i]
 		add(plan{group: groupReference, instance: r.instance, adversary: r.adversary, estimator: r.estimator, rule: rules[r.rule],
-			mode: r.mode, eps: r.eps, delta: r.delta, eta: r.eta, trials: r.runs, ref: r})
+			mode: r.mode, eps: r.eps, delta: r.delta, eta: r.eta, trials: r.trials(), ref: r})
 	}
 	for _, b := range []struct {
 		name   string
@@ -157,7 +153,7 @@ func (e *experiment) plan() {
 	}
 }
 
-// glance is the number of trials for a look.
+// glance is the number of trials of -mini.
 func (e *experiment) glance(p *plan) int {
 	switch {
 	case p.group == groupRatio && p.instance == "I1":
@@ -287,8 +283,7 @@ func (e *experiment) claim() {
 		if x.Z != nil {
 			worst(&c.WorstZ, math.Abs(*x.Z), larger)
 		}
-		robust := slices.Contains([]string{"TM", "HM", "HG", "KLB"}, x.Estimator) && !x.Naive && x.Rule != (bandit.SuccessiveHalving{}).Name()
-		if robust {
+		if x.robust() {
 			worst(&c.RobustError, x.Error, larger)
 			c.RobustKept = c.RobustKept && x.Error <= x.Delta
 			if x.Error > 0 {

@@ -8,12 +8,12 @@ import (
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
 
-// headline is the table of the few cells that tell the story; all of them are in
-// -json and in report.html.
+// headline is the table of the few cells that tell the story, with intervals of the share
+// of wrong answers; all of them are in -json and in report.html.
 func (e *experiment) headline() *report.Table {
 	t := report.NewTable("The best arm under contaminated rewards",
-		report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Left("mode"), report.Left("estimator"),
-		report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("wrong"), report.Right("no answer"), report.Right("bound"))
+		report.Left("on"), report.Right("eps"), report.Left("mode"), report.Left("estimator"),
+		report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Left("wrong, %"), report.Right("no answer"), report.Right("bound"))
 	t.ID = "headline"
 	gap, se, ratio := bandit.GapBased{}.Name(), bandit.Elimination{}.Name(), bandit.Likelihood{}.Name()
 	for _, row := range []struct {
@@ -47,8 +47,8 @@ func (e *experiment) headline() *report.Table {
 		if row.mode == assume {
 			mode = "assume"
 		}
-		t.AddRow(c.Instance, c.Adversary, number(c.Eps), mode, c.Estimator, c.Rule, strconv.Itoa(c.Trials), fmt.Sprintf("%.0f", c.MeanPulls),
-			report.Percent(c.Error), report.Percent(c.Unfinished), optional("%.1f", c.LowerBound))
+		t.AddRow(c.Instance+", "+c.Adversary, number(c.Eps), mode, c.Estimator, c.Rule, strconv.Itoa(c.Trials), fmt.Sprintf("%.0f", c.MeanPulls),
+			c.interval(), report.Percent(c.Unfinished), optional("%.1f", c.LowerBound))
 	}
 	return t
 }

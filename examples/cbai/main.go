@@ -1,10 +1,10 @@
 // Cbai finds the best arm while an adversary replaces some of the rewards. It
 // compares estimators, rules and stopping modes on five synthetic instances, on
-// the kinase inhibitors of PKIS2 and on New Yorker caption contests, with an
-// independent program's figures beside its own.
+// the kinase inhibitors of PKIS2 and on New Yorker caption contests, and holds its
+// figures against recorded ones.
 //
 //	go run ./examples/cbai                  # synthetic instances
-//	go run ./examples/cbai -data DIR        # and the two data sets in DIR
+//	go run ./examples/cbai -data DIR        # and the two data sets in DIR, as go doc bandit/env has them
 //	go run ./examples/cbai -mini -out DIR   # fewer searches, seconds
 //	go run ./examples/cbai -out DIR         # plots in DIR/report.html
 package main
@@ -23,9 +23,9 @@ func program() example.Program {
 	return example.Program{
 		Name: "cbai",
 		About: "Finds the best arm under contaminated rewards, by robust and by classical rules,\n" +
-			"and compares pulls and errors with reference figures and bounds.",
+			"and compares pulls and errors with recorded figures and bounds.",
 		Flags: func(set *flag.FlagSet) {
-			set.BoolVar(&mini, "mini", false, "search less often, to see the program work; -json and -out take all searches without it")
+			set.BoolVar(&mini, "mini", false, "search less often, to see the program work")
 		},
 		Check: func(env *example.Env) error {
 			if mini && env.Scale == example.Full {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/bandit"
 	"github.com/redoubt-ml/redoubt/bandit/env"
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -16,7 +18,7 @@ import (
 
 // groups in the order of their tables.
 var groups = []struct{ name, title string }{
-	{groupReference, "Pulls beside the reference program's (z: distance in standard deviations of the difference)"},
+	{groupReference, "Pulls beside recorded ones (z: distance in standard deviations of the difference)"},
 	{groupRobust, "Malicious adversary with its own radius; gaps too small to see at the end"},
 	{groupNaive, "The same rule with a plain mean, or with Eps taken for 0"},
 	{groupClassical, "Other rules on I1, clean (A0) and under attack (A1)"},
@@ -24,6 +26,9 @@ var groups = []struct{ name, title string }{
 }
 
 func (e *experiment) Result() example.Result {
+	if len(e.out.Cells) == 0 {
+		return example.Result{}
+	}
 	return example.Result{Figures: e.out, Tables: []*report.Table{e.headline()}, Notes: e.notes()}
 }
 
@@ -33,7 +38,7 @@ func (e *experiment) tables() []*report.Table {
 		t := report.NewTable(g.title,
 			report.Left("instance"), report.Left("attack"), report.Right("eps"), report.Right("delta"), report.Left("mode"),
 			report.Left("estimator"), report.Left("rule"), report.Right("runs"), report.Right("pulls"), report.Right("sd"),
-			report.Right("reference"), report.Right("z"), report.Right("wrong"), report.Right("no answer"), report.Right("lower bound"))
+			report.Right("recorded"), report.Right("z"), report.Right("wrong"), report.Left("interval"), report.Right("no answer"), report.Right("lower bound"))
 		t.ID = g.name
 		for _, c := range e.out.Cells {
 			if c.group != g.name {
@@ -45,7 +50,7 @@ func (e *experiment) tables() []*report.Table {
 			}
 			t.AddRow(c.Instance, c.Adversary, number(c.Eps), number(c.Delta), c.Mode, c.Estimator, rule, strconv.Itoa(c.Trials),
 				fmt.Sprintf("%.0f", c.MeanPulls), fmt.Sprintf("%.0f", c.SD), optional("%.0f", c.ReferencePulls), optional("%+.1f", c.Z),
-				fmt.Sprintf("%.2f %%", 100*c.Error), fmt.Sprintf("%.2f %%", 100*c.Unfinished), optional("%.1f", c.LowerBound))
+				fmt.Sprintf("%.2f %%", 100*c.Error), c.interval(), fmt.Sprintf("%.2f %%", 100*c.Unfinished), optional("%.1f", c.LowerBound))
 		}
 		if t.Len() > 0 {
 			all = append(all, t)
@@ -69,8 +74,12 @@ func (e *experiment) notes() []string {
 	if len(e.missing) > 0 {
 		notes = append(notes, fmt.Sprintf("Not found in %s: %s.", e.env.Data, strings.Join(e.missing, ", ")))
 	}
-	if e.look {
-		notes = append(notes, fmt.Sprintf("These are a few of %d cells, and with fewer runs than -json and -out DIR have without -mini.", len(e.out.Cells)))
+	notes = append(notes, fmt.Sprintf("The table has a few of %d cells; -json and -out DIR have them all.", len(e.plans)))
+	if n := len(e.out.Cells); n < len(e.plans) {
+		notes = append(notes, fmt.Sprintf("Only %d of the cells were measured.", n))
+	}
+	if e.mini {
+		notes = append(notes, "With -mini a cell has fewer runs than without it.")
 	}
 	say := func(format string, values ...*float64) {
 		args := make([]any, len(values))
@@ -82,13 +91,16 @@ func (e *experiment) notes() []string {
 		}
 		notes = append(notes, fmt.Sprintf(format, args...))
 	}
-	notes = append(notes, fmt.Sprintf("Traces without randomness that agree to the last pull: %d of %d.", e.out.Traces.Exact, e.out.Traces.Of))
-	say("Largest distance of a cell from its reference: %.1f standard deviations.", c.WorstZ)
+	notes = append(notes, fmt.Sprintf("Traces without randomness that agree with the recorded ones to the last pull: %d of %d.", e.out.Traces.Exact, e.out.Traces.Of))
+	say("Largest distance of a cell's pulls from the recorded ones: %.1f standard deviations.", c.WorstZ)
 	within := "within its delta in every cell"
 	if !c.RobustKept {
 		within = "above its delta in some"
 	}
 	say("Wrong answers of the robust mean-based rules, largest share of a cell: %.4f; the share is "+within+".", c.RobustError)
+	if text := e.noWrong(); text != "" {
+		notes = append(notes, text)
+	}
 	for _, cell := range c.RobustWrong {
 		notes = append(notes, "  not 0: "+cell)
 	}
@@ -101,6 +113,26 @@ func (e *experiment) notes() []string {
 	say("300 searches on I1 took %.2f s on one core.", c.I1Seconds)
 	say("One search among 7,591 captions took %.1f s.", c.ManyArmSeconds)
 	return append(notes, fmt.Sprintf("Everything took %s.", report.Seconds(e.out.Second)))
+}
+
+// noWrong says how much is known of the wrong answers of robust cells that have none.
+func (e *experiment) noWrong() string {
+	var runs []int
+	for _, c := range e.out.Cells {
+		if c.robust() && c.Error == 0 && !slices.Contains(runs, c.Trials) {
+			runs = append(runs, c.Trials)
+		}
+	}
+	if len(runs) == 0 {
+		return ""
+	}
+	slices.Sort(runs)
+	slices.Reverse(runs)
+	var most []string
+	for _, n := range runs {
+		most = append(most, fmt.Sprintf("%.2g %% of %d", 100*attack.NewEstimate(0, n).Hi, n))
+	}
+	return "No wrong answer among the runs of a cell leaves, as the end of an exact 95 % interval, a share of " + strings.Join(most, ", ") + " runs."
 }
 
 // Page draws how pulls grow and how intervals close.

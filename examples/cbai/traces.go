@@ -9,8 +9,7 @@ import (
 	"github.com/redoubt-ml/redoubt/bandit/env"
 )
 
-// trace is a run without randomness on four arms, with the pulls and estimates of
-// the independent program.
+// trace is a run without randomness on four arms, with the recorded pulls and estimates.
 type trace struct {
 	estimator bandit.Estimator
 	rule      bandit.Rule

@@ -63,8 +63,8 @@ type stage struct {
 
 // Result shows the card.
 func (c *card) Result() example.Result {
-	if c.PerExample == nil {
-		return example.Result{Figures: c}
+	if len(c.Stages) == 0 {
+		return example.Result{}
 	}
 	res := example.Result{Figures: c, File: "card.json", Tables: []*report.Table{c.table()}}
 	for _, f := range c.facts() {
@@ -93,7 +93,7 @@ func (c *card) table() *report.Table {
 	for _, s := range c.Stages {
 		row(s.Name, s.In, fmt.Sprintf("%d of %d", s.Broken, s.Attacked), strconv.Itoa(s.Queries), strconv.Itoa(s.Gradients), report.Seconds(s.Seconds))
 	}
-	if len(c.names()) > 1 {
+	if len(c.attacks) > 1 {
 		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
 	}
 	return t

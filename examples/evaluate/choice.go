@@ -154,20 +154,26 @@ func attackNames() []string { return slices.Sorted(maps.Keys(attacks)) }
 // isAuto says whether an attack is a version of AutoAttack.
 func isAuto(name string) bool { return strings.HasPrefix(name, "autoattack") }
 
-// names are the attacks of -attack.
-func (o *options) names() []string { return strings.Split(o.attack, ",") }
+// chooseAttacks returns the attacks that -attack names. It returns an error unless those
+// of the flags can be made. AutoAttack takes neither steps nor restarts: its numbers can
+// be compared because nobody chooses them.
+func (o *options) chooseAttacks() ([]string, error) {
+	if strings.TrimSpace(o.attack) == "" {
+		return nil, fmt.Errorf("-attack names none, want some of %s", strings.Join(attackNames(), ", "))
+	}
+	names, err := example.Choose("-attack", o.attack, attackNames())
+	if err != nil {
+		return nil, err
+	}
+	return names, o.checkAttacks(names)
+}
 
-// checkAttacks returns an error unless the attacks of the flags can be made.
-// AutoAttack takes neither steps nor restarts: its numbers can be compared because
-// nobody chooses them.
-func (o *options) checkAttacks() error {
-	for _, name := range o.names() {
+func (o *options) checkAttacks(names []string) error {
+	for _, name := range names {
 		switch {
-		case attacks[name] == nil:
-			return fmt.Errorf("-attack is %q, want one of %s, or several with commas between", name, strings.Join(attackNames(), ", "))
 		case isAuto(name) && (o.steps != 0 || o.restarts != 0):
 			return fmt.Errorf("-attack %s has no -steps and no -restarts", name)
-		case isAuto(name) && len(o.names()) > 1:
+		case isAuto(name) && len(names) > 1:
 			return fmt.Errorf("-attack %s stands alone, it is several attacks itself", name)
 		case name == "transfer" && o.surrogate == "":
 			return errors.New("-attack transfer needs a -surrogate")
@@ -175,16 +181,16 @@ func (o *options) checkAttacks() error {
 			return fmt.Errorf("-curve needs attacks that look for the nearest adversary, want some of %s, not %s", strings.Join(nearest, ", "), name)
 		}
 	}
-	if o.surrogate != "" && !slices.Contains(o.names(), "transfer") {
+	if o.surrogate != "" && !slices.Contains(names, "transfer") {
 		return errors.New("-surrogate is for -attack transfer")
 	}
 	return nil
 }
 
 // makeAttacks makes the attacks of the flags.
-func (o *options) makeAttacks(env *example.Env, surrogate attack.Model) []attack.Attack {
+func (o *options) makeAttacks(env *example.Env, names []string, surrogate attack.Model) []attack.Attack {
 	var out []attack.Attack
-	for _, name := range o.names() {
+	for _, name := range names {
 		c := choice{Threat: attack.Threat{Norm: o.norm, Eps: o.eps}, steps: o.steps, restarts: o.restarts, seed: env.Seed, nearest: o.curve, surrogate: surrogate}
 		var stage *example.Stage
 		c.progress = func(done, total int) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
@@ -142,30 +143,83 @@ func TestMistakesAreNamed(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "conv.safetensors")
 	require.NoError(t, nn.Save(other, nn.NewResNet8(rand.New(rand.NewPCG(1, 1)), 3)))
 	fits := trainedFile(t)
+	colour := filepath.Join(t.TempDir(), "resnet.safetensors")
+	require.NoError(t, nn.Save(colour, nn.NewResNet8(rand.New(rand.NewPCG(1, 1)), 10)))
+	const missing = "/does/not/exist.safetensors"
 	for want, args := range map[string][]string{
-		`-attack is "magic"`:        {"-attack", "magic"},
-		"-n is 0":                   {"-n", "0"},
-		"eps is -1":                 {"-eps", "-1"},
-		`norm "l3"`:                 {"-norm", "l3"},
-		"-arch without -model":      {"-arch", "mlp"},
-		"has no -steps":             {"-steps", "10"},
-		"stands alone":              {"-attack", "pgd,autoattack"},
-		"needs a -surrogate":        {"-attack", "transfer"},
-		"-surrogate is for":         {"-attack", "pgd", "-surrogate", other},
-		"-surrogate: -model":        {"-attack", "transfer", "-surrogate", other, "-model", fits},
-		"-curve needs attacks":      {"-attack", "pgd", "-curve"},
-		"-diagnose under l1":        {"-attack", "pgd", "-norm", "l1", "-diagnose"},
-		"JSMA under linf":           {"-attack", "jsma", "-model", fits},
-		"needs a folder":            {"-dataset", "usps", "-model", other},
-		"fits no network":           {"-model", other},
-		`-arch is "gpt"`:            {"-model", other, "-arch", "gpt"},
-		"no such file or directory": {"-model", "/does/not/exist.safetensors"},
-		`not ".pickle"`:             {"-model", "x.pickle"},
+		`-attack has "magic"`:     {"-attack", "magic"},
+		`-attack has "pgd" twice`: {"-attack", "pgd,PGD"},
+		"-attack names none":      {"-attack", " "},
+		`-dataset: dataset: data set is "imagenet", want one of mnist,`: {"-dataset", "imagenet"},
+		"-dataset digits without -model":                                {"-dataset", "Digits"},
+		"-dataset fashion needs a folder":                               {"-dataset", "Fashion-MNIST"},
+		"-model wants 32x32x3, -dataset mnist has 28x28x1":              {"-model", colour},
+		"-surrogate wants 32x32x3, -dataset mnist has 28x28x1":          {"-model", fits, "-attack", "transfer", "-surrogate", colour},
+		"evaluate: -surrogate: safetensors: open " + missing:            {"-model", fits, "-attack", "transfer", "-surrogate", missing},
+		"flag provided but not defined: -scale":                         {"-scale", "full"},
+		"-n is 0":                                                       {"-n", "0"},
+		"eps is -1":                                                     {"-eps", "-1"},
+		`norm "l3"`:                                                     {"-norm", "l3"},
+		"-arch without -model":                                          {"-arch", "mlp"},
+		"has no -steps":                                                 {"-steps", "10"},
+		"stands alone":                                                  {"-attack", "pgd,autoattack"},
+		"needs a -surrogate":                                            {"-attack", "transfer"},
+		"-surrogate is for":                                             {"-attack", "pgd", "-surrogate", other},
+		"-surrogate: " + other + " fits no network":                     {"-attack", "transfer", "-surrogate", other, "-model", fits},
+		"-curve needs attacks":                                          {"-attack", "pgd", "-curve"},
+		"-diagnose under l1":                                            {"-attack", "pgd", "-norm", "l1", "-diagnose"},
+		"JSMA under linf":                                               {"-attack", "jsma", "-model", fits},
+		"needs a folder":                                                {"-dataset", "usps", "-model", other},
+		"fits no network":                                               {"-model", other},
+		`-arch is "gpt"`:                                                {"-model", other, "-arch", "gpt"},
+		"no such file or directory":                                     {"-model", missing},
+		`not ".pickle"`:                                                 {"-model", "x.pickle"},
 	} {
-		code, _, errs := execute(t, args...)
+		code, out, errs := execute(t, append(args, "-json")...)
 		require.NotZero(t, code, want)
+		require.Empty(t, out, "%s: nothing was measured", want)
 		require.Contains(t, errs, want)
 	}
+}
+
+// Names of attacks and data sets may be written in any case, with spaces between.
+func TestNamesInAnyCase(t *testing.T) {
+	code, out, errs := execute(t, "-model", trainedFile(t), "-dataset", "MNIST", "-n", "5", "-attack", "PGD, fgsm", "-steps", "2", "-json")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, `"attack": "PGD-2, FGSM"`)
+}
+
+// Without a model the network is trained on the data set that it is evaluated on.
+func TestTheNetworkIsTrainedOnTheDataSetOfTheFlag(t *testing.T) {
+	dir := t.TempDir()
+	train, test, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	for name, set := range map[string]*dataset.Set{"train": train.Take(200), "t10k": test.Take(20)} {
+		x, y := set.All()
+		images, labels := idx(x.Shape()[:3]...), idx(len(y))
+		for _, v := range x.Float32s() {
+			images = append(images, byte(255*v))
+		}
+		for _, l := range y {
+			labels = append(labels, byte(l))
+		}
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "fashion-mnist"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "fashion-mnist", name+"-images-idx3-ubyte"), images, 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "fashion-mnist", name+"-labels-idx1-ubyte"), labels, 0o644))
+	}
+	code, out, errs := execute(t, "-dataset", "fashion-mnist", "-data", dir, "-n", "5", "-attack", "noise", "-steps", "2", "-json")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, `"model": "small convolutional network, trained on fashion just now"`)
+	require.Contains(t, out, `"data": "fashion in `+dir+`"`)
+}
+
+// idx is the head of an IDX file of bytes.
+func idx(dims ...int) []byte {
+	head := []byte{0, 0, 8, byte(len(dims))}
+	for _, n := range dims {
+		head = binary.BigEndian.AppendUint32(head, uint32(n))
+	}
+	return head
 }
 
 // The same weights in both forms of file fare the same, image by image.
@@ -221,6 +275,9 @@ func TestFABAgreesWithTheReference(t *testing.T) {
 
 // A sweep over seeds says which model it was of, wherever that lies.
 func TestSweepsAreOfOneModel(t *testing.T) {
+	if complete, _, source, err := dataset.MNIST(); err != nil || complete.Len() < 60000 {
+		t.Skipf("a shard wants complete MNIST, found %s (%v)", source, err)
+	}
 	path, dir := trainedFile(t), t.TempDir()
 	args := []string{"-n", "10", "-attack", "noise", "-steps", "3", "-seeds", "2", "-out", dir, "-model"}
 	code, _, errs := execute(t, append(args, path, "-shard", "1/2")...)

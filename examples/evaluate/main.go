@@ -6,7 +6,8 @@
 //	go run ./examples/evaluate -model net.safetensors -dataset cifar10 -data DIR -norm l2 -eps 0.5 -attack pgd -steps 50 -out card
 //	go run ./examples/evaluate -model net.onnx -norm l2 -eps 5 -attack ddn,fmn -curve -out card
 //
-// Without -model it trains a small network on MNIST first and evaluates that.
+// Without -model it trains a small network on MNIST, or on Fashion-MNIST, first and
+// evaluates that.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,9 +46,9 @@ func program() example.Program {
 		About: "Measures how robust a classifier from an ONNX or safetensors file is, and\n" +
 			"writes an evaluation card.",
 		Flags: func(set *flag.FlagSet) {
-			set.StringVar(&o.model, "model", "", "`file` with the classifier, .onnx or .safetensors; none trains a small one on MNIST")
+			set.StringVar(&o.model, "model", "", "`file` with the classifier, .onnx or .safetensors; none trains a small one, on "+strings.Join(trainable, " or "))
 			set.StringVar(&o.arch, "arch", "", "`network` that a safetensors file is of: "+strings.Join(archNames(), ", ")+"; none tries them all")
-			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", "))
+			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", ")+"; all but mnist need -data")
 			set.IntVar(&o.n, "n", 100, "number of test images, from the first on")
 			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2, l1 or l0")
 			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1; patch and spatial have none")
@@ -57,16 +59,33 @@ func program() example.Program {
 			set.BoolVar(&o.curve, "curve", false, "draw accuracy against the radius, with attacks that look for the nearest adversary")
 			set.BoolVar(&o.diagnose, "diagnose", false, "look for masked gradients too")
 		},
-		Check:  func(*example.Env) error { return o.check() },
-		Places: []string{"model", "surrogate"},
+		OneScale: true,
+		Check:    o.check,
+		Places:   []string{"model", "surrogate"},
 		New: func(env *example.Env) (example.Experiment, error) {
-			return &card{options: o, env: env, Seed: env.Seed}, nil
+			c := &card{options: o, env: env, Seed: env.Seed}
+			var err error
+			c.dataset, err = dataset.Find(o.dataset)
+			return c, err
 		},
 	}
 }
 
-func (o *options) check() error {
+func (o *options) check(env *example.Env) error {
+	if _, err := o.chooseAttacks(); err != nil {
+		return err
+	}
+	name, err := dataset.Find(o.dataset)
+	if err != nil {
+		return fmt.Errorf("-dataset: %w", err)
+	}
 	switch {
+	case o.arch != "" && archs[o.arch].make == nil:
+		return fmt.Errorf("-arch is %q, want one of %s", o.arch, strings.Join(archNames(), ", "))
+	case o.model == "" && !slices.Contains(trainable, name):
+		return fmt.Errorf("-dataset %s without -model, want a model: small networks are trained on %s only", name, strings.Join(trainable, " and "))
+	case name != "mnist" && env.Data == "":
+		return fmt.Errorf("-dataset %s needs a folder with data sets: -data, or REDOUBT_DATA", name)
 	case o.n < 1:
 		return fmt.Errorf("-n is %d, want at least 1", o.n)
 	case o.steps < 0 || o.restarts < 0:
@@ -80,51 +99,76 @@ func (o *options) check() error {
 	if o.diagnose && (o.norm != attack.Linf && o.norm != attack.L2 || o.eps == 0) {
 		return fmt.Errorf("-diagnose under %v %v, want linf or l2 with eps above 0", o.norm, o.eps)
 	}
-	return o.checkAttacks()
+	return nil
 }
 
-// testSet loads the images. MNIST needs no folder.
-func (o *options) testSet(env *example.Env) (*dataset.Set, string, error) {
-	switch {
-	case o.dataset == "mnist":
-		_, test, source, err := env.MNIST(false)
-		return test, source, err
-	case env.Data == "":
-		return nil, "", fmt.Errorf("-dataset %s needs a folder with data sets: -data, or REDOUBT_DATA", o.dataset)
+// sets loads the images, those to train on if there is no model. MNIST needs no folder.
+func (o *options) sets(env *example.Env) (train, test *dataset.Set, source string, err error) {
+	if o.dataset == "mnist" {
+		return env.MNIST(false)
 	}
-	set, err := env.Load(o.dataset, dataset.Test)
-	return set, o.dataset + " in " + env.Data, err
+	source = o.dataset + " in " + env.Data
+	if o.model != "" {
+		test, err = env.Load(o.dataset, dataset.Test)
+		return nil, test, source, err
+	}
+	train, test, err = env.Both(o.dataset)
+	return train, test, source, err
+}
+
+// load returns the model to be evaluated.
+func (c *card) load(ctx context.Context, train, test *dataset.Set) (attack.Model, error) {
+	if c.model == "" {
+		c.Model = "small convolutional network, trained on " + c.dataset + " just now"
+		return trainSmall(ctx, c.env, train)
+	}
+	m, err := loadModel("-model", c.model, c.arch)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.fits("-model", test, c.dataset); err != nil {
+		return nil, err
+	}
+	c.Model = m.about
+	return m.Model, c.env.UsesFile("model", c.model)
+}
+
+// loadSurrogate returns the model of -surrogate, nil without it.
+func (c *card) loadSurrogate(test *dataset.Set) (attack.Model, error) {
+	if c.surrogate == "" {
+		return nil, nil
+	}
+	m, err := loadModel("-surrogate", c.surrogate, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := m.fits("-surrogate", test, c.dataset); err != nil {
+		return nil, err
+	}
+	return m.Model, c.env.UsesFile("surrogate", c.surrogate)
 }
 
 // Run fills the card; when it returns an error, the card holds what was reached.
 func (c *card) Run(ctx context.Context) error {
-	set, source, err := c.testSet(c.env)
+	names, err := c.chooseAttacks()
 	if err != nil {
 		return err
 	}
-	if c.model == "" {
-		c.net, err = trainSmall(ctx, c.env)
-		c.Model = "small convolutional network, trained on MNIST just now"
-	} else {
-		c.net, c.Model, err = loadModel(c.model, c.arch)
-		err = errors.Join(err, c.env.UsesFile("model", c.model))
-	}
+	train, set, source, err := c.sets(c.env)
 	if err != nil {
+		return err
+	}
+	surrogate, err := c.loadSurrogate(set)
+	if err != nil {
+		return err
+	}
+	if c.net, err = c.load(ctx, train, set); err != nil {
 		return err
 	}
 	set = set.Take(c.n)
 	c.Data, c.Images, c.Threat = source, set.Len(), attack.Threat{Norm: c.norm, Eps: c.eps}
 	c.x, c.y = set.All()
-	var surrogate attack.Model
-	if c.surrogate != "" {
-		if surrogate, _, err = loadModel(c.surrogate, ""); err != nil {
-			return fmt.Errorf("-surrogate: %w", err)
-		}
-		if err := c.env.UsesFile("surrogate", c.surrogate); err != nil {
-			return fmt.Errorf("-surrogate: %w", err)
-		}
-	}
-	list := c.makeAttacks(c.env, surrogate)
+	list := c.makeAttacks(c.env, names, surrogate)
 	for _, a := range list {
 		c.attacks = append(c.attacks, a.Name())
 	}

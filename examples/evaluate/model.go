@@ -12,32 +12,44 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/example"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/onnx"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 	"github.com/redoubt-ml/redoubt/tensor/safetensors"
 )
 
-// archs make the networks that a safetensors file can be of, by name. They may look
-// at the file for sizes that the architecture leaves open.
-var archs = map[string]func(f *safetensors.File) (nn.Layer, error){
-	"mnist-cnn": func(*safetensors.File) (nn.Layer, error) { return nn.NewMNISTNet(unused()), nil },
-	"mnist-pool": func(f *safetensors.File) (nn.Layer, error) {
+// arch makes a network that a safetensors file can be of. It may look at the file for
+// sizes that the architecture leaves open.
+type arch struct {
+	input []int // shape of an image, [H, W, C]
+	make  func(f *safetensors.File) (nn.Layer, error)
+}
+
+var (
+	grey   = []int{28, 28, 1}
+	colour = []int{32, 32, 3}
+)
+
+// archs are the architectures by name.
+var archs = map[string]arch{
+	"mnist-cnn": {grey, func(*safetensors.File) (nn.Layer, error) { return nn.NewMNISTNet(unused()), nil }},
+	"mnist-pool": {grey, func(f *safetensors.File) (nn.Layer, error) {
 		widths, err := denseWidths(f)
 		if err != nil || len(widths) != 2 {
 			return nil, fmt.Errorf("%d dense layers, want 2", len(widths))
 		}
 		return nn.NewMNISTPoolNet(unused(), widths[0]), nil
-	},
-	"mlp": func(f *safetensors.File) (nn.Layer, error) {
+	}},
+	"mlp": {grey, func(f *safetensors.File) (nn.Layer, error) {
 		widths, err := denseWidths(f)
 		if err != nil {
 			return nil, err
 		}
 		return nn.NewMLP(unused(), 28, 28, 1, widths...), nil
-	},
-	"resnet8":  func(*safetensors.File) (nn.Layer, error) { return nn.NewResNet8(unused(), 10), nil },
-	"resnet18": func(*safetensors.File) (nn.Layer, error) { return nn.NewResNet18(unused(), 10), nil },
+	}},
+	"resnet8":  {colour, func(*safetensors.File) (nn.Layer, error) { return nn.NewResNet8(unused(), 10), nil }},
+	"resnet18": {colour, func(*safetensors.File) (nn.Layer, error) { return nn.NewResNet18(unused(), 10), nil }},
 }
 
 // unused initialises weights that the file replaces.
@@ -66,58 +78,89 @@ func denseWidths(f *safetensors.File) ([]int, error) {
 	return widths, nil
 }
 
-// loadModel reads a classifier and says what it is.
-func loadModel(path, arch string) (attack.Model, string, error) {
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".safetensors":
-		return loadSafetensors(path, arch)
-	case ".onnx":
-		if arch != "" {
-			return nil, "", fmt.Errorf("-arch %s: an ONNX file says itself what network it holds", arch)
-		}
-		m, err := onnx.Open(path)
-		if err != nil {
-			return nil, "", fmt.Errorf("-model: %w", err)
-		}
-		return nn.Classifier{Net: m}, fmt.Sprintf("ONNX graph (opset %d) from %s", m.Opset(), path), nil
-	default:
-		return nil, "", fmt.Errorf("-model %s: files end in .onnx or .safetensors, not %q", path, ext)
-	}
+// classifier is a model from a file.
+type classifier struct {
+	attack.Model
+	about string
+	input []int // shape of an image, [H, W, C]
 }
 
-func loadSafetensors(path, arch string) (attack.Model, string, error) {
+// loadModel reads the classifier that a flag names.
+func loadModel(name, path, arch string) (classifier, error) {
+	var c classifier
+	var err error
+	switch ext := strings.ToLower(filepath.Ext(path)); {
+	case ext == ".safetensors":
+		c, err = loadSafetensors(path, arch)
+	case ext == ".onnx" && arch != "":
+		err = fmt.Errorf("%s says itself what network it holds, want no -arch %s", path, arch)
+	case ext == ".onnx":
+		c, err = loadONNX(path)
+	default:
+		err = fmt.Errorf("%s: files end in .onnx or .safetensors, not %q", path, ext)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// fits returns an error unless the classifier that a flag names takes the images of a data
+// set.
+func (c classifier) fits(name string, set *dataset.Set, data string) error {
+	have := []int{set.H, set.W, set.C}
+	if !slices.Equal(c.input, have) {
+		return fmt.Errorf("%s wants %s, -dataset %s has %s", name, size(c.input), data, size(have))
+	}
+	return nil
+}
+
+// size writes a shape as in 28x28x1.
+func size(shape []int) string {
+	text := make([]string, len(shape))
+	for i, n := range shape {
+		text[i] = strconv.Itoa(n)
+	}
+	return strings.Join(text, "x")
+}
+
+func loadONNX(path string) (classifier, error) {
+	m, err := onnx.Open(path)
+	if err != nil {
+		return classifier{}, err
+	}
+	return classifier{nn.Classifier{Net: m}, fmt.Sprintf("ONNX graph (opset %d) from %s", m.Opset(), path), m.InputShape()}, nil
+}
+
+func loadSafetensors(path, arch string) (classifier, error) {
 	names := archNames()
 	if arch != "" {
-		if archs[arch] == nil {
-			return nil, "", fmt.Errorf("-arch is %q, want one of %s", arch, strings.Join(names, ", "))
-		}
 		names = []string{arch}
 	}
 	f, err := safetensors.Open(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("-model: %w", err)
+		return classifier{}, err
 	}
 	defer f.Close()
 	var why []string
 	for _, name := range names {
-		net, err := archs[name](f)
+		net, err := archs[name].make(f)
 		if err == nil {
 			err = nn.Load(path, net)
 		}
 		if err == nil {
-			return nn.Classifier{Net: net}, name + " from " + path, nil
+			return classifier{nn.Classifier{Net: net}, name + " from " + path, archs[name].input}, nil
 		}
 		why = append(why, fmt.Sprintf("%s: %v", name, err))
 	}
-	return nil, "", fmt.Errorf("-model %s fits no network:\n  %s", path, strings.Join(why, "\n  "))
+	return classifier{}, fmt.Errorf("%s fits no network:\n  %s", path, strings.Join(why, "\n  "))
 }
 
-// trainSmall trains a network for a program started without a model.
-func trainSmall(ctx context.Context, env *example.Env) (attack.Model, error) {
-	train, _, _, err := env.MNIST(false)
-	if err != nil {
-		return nil, err
-	}
+// trainable are the data sets for which a program started without a model trains one.
+var trainable = []string{"mnist", "fashion"}
+
+// trainSmall trains a network on a data set.
+func trainSmall(ctx context.Context, env *example.Env, train *dataset.Set) (attack.Model, error) {
 	train = train.Take(20000)
 	net := nn.NewMNISTNet(env.Rand("weights"))
 	const epochs, batch = 3, 64

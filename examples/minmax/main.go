@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -32,30 +31,43 @@ type options struct {
 	parts string
 }
 
+func (o *options) choice() example.Parts {
+	return example.Parts{Names: allParts, Text: &o.parts, Lacks: o.lacks}
+}
+
+// lacks says why a part cannot be run.
+func (o *options) lacks(env *example.Env, part string) string {
+	switch {
+	case part != "transform":
+		return ""
+	case o.mini:
+		return "-mini has no CIFAR-10"
+	}
+	return env.Missing("cifar10")
+}
+
 func program() example.Program {
 	var o options
 	return example.Program{
-		Name: "minmax",
+		Name:       "minmax",
+		SmallTakes: "20 minutes on two cores",
 		About: "Finds one perturbation against several networks, images or transformations, by their\n" +
 			"average and by min-max weights, and hardens networks against two attacks at once.\n" +
 			"With -scale full the paper's networks, epochs and 10,000 images: some 9e15 operations,\n" +
 			"days on two cores, nearly all for the wide network B.",
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&o.mini, "mini", false, "use the 2,000 + 1,000 MNIST images that are part of the program")
-			set.StringVar(&o.parts, "parts", "", "what to do, separated by commas; none means all: "+strings.Join(allParts, ", "))
+			o.choice().Flag(set)
 		},
-		Check: func(*example.Env) error {
-			_, err := example.Choose("-parts", o.parts, allParts)
-			return err
-		},
-		Split: &example.Split{Flag: "parts", Values: func(*example.Env) ([]string, error) { return example.Choose("-parts", o.parts, allParts) }},
+		Check: o.choice().Check,
+		Split: o.choice().Split(),
 		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}
 }
 
 // newExperiment loads the data and chooses sizes for them.
 func newExperiment(env *example.Env, o options) (*experiment, error) {
-	parts, err := example.Choose("-parts", o.parts, allParts)
+	parts, left, err := o.choice().Choose(env)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +82,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if e.sets["mnist"][0].Len() < 10000 {
 		e.plan = miniPlan
 	}
-	if !o.mini && (slices.Contains(parts, "universal") || slices.Contains(parts, "transform")) {
+	if !o.mini && (len(left) > 0 || slices.Contains(parts, "universal") || slices.Contains(parts, "transform")) {
 		err = e.loadCIFAR()
 	}
 	return e, err

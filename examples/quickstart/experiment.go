@@ -63,7 +63,7 @@ type figures struct {
 	PGD40     *float64             `json:"pgd40,omitempty"`
 	PGD100x10 *float64             `json:"pgd100x10,omitempty"`
 	Detail    map[string]*measured `json:"detail"`
-	Training  float64              `json:"training_seconds"`
+	Training  float64              `json:"training_seconds,omitempty"` // 0 for one that is not trained
 }
 
 // outcome is the result of the experiment.
@@ -118,7 +118,6 @@ func (e *experiment) Run(ctx context.Context) error {
 // fit trains a network with a learning rate that rises and falls once.
 func (e *experiment) fit(ctx context.Context, name string, net nn.Layer, epochs int, rate float64, loss nn.Loss, f *figures) error {
 	start := time.Now()
-	defer func() { f.Training = time.Since(start).Seconds() }()
 	steps := epochs * (e.train.Len() / e.batch)
 	stage := e.env.Stage(name, steps)
 	t := nn.Trainer{
@@ -131,7 +130,11 @@ func (e *experiment) fit(ctx context.Context, name string, net nn.Layer, epochs 
 			stage.Done(p.Step + 1)
 		},
 	}
-	return t.Run(ctx)
+	if err := t.Run(ctx); err != nil {
+		return err
+	}
+	f.Training = time.Since(start).Seconds()
+	return nil
 }
 
 // row is one line of the table: an attack, and where its figure is kept.

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,24 +73,42 @@ func TestSameSeedGivesTheSameFigures(t *testing.T) {
 	require.Equal(t, got[0], got[1])
 }
 
+// A run that is stopped while it hardens shows the standard network and says nothing of
+// the other.
 func TestInterruptedRunShowsWhatItReached(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
-	defer cancel()
-	var out, errs bytes.Buffer
-	require.Equal(t, 130, program().Execute(ctx, []string{"-mini", "-json"}, &out, &errs))
-	var got outcome
-	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
-	require.Equal(t, 2000, got.Train)
-	require.Nil(t, got.Hardened.PGD40)
-	require.Contains(t, errs.String(), "interrupted")
-}
-
-func TestTableOfAnInterruptedRunMarksWhatIsMissing(t *testing.T) {
 	e := tiny(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	made, newNet := 0, e.newNet
+	e.newNet = func(r *rand.Rand) *nn.Sequential {
+		if made++; made == 2 {
+			cancel()
+		}
+		return newNet(r)
+	}
 	require.ErrorIs(t, e.Run(ctx), context.Canceled)
-	require.Contains(t, e.table().Text(), "–")
+	res := e.Result()
+	require.Contains(t, res.Tables[0].Text(), "–")
+	require.Contains(t, res.Notes[1], "for the standard network; everything")
+	require.NotContains(t, strings.Join(res.Notes, " "), "hardened")
+	text, err := json.Marshal(res.Figures)
+	require.NoError(t, err)
+	var got outcome
+	require.NoError(t, json.Unmarshal(text, &got))
+	require.Equal(t, 600, got.Train)
+	require.NotNil(t, got.Standard.PGD100x10)
+	require.Nil(t, got.Hardened.Clean)
+	require.Equal(t, 1, strings.Count(string(text), "training_seconds"))
+}
+
+func TestRunWithoutFiguresPrintsNone(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, args := range [][]string{{"-mini", "-json"}, {"-mini"}} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 130, program().Execute(ctx, args, &out, &errs))
+		require.Empty(t, out.String())
+		require.Contains(t, errs.String(), "interrupted; there are no figures yet")
+	}
 }
 
 func TestDamagedDataIsNamed(t *testing.T) {
@@ -100,7 +118,8 @@ func TestDamagedDataIsNamed(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "mnist", name), []byte("not an idx file"), 0o600))
 	}
 	var out, errs bytes.Buffer
-	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
+	require.Equal(t, 1, program().Execute(context.Background(), []string{"-json", "-data", dir}, &out, &errs))
+	require.Empty(t, out.String())
 	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
 }
 

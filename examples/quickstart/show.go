@@ -19,13 +19,19 @@ import (
 
 // Result shows what was reached.
 func (e *experiment) Result() example.Result {
+	if len(e.out.Standard.Detail) == 0 {
+		return example.Result{}
+	}
+	training := "Training took " + report.Seconds(e.out.Standard.Training) + " for the standard network"
+	if e.resistant != nil {
+		training += " and " + report.Seconds(e.out.Hardened.Training) + " for the hardened one"
+	}
 	return example.Result{
 		Figures: e.out,
 		Tables:  []*report.Table{e.table()},
 		Notes: []string{
 			"Accuracy on test images, with exact 95 % intervals. " + e.setting(),
-			fmt.Sprintf("Training took %s for the standard network and %s for the hardened one; everything took %s.",
-				report.Seconds(e.out.Standard.Training), report.Seconds(e.out.Hardened.Training), report.Seconds(e.out.Seconds)),
+			training + "; everything took " + report.Seconds(e.out.Seconds) + ".",
 		},
 	}
 }

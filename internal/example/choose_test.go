@@ -17,4 +17,6 @@ func TestChoose(t *testing.T) {
 		_, err := Choose("-parts", text, known)
 		require.ErrorContains(t, err, "-parts has "+found+", want some of one, two, three")
 	}
+	_, err := Choose("-parts", "two, one,TWO", known)
+	require.ErrorContains(t, err, `-parts has "two" twice`)
 }

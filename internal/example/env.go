@@ -15,7 +15,7 @@ import (
 type Scale string
 
 const (
-	Small  Scale = "small"  // minutes on two cores
+	Small  Scale = "small"  // minutes on two cores, unless the program says otherwise
 	Medium Scale = "medium" // hours, for programs that have it
 	Full   Scale = "full"   // a larger experiment, the paper's where that is known
 )
@@ -35,6 +35,8 @@ type Env struct {
 
 	stderr   io.Writer
 	terminal bool
+	sharded  bool            // by -shard
+	said     map[string]bool // lines that a sweep writes once
 	stage    *Stage
 	uses     map[string]string // fingerprints of data in use; nil if nobody asks for them
 }

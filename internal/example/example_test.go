@@ -51,7 +51,10 @@ func trial(run func(ctx context.Context, env *Env) (Result, error)) Program {
 	}
 	return Program{
 		Name: "trial", About: "Tries things.",
-		Flags: func(s *flag.FlagSet) { s.Int("depth", 1, "how deep") },
+		Flags: func(s *flag.FlagSet) {
+			s.Int("depth", 1, "how deep")
+			s.Float64("width", 1, "how wide")
+		},
 		Check: func(e *Env) error {
 			if e.Seed == 13 {
 				return errors.New("13 is not welcome")
@@ -96,13 +99,17 @@ func TestMistakesInArgumentsAreNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for want, args := range map[string][]string{
-		"-scale is \"big\"":         {"-scale", "big"},
-		"flag provided but not":     {"-speed"},
-		"invalid value \"-1\"":      {"-seed", "-1"},
-		"unexpected argument \"x\"": {"x"},
-		"no such file":              {"-data", file + "x"},
-		"is not a folder":           {"-data", file},
-		"13 is not welcome":         {"-seed", "13"},
+		"-scale is \"big\"":     {"-scale", "big"},
+		"flag provided but not": {"-speed"},
+		"13 is not welcome":     {"-seed", "13"},
+		`invalid value "-1" for flag -seed: want a whole number from 0 to 18446744073709551615`: {"-seed", "-1"},
+		`invalid value "2x" for flag -depth: want a whole number`:                               {"-depth", "2x"},
+		`invalid value "99999999999999999999" for flag -seeds: want a whole number`:             {"-seeds", "99999999999999999999"},
+		`invalid boolean value "x" for -json: want true or false`:                               {"-json=x"},
+		`invalid value "x" for flag -width: want a number`:                                      {"-width", "x"},
+		"unexpected argument \"x\"":                                                             {"x"},
+		"no such file":                                                                          {"-data", file + "x"},
+		"is not a folder":                                                                       {"-data", file},
 	} {
 		code, out, errs := execute(trial(nil), args...)
 		require.Equal(t, exitUsage, code, want)
@@ -149,6 +156,7 @@ func TestAFullDiskShowsTheTableAndLeavesNoFile(t *testing.T) {
 	p := trial(func(context.Context, *Env) (Result, error) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "report.html"), 0o700)) // cannot be replaced by a file
 		tab := report.NewTable("", report.Left("kept"))
+		tab.AddRow("this")
 		return Result{Tables: []*report.Table{tab}}, nil
 	})
 	code, out, errs := execute(p, "-out", dir)
@@ -180,6 +188,53 @@ func TestAFailedProgramShowsWhatItHasAndSaysWhy(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.JSONEq(t, `{"half":1}`, out)
 	require.Contains(t, errs, "ran out of luck")
+}
+
+// A program that has not reached any figure prints no empty object.
+func TestWithoutFiguresNothingIsPrinted(t *testing.T) {
+	empty := report.NewTable("nothing yet", report.Left("name"))
+	p := trial(func(context.Context, *Env) (Result, error) {
+		return Result{Tables: []*report.Table{empty}}, errors.New("no model")
+	})
+	for _, args := range [][]string{{"-json"}, {}} {
+		code, out, errs := execute(p, args...)
+		require.Equal(t, exitFailed, code)
+		require.Empty(t, out)
+		require.Contains(t, errs, "no model")
+	}
+	p.New = func(*Env) (Experiment, error) { return nil, errors.New("no data") }
+	code, out, errs := execute(p, "-json")
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "no data")
+	ctx, cancel := context.WithCancel(context.Background())
+	p = trial(func(ctx context.Context, _ *Env) (Result, error) {
+		cancel()
+		return Result{}, ctx.Err()
+	})
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitInterrupted, p.Execute(ctx, []string{"-json"}, &stdout, &stderr))
+	require.Empty(t, stdout.String())
+	require.Contains(t, stderr.String(), "interrupted; there are no figures yet")
+}
+
+func TestProgramsWithoutSweepsOrScalesSaySo(t *testing.T) {
+	p := trial(nil)
+	p.SmallTakes = "a blink"
+	_, out, _ := execute(p, "-help")
+	require.Contains(t, out, "small (a blink) or full")
+	require.Contains(t, out, "-shard")
+	p.NoSweeps, p.OneScale = true, true
+	_, out, _ = execute(p, "-help")
+	for _, name := range []string{"scale", "seeds", "shard", "split", "merge"} {
+		require.NotContains(t, out, "-"+name)
+		code, _, errs := execute(p, "-"+name, "1")
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, errs, "flag provided but not defined: -"+name)
+	}
+	code, out, errs := execute(p, "-json")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, `"scale": "small"`)
 }
 
 func TestStreamsOfRandomNumbersDiffer(t *testing.T) {

@@ -21,7 +21,8 @@ type Experiment interface {
 
 // Result is what a program shows.
 type Result struct {
-	// Figures is printed by -json and holds every figure of the tables.
+	// Figures is printed by -json and holds every figure of the tables; nil if none was
+	// reached.
 	Figures any
 	Tables  []*report.Table
 	// Notes are printed below the tables, a line each.

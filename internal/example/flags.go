@@ -1,12 +1,15 @@
 package example
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/example/sweep"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -28,32 +31,14 @@ type options struct {
 var shared = []string{"data", "out", "json", "seed", "seeds", "shard", "split", "merge"}
 
 func (p Program) parse(args []string, stdout, stderr io.Writer) (*options, error) {
-	env := &Env{stderr: stderr, terminal: isTerminal(stderr)}
+	env := &Env{stderr: stderr, terminal: isTerminal(stderr), said: map[string]bool{}}
 	o := &options{env: env, set: flag.NewFlagSet(p.Name, flag.ContinueOnError)}
 	set := o.set
 	set.SetOutput(io.Discard)
 	set.Usage = func() {}
-	var scale, shard string
-	set.StringVar(&env.Data, "data", dataset.DirFromEnv(), "`folder` with data sets, also from the environment variable REDOUBT_DATA")
-	set.Uint64Var(&env.Seed, "seed", 1, "seed of all random numbers")
-	seeds := "number of seeds, from -seed on, for intervals over seeds; 0 means one"
-	if p.Seeds {
-		seeds = "number of seeds, from -seed on; 0 means as many as the scale has, and one at a time with -shard"
-	}
-	set.IntVar(&env.Seeds, "seeds", 0, seeds)
-	scales, about := []Scale{Small, Full}, "small (minutes on two cores) or full (a larger experiment, hours)"
-	if p.Medium {
-		scales, about = []Scale{Small, Medium, Full}, "small (minutes on two cores), medium (hours) or full (a larger experiment)"
-	}
-	set.StringVar(&scale, "scale", string(Small), about)
-	set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures, and for lines of JSON with -shard; nothing is written without it")
-	set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else; with -shard a line for each seed")
-	set.StringVar(&shard, "shard", "", "run part `i/n` of the sweep over -seeds, i from 1 to n, and leave out what is finished in -out;\n"+
-		sweep.FromEnvironment+" takes i and n from the task of a Slurm array or the pod of a Kubernetes Indexed Job")
-	set.StringVar(&o.merge, "merge", "", "sum up what -shard has written: a `folder`, or files; more of them may follow")
-	if p.Split != nil {
-		set.BoolVar(&o.split, "split", false, "with -shard: run each of -"+p.Split.Flag+" by itself; what compares them is left out")
-	}
+	var shard string
+	scale := string(Small)
+	p.declare(o, &scale, &shard)
 	if p.Flags != nil {
 		p.Flags(set)
 	}
@@ -64,7 +49,7 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*options, error
 			set.PrintDefaults()
 		}
 		if err != nil {
-			return nil, err
+			return nil, explain(set, err)
 		}
 		if set.NArg() == 0 {
 			break
@@ -74,6 +59,7 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*options, error
 	if len(o.more) > 0 && o.merge == "" {
 		return nil, fmt.Errorf("unexpected argument %q; -help lists the flags", o.more[0])
 	}
+	scales := p.scales()
 	if env.Scale = Scale(scale); !slices.Contains(scales, env.Scale) {
 		return nil, fmt.Errorf("-scale is %q, want one of %q", scale, scales)
 	}
@@ -110,6 +96,79 @@ func (p Program) parse(args []string, stdout, stderr io.Writer) (*options, error
 	return o, nil
 }
 
+// declare declares the flags that programs share.
+func (p Program) declare(o *options, scale, shard *string) {
+	set, env := o.set, o.env
+	set.StringVar(&env.Data, "data", dataset.DirFromEnv(), "`folder` with data sets, laid out as go doc github.com/redoubt-ml/redoubt/tensor/dataset says;\n"+
+		"also from the environment variable REDOUBT_DATA")
+	set.Uint64Var(&env.Seed, "seed", 1, "seed of all random numbers")
+	if !p.OneScale {
+		small := cmp.Or(p.SmallTakes, "minutes on two cores")
+		about := "small (" + small + ") or full (a larger experiment, hours)"
+		if p.Medium {
+			about = "small (" + small + "), medium (hours) or full (a larger experiment)"
+		}
+		set.StringVar(scale, "scale", string(Small), about)
+	}
+	if p.NoSweeps {
+		set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures; nothing is written without it")
+		set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else")
+		return
+	}
+	set.StringVar(&env.Out, "out", "", "`folder` for report.html and pictures, and for lines of JSON with -shard; nothing is written without it")
+	set.BoolVar(&env.JSON, "json", false, "print one JSON object with every figure and nothing else; with -shard a line for each seed")
+	seeds := "number of seeds, from -seed on, for intervals over seeds; 0 means one"
+	if p.Seeds {
+		seeds = "number of seeds, from -seed on; 0 means as many as the scale has, and one at a time with -shard"
+	}
+	set.IntVar(&env.Seeds, "seeds", 0, seeds)
+	set.StringVar(shard, "shard", "", "run part `i/n` of the sweep over -seeds, i from 1 to n, and leave out what is finished in -out;\n"+
+		sweep.FromEnvironment+" takes i and n from the task of a Slurm array or the pod of a Kubernetes Indexed Job")
+	set.StringVar(&o.merge, "merge", "", "sum up what -shard has written: a `folder`, or files; more of them may follow")
+	if p.Split != nil {
+		set.BoolVar(&o.split, "split", false, "with -shard: run each of -"+p.Split.Flag+" by itself; what compares them is left out")
+	}
+}
+
+// scales are those that the program has.
+func (p Program) scales() []Scale {
+	switch {
+	case p.OneScale:
+		return []Scale{Small}
+	case p.Medium:
+		return []Scale{Small, Medium, Full}
+	}
+	return []Scale{Small, Full}
+}
+
+// explain adds what a flag wants to the error about a value that it could not read.
+func explain(set *flag.FlagSet, err error) error {
+	text := err.Error()
+	if !strings.HasSuffix(text, ": parse error") && !strings.HasSuffix(text, ": value out of range") {
+		return err
+	}
+	text = text[:strings.LastIndex(text, ": ")]
+	f := set.Lookup(text[strings.LastIndex(text, " -")+2:])
+	if f == nil {
+		return err
+	}
+	getter, _ := f.Value.(flag.Getter)
+	if getter == nil {
+		return err
+	}
+	switch getter.Get().(type) {
+	case uint64:
+		return fmt.Errorf("%s: want a whole number from 0 to %d", text, uint64(math.MaxUint64))
+	case int:
+		return fmt.Errorf("%s: want a whole number", text)
+	case float64:
+		return fmt.Errorf("%s: want a number", text)
+	case bool:
+		return fmt.Errorf("%s: want true or false", text)
+	}
+	return err
+}
+
 // findUnits works out the units of a sweep.
 func (o *options) findUnits(p Program) (err error) {
 	o.units = sweep.Range{First: o.env.Seed, Seeds: o.env.Seeds}
@@ -128,14 +187,17 @@ func (o *options) parseShard(text string) (err error) {
 		return errors.New("-split is for a sweep, want it with -shard")
 	case text == "":
 		return nil
+	}
+	if o.shard, err = sweep.ParseShard(text, os.LookupEnv); err != nil {
+		return fmt.Errorf("-shard: %w", err)
+	}
+	switch {
 	case o.env.Seeds < 1:
 		return errors.New("-shard without -seeds, want the number of seeds of the sweep")
 	case o.env.Out == "":
 		return errors.New("-shard without -out, want a folder for lines of JSON that all shards share")
 	}
-	if o.shard, err = sweep.ParseShard(text, os.LookupEnv); err != nil {
-		return fmt.Errorf("-shard: %w", err)
-	}
+	o.env.sharded = true
 	return nil
 }
 

@@ -20,8 +20,15 @@ type Program struct {
 	About string // what it does, in a sentence or two, for -help
 	// Flags declares flags of the program's own; nil for none.
 	Flags func(*flag.FlagSet)
+	// SmallTakes is how long the small scale takes, for -help; empty for minutes on two
+	// cores.
+	SmallTakes string
 	// Medium says that there is a scale between small and full.
 	Medium bool
+	// OneScale says that there is no -scale.
+	OneScale bool
+	// NoSweeps says that there is no -seeds, -shard, -split and -merge.
+	NoSweeps bool
 	// Seeds says that a single run of the program takes several seeds. For other
 	// programs more than one seed is a sweep.
 	Seeds bool
@@ -70,7 +77,7 @@ func (p Program) Execute(ctx context.Context, args []string, stdout, stderr io.W
 			return p.fail(stderr, exitFailed, err)
 		}
 	}
-	kept := "the figures are those reached until then"
+	kept := ""
 	var res Result
 	switch {
 	case o.merge != "":
@@ -89,6 +96,13 @@ func (p Program) Execute(ctx context.Context, args []string, stdout, stderr io.W
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
+		switch {
+		case kept != "":
+		case res.Figures == nil:
+			kept = "there are no figures yet"
+		default:
+			kept = "the figures are those reached until then"
+		}
 		return p.fail(stderr, exitInterrupted, errors.New("interrupted; "+kept))
 	case err != nil:
 		return p.fail(stderr, exitFailed, err)
@@ -101,13 +115,14 @@ func (p Program) fail(stderr io.Writer, code int, err error) int {
 	return code
 }
 
-// show prints the result and writes its files.
+// show prints the result and writes its files. Without figures -json prints nothing, and
+// tables without rows are left out.
 func (p Program) show(env *Env, res Result, stdout io.Writer) error {
 	if lines, ok := res.Figures.(jsonLines); ok && env.JSON {
 		if _, err := stdout.Write(lines); err != nil {
 			return err
 		}
-	} else if env.JSON {
+	} else if env.JSON && res.Figures != nil {
 		text, err := json.MarshalIndent(res.Figures, "", "  ")
 		if err != nil {
 			return err
@@ -115,8 +130,11 @@ func (p Program) show(env *Env, res Result, stdout io.Writer) error {
 		if _, err := fmt.Fprintf(stdout, "%s\n", text); err != nil {
 			return err
 		}
-	} else {
+	} else if !env.JSON {
 		for _, t := range res.Tables {
+			if t.Len() == 0 {
+				continue
+			}
 			if _, err := fmt.Fprintf(stdout, "\n%s", t.Text()); err != nil {
 				return err
 			}

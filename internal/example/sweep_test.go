@@ -180,7 +180,7 @@ func TestShardsWriteLinesThatMergeSumsUp(t *testing.T) {
 	lines, err := sweep.Read(strings.NewReader(out), "output")
 	require.NoError(t, err)
 	require.Equal(t, []sweep.Unit{{Seed: 4}, {Seed: 6}}, []sweep.Unit{lines[0].Unit, lines[1].Unit})
-	require.Equal(t, map[string]string{"depth": "2", "scale": "small"}, lines[0].Settings)
+	require.Equal(t, map[string]string{"depth": "2", "scale": "small", "width": "1"}, lines[0].Settings)
 
 	code, out, errs := execute(double(), "-merge", dir)
 	require.Equal(t, exitFailed, code)
@@ -330,6 +330,7 @@ func TestMistakesInSweepsAreNamed(t *testing.T) {
 		"-shard without -out":     {"-shard", "1/2", "-seeds", "2"},
 		`-shard: "0/2", want i/n`: {"-shard", "0/2", "-seeds", "2", "-out", "x"},
 		"-shard: neither SLURM":   {"-shard", "env", "-seeds", "2", "-out", "x"},
+		`-shard: "2", want i/n`:   {"-shard", "2"},
 		"-seeds is -1":            {"-seeds", "-1"},
 		"2000000 seeds":           {"-seeds", "2000000"},
 		"none above 184467":       {"-seeds", "2", "-seed", "18446744073709551615"},

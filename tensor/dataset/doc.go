@@ -26,6 +26,8 @@
 //	svhn           train_32x32.mat, test_32x32.mat
 //	digits         digits.csv(.gz)
 //
+// Load reads one of them by name:
+//
 //	train, err := dataset.Load(dir, "cifar10", dataset.Train)
 //
 // A row sheet is a PNG picture with an image in each of its rows, see ReadRowSheet: the

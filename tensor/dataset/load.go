@@ -57,6 +57,13 @@ func Names() []string {
 	return names
 }
 
+// Find returns the name, one of Names, that a name of any case or another spelling of it,
+// as in Fashion-MNIST, stands for. The error of an unknown name lists those known.
+func Find(name string) (string, error) {
+	src, err := findSource(name)
+	return src.name, err
+}
+
 func findSource(name string) (source, error) {
 	for _, s := range sources {
 		if lower := strings.ToLower(name); lower == s.name || lower == s.alias {

@@ -108,6 +108,16 @@ func TestCIFARRowSheetsTakeTheirOwnLabels(t *testing.T) {
 	require.ErrorContains(t, err, "1 labels, want 50000")
 }
 
+func TestFindKnowsNamesInAnyCase(t *testing.T) {
+	for name, want := range map[string]string{"MNIST": "mnist", "Fashion-MNIST": "fashion", "cifar-10": "cifar10", "mnist-m": "mnistm", "usps": "usps"} {
+		got, err := Find(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	_, err := Find("imagenet")
+	require.ErrorContains(t, err, `data set is "imagenet", want one of mnist, fashion,`)
+}
+
 func TestLoadErrorsNameFolderAndFiles(t *testing.T) {
 	empty := t.TempDir()
 	for _, name := range Names() {

@@ -2,10 +2,10 @@
 // for attacks, with input gradients, and passes arrays between the two libraries
 // without copying.
 //
-//	g := gorgonia.NewGraph()
-//	x := gorgonia.NewTensor(g, gorgonia.Float32, 4, gorgonia.WithShape(32, 1, 28, 28))
+//	g := graph.NewGraph()
+//	x := graph.NewTensor(g, graph.Float32, 4, graph.WithShape(32, 1, 28, 28))
 //	logits := ... // the network, its weights bound to values
-//	m, err := adapter.New(adapter.Net{Input: x, Logits: logits})
+//	m, err := gorgonia.New(gorgonia.Net{Input: x, Logits: logits})
 //	res, err := pgd.Run(ctx, m, images, labels)
 //
 // # How a graph answers

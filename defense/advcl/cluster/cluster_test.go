@@ -146,3 +146,10 @@ func TestKMeansRefusesWhatMakesNoSense(t *testing.T) {
 	_, err := KMeans{K: 2}.Run(ctx, x)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// The bound on the work holds restarts, iterations and their defaults.
+func TestOperationsAreCounted(t *testing.T) {
+	require.InDelta(t, 2*(3*30+2*30*6+10*5), KMeans{K: 3, Restarts: 2, Iterations: 5}.Operations(5, 2), 1e-9)
+	require.InEpsilon(t, 10*(3+2*101+100./4)*4e4, KMeans{K: 4}.Operations(100, 100), 1e-12)
+	require.InEpsilon(t, 3*(3+2*101+100./100)*1e6, KMeans{K: 100}.Operations(100, 100), 1e-12)
+}

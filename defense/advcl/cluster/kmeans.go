@@ -54,6 +54,25 @@ func (k KMeans) restarts() int {
 	return 10
 }
 
+// limit is the number of iterations in use.
+func (k KMeans) limit() int {
+	if k.Iterations == 0 {
+		return 100
+	}
+	return k.Iterations
+}
+
+// Operations is the largest number of floating-point operations that Run takes on n
+// points of d features: for each restart the distances of the points to K starts, and for
+// each iteration and once more at the end their products with K centres, and the means.
+// Most runs end after fewer iterations.
+func (k KMeans) Operations(n, d int) float64 {
+	points := float64(n) * float64(d)
+	distances := float64(k.K) * points
+	limit := float64(k.limit())
+	return float64(k.restarts()) * (3*distances + 2*distances*(limit+1) + points*limit)
+}
+
 // Run clusters the rows of x [N, D]. A point at the same distance from two centres
 // goes to the one with the lower number; a cluster that loses all points takes the
 // point that is farthest from its centre. The result does not depend on the number of
@@ -63,10 +82,7 @@ func (k KMeans) Run(ctx context.Context, x *tensor.Tensor) (Clusters, error) {
 	if err := k.check(x); err != nil {
 		return Clusters{}, err
 	}
-	limit := k.Iterations
-	if limit == 0 {
-		limit = 100
-	}
+	limit := k.limit()
 	l := newLloyd(x.To(tensor.Float64), k.K)
 	var best Clusters
 	for r := range k.restarts() {

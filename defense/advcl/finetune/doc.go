@@ -11,8 +11,9 @@
 //
 // # What to trust
 //
-// Training ends with the last epoch; nothing is chosen by what test images say. PGD is
-// quick and shows a trend; a claim of robustness needs Protocol.AutoAttack, which attacks
+// Training ends with the last epoch, or with a Validation takes the epoch that is best on
+// images held out of the training images; nothing is chosen by what test images say. PGD
+// is quick and shows a trend; a claim of robustness needs Protocol.AutoAttack, which attacks
 // the first images that it is given. SLF tells most about an encoder, since nothing but a
 // linear layer is added.
 package finetune

@@ -108,10 +108,10 @@ func TestStandardisationIsFoldedIntoTheLayer(t *testing.T) {
 	}
 	plain := f.Clone()
 	head := nn.NewLinear(rng, 5, 3)
-	fold := standardize(f, head)
+	fold := standardize(f)
 	want := head.Forward(&nn.Pass{}, f).Values()
 	require.InDelta(t, 0, tensor.MaxAbs(tensor.Mean(f, 0)), 1e-5)
-	fold()
+	fold(head)
 	require.InDeltaSlice(t, want, head.Forward(&nn.Pass{}, plain).Values(), 1e-4)
 }
 
@@ -130,6 +130,28 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	require.Less(t, got.Robust[0].Value, got.Clean.Value)
 	require.LessOrEqual(t, got.APGD.Value, got.Robust[0].Value)
 	require.LessOrEqual(t, got.AutoAttack.Value, got.APGD.Value, "AutoAttack has APGD and more")
+	// AutoAttack's worst case is within what each of its parts leaves, image by image.
+	// PGD is not one of them, but AutoAttack is stronger on these images too.
+	threat := attack.Threat{Norm: attack.Linf, Eps: eps[0]}
+	parts, err := attack.Evaluate(context.Background(), c, x, y, &attack.APGD{Threat: threat}, &attack.APGD{Threat: threat, TargetClasses: 9})
+	require.NoError(t, err)
+	require.Len(t, got.APGDRight, 40)
+	require.Len(t, got.AutoAttackRight, 40)
+	implied, fell := 0, 0
+	for i, robust := range got.AutoAttackRight {
+		if !robust {
+			fell++
+			continue
+		}
+		implied++
+		for _, part := range parts.Attacks {
+			require.True(t, part.Right[i], "image %d resists AutoAttack but not %s", i, part.Name)
+		}
+		require.True(t, got.APGDRight[i] && got.RobustRight[0][i] && got.CleanRight[i], i)
+	}
+	require.Positive(t, implied)
+	require.Positive(t, fell)
+	require.InDelta(t, got.AutoAttack.Value, float64(implied)/40, 1e-12)
 	wide, err := Protocol{Eps: []float64{1}, StepSize: 0.1}.Measure(context.Background(), c, x, y)
 	require.NoError(t, err)
 	require.Less(t, wide.Robust[0].Value, 0.1, "nothing stands an attack without limits")
@@ -153,6 +175,59 @@ func TestMeasuresAreInOrder(t *testing.T) {
 	for i := 1; i < len(curve); i++ {
 		require.LessOrEqual(t, curve[i].Value, curve[i-1].Value)
 	}
+}
+
+// waves is a model whose answer changes again and again as images become brighter, so that
+// long steps leave places where it is wrong.
+type waves struct{}
+
+func (waves) Logits(x *tensor.Tensor) *tensor.Tensor {
+	f := tensor.Sin(tensor.MulScalar(tensor.Mean(tensor.Reshape(x, x.Dim(0), x.Len()/x.Dim(0)), 1), 150))
+	f = tensor.Reshape(f, x.Dim(0), 1)
+	return tensor.Concat(1, f, tensor.Neg(f))
+}
+
+// What the last step leaves right is what PGD leaves right and sometimes more: its steps
+// are the same, but only the last one counts. It is what Perturb's images say.
+func TestTheLastIterateIsNoStricter(t *testing.T) {
+	c := waves{}
+	x, y := colours(120).All()
+	for i := range y {
+		y[i] %= 2
+	}
+	any := Protocol{Eps: []float64{6. / 255}, Steps: 5, StepSize: 4. / 255, Seed: 3}
+	last := any
+	last.LastIterate = true
+	strict, err := any.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	got, err := last.Measure(context.Background(), c, x, y)
+	require.NoError(t, err)
+	more := 0
+	for i, right := range got.RobustRight[0] {
+		if !strict.RobustRight[0][i] {
+			if right {
+				more++
+			}
+			continue
+		}
+		require.True(t, right, i)
+	}
+	require.Positive(t, more)
+	end, err := any.pgd(6./255).Perturb(context.Background(), c, x, y)
+	require.NoError(t, err)
+	answers, err := attack.Predict(context.Background(), c, end)
+	require.NoError(t, err)
+	n := 0
+	for i, a := range answers {
+		if a == y[i] {
+			n++
+		}
+	}
+	require.InDelta(t, float64(n)/120, got.Robust[0].Value, 1e-12)
+	require.Equal(t, strict.Clean, got.Clean)
+	last.Eps = []float64{-1}
+	_, err = last.Measure(context.Background(), c, x, y)
+	require.ErrorContains(t, err, "eps is -1")
 }
 
 func TestBadInputIsNamed(t *testing.T) {

@@ -48,7 +48,7 @@ func crossEntropy(p *nn.Pass, head nn.Layer, f *tensor.Tensor, y []int) *tensor.
 // standardize scales features [N, D] to mean 0 and variance 1, in place, and returns
 // what makes a layer trained on them one for the features as they were. A feature that
 // never changes is only shifted.
-func standardize(f *tensor.Tensor, head *nn.Linear) (fold func()) {
+func standardize(f *tensor.Tensor) (fold func(head *nn.Linear)) {
 	n, d := f.Dim(0), f.Dim(1)
 	mean, inv := make([]float64, d), make([]float64, d)
 	data := f.Float32s()
@@ -75,7 +75,7 @@ func standardize(f *tensor.Tensor, head *nn.Linear) (fold func()) {
 		}
 	}
 	f.Touch()
-	return func() {
+	return func(head *nn.Linear) {
 		classes := head.Weight.Dim(1)
 		for k := range classes {
 			bias := head.Bias.At(k)

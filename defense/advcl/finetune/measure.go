@@ -14,12 +14,16 @@ import (
 // a method under PGD on the cross-entropy can be a weakness of that attack.
 //
 // An image counts as lost under PGD if any of the steps misleads the classifier. The
-// papers look at the last step alone, so their robust accuracy is a little higher.
+// papers look at the last step alone, so their robust accuracy is a little higher; see
+// LastIterate.
 type Protocol struct {
 	// Eps are the radii under Linf, in pixel units.
 	Eps      []float64
 	Steps    int     // of PGD; 0 means 20
 	StepSize float64 // of PGD; 0 means 2/255
+	// LastIterate makes Measure count as the papers do: an image is right under PGD if it
+	// is where the last step leaves it, whatever came before.
+	LastIterate bool
 	// APGD is the number of images, from the first on, that APGD on the cross-entropy
 	// and targeted APGD on DLR attack at the first radius; 0 means none.
 	APGD int
@@ -43,6 +47,11 @@ type Scores struct {
 	// CleanRight and RobustRight say for each image (and radius) whether it is right.
 	CleanRight  []bool   `json:"-"`
 	RobustRight [][]bool `json:"-"`
+	// APGDRight and AutoAttackRight say so for the images that were attacked, the first
+	// ones; nil if the attack was not run. An image that resists several attacks is
+	// right under each of them and by itself.
+	APGDRight       []bool `json:"-"`
+	AutoAttackRight []bool `json:"-"`
 }
 
 func (p Protocol) pgd(eps float64) *attack.PGD {
@@ -84,11 +93,11 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 	s.Clean, s.CleanRight = clean.Clean, clean.CleanRight
 	for _, eps := range p.Eps {
 		say(fmt.Sprintf("PGD at %.3g/255", 255*eps))
-		r, err := attack.Evaluate(ctx, m, x, y, p.pgd(eps))
+		value, right, err := p.underPGD(ctx, m, x, y, eps)
 		if err != nil {
 			return s, err
 		}
-		s.Robust, s.RobustRight = append(s.Robust, r.Worst), append(s.RobustRight, r.Right)
+		s.Robust, s.RobustRight = append(s.Robust, value), append(s.RobustRight, right)
 	}
 	if p.APGD > 0 {
 		say("APGD")
@@ -97,7 +106,7 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 		if err != nil {
 			return s, err
 		}
-		s.APGD = &r.Worst
+		s.APGD, s.APGDRight = &r.Worst, r.Right
 	}
 	if p.AutoAttack > 0 {
 		say("AutoAttack")
@@ -105,9 +114,24 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 		if err != nil {
 			return s, err
 		}
-		s.AutoAttack = &r.Worst
+		s.AutoAttack, s.AutoAttackRight = &r.Worst, r.Right
 	}
 	return s, nil
+}
+
+// underPGD returns the accuracy under PGD, and which images are right.
+func (p Protocol) underPGD(ctx context.Context, m attack.Model, x *tensor.Tensor, y []int, eps float64) (attack.Estimate, []bool, error) {
+	a := p.pgd(eps)
+	if !p.LastIterate {
+		r, err := attack.Evaluate(ctx, m, x, y, a)
+		return r.Worst, r.Right, err
+	}
+	end, err := a.Perturb(ctx, m, x, y)
+	if err != nil {
+		return attack.Estimate{}, nil, err
+	}
+	r, err := attack.Evaluate(ctx, m, end, y)
+	return r.Clean, r.CleanRight, err
 }
 
 func first(x *tensor.Tensor, n int) *tensor.Tensor { return tensor.Slice(x, 0, 0, n) }

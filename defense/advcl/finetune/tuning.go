@@ -50,6 +50,8 @@ type Tuning struct {
 	Drops []int
 	// Seed selects the layer's start, the order of images, augmentation and attacks.
 	Seed uint64
+	// Validation takes the best epoch; nil takes the last.
+	Validation *Validation
 	// OnStep is called after each step, nil for none.
 	OnStep func(nn.Progress)
 }
@@ -62,6 +64,14 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 	if err := t.check(encoder, data); err != nil {
 		return nil, err
 	}
+	var chosen *choice
+	if t.Validation != nil {
+		train, held, err := t.Validation.split(data, t.Seed)
+		if err != nil {
+			return nil, err
+		}
+		data, chosen = train, t.Validation.newChoice(held)
+	}
 	t = t.withDefaults(data.Len())
 	copied, err := encoder.Extract("")
 	if err != nil {
@@ -69,21 +79,21 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 	}
 	rng := rand.New(rand.NewPCG(t.Seed, 0x5ead))
 	c := &Classifier{Encoder: copied, Head: nn.NewLinear(rng, encoder.Form.Features(), data.Classes)}
-	rest := data.Len() % t.BatchSize
+	rest, per := data.Len()%t.BatchSize, data.Len()/t.BatchSize
+	if rest > 1 {
+		per++
+	}
 	run := nn.Trainer{
 		Net: c.Head, Data: data, Epochs: t.Epochs, BatchSize: t.BatchSize, KeepLast: rest > 1, Seed: t.Seed, OnStep: t.OnStep,
 		Optimizer: &optim.SGD{Momentum: 0.9, WeightDecay: max(0, t.WeightDecay)},
-		Schedule:  t.schedule((data.Len() + t.BatchSize - 1) / t.BatchSize),
-	}
-	if rest <= 1 {
-		run.Schedule = t.schedule(data.Len() / t.BatchSize)
+		Schedule:  t.schedule(per),
 	}
 	if len(t.Augment) > 0 {
 		if run.Augment, err = dataset.NewAugmenter(t.Seed, t.Augment...); err != nil {
 			return nil, err
 		}
 	}
-	after := func() {}
+	fold := func(*nn.Linear) {}
 	switch {
 	case t.Kind == AFF:
 		pgd := t.Attack
@@ -99,15 +109,27 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 			return nil, err
 		}
 		if t.Standardize {
-			after = standardize(f, c.Head)
+			fold = standardize(f)
 		}
 		run.Loss = cached(f)
 	}
-	if err := run.Run(ctx); err != nil {
-		return nil, err
+	if chosen == nil {
+		if err := run.Run(ctx); err != nil {
+			return nil, err
+		}
+		fold(c.Head)
+		return c, nil
 	}
-	after()
-	return c, nil
+	return chosen.best(ctx, &run, per, func() (*Classifier, error) {
+		out := &Classifier{Encoder: c.Encoder, Head: &nn.Linear{Weight: c.Head.Weight.Clone(), Bias: c.Head.Bias.Clone()}}
+		fold(out.Head)
+		if t.Kind == AFF {
+			if out.Encoder, err = c.Encoder.Extract(""); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
 }
 
 func (t Tuning) check(encoder *advcl.Encoder, data *dataset.Set) error {

@@ -96,7 +96,7 @@ type Corruption struct {
 // String describes the corruption, as in "shot noise 3".
 func (c Corruption) String() string { return fmt.Sprintf("%v %d", c.Type, c.Severity) }
 
-// Check returns an error if type or severity is none.
+// Check returns an error if there is no such type or severity.
 func (c Corruption) Check() error {
 	if c.Type >= count {
 		return fmt.Errorf("corrupt: unknown type %d, want 0 to %d", uint8(c.Type), count-1)
