@@ -45,9 +45,9 @@ func PSNR(truth, guess *tensor.Tensor) []float64 {
 func decibel(mse float64) float64 { return -10 * math.Log10(mse) }
 
 // ChannelPSNR returns the peak signal-to-noise ratio in dB of each image as the first
-// version of CAFE's paper (submitted to ICLR 2021) defines it: the mean over channels, each with the largest value of the true
-// image's own channel as its peak, and guess as it is. It is -Inf for an image with a
-// black channel.
+// version of CAFE's paper (submitted to ICLR 2021) defines it: the mean over channels,
+// each with the largest value of the true image's own channel as its peak, and guess as
+// it is. It is -Inf for an image with a black channel.
 func ChannelPSNR(truth, guess *tensor.Tensor) []float64 {
 	n, size := pairs("ChannelPSNR", truth, guess)
 	channels := truth.Dim(3)

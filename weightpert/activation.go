@@ -18,8 +18,9 @@ const (
 	Tanh                        // hyperbolic tangent; takes negative values
 	LeakyReLU                   // a, or a/100 below 0; takes negative values
 	GELU                        // a Φ(a); neither monotone nor 1-Lipschitz, refused by every bound
-	numActivations
 )
+
+const numActivations = GELU + 1
 
 var activations = [numActivations]struct {
 	name                              string
@@ -54,7 +55,7 @@ func (a Activation) String() string {
 	return activations[a].name
 }
 
-// Value returns the activation of a.
+// Value returns the activation's output for the pre-activation v.
 func (a Activation) Value(v float64) float64 { return activations[a].f(v) }
 
 // slope returns the derivative at pre-activation v.

@@ -32,8 +32,9 @@ const (
 	// the label, divided by the distance of the largest logit from the third, so that
 	// the scale of the logits does not matter. It needs 3 classes.
 	DLR
-	numObjectives
 )
+
+const numObjectives = DLR + 1
 
 // lost is the margin below which StillCorrect and Hinge leave an example alone.
 const lost = -0.5

@@ -102,7 +102,7 @@ func TopCaptions(captions []Caption, n int) []Caption {
 func CaptionInstance(name string, captions []Caption) (Instance, error) {
 	in := Instance{Name: name}
 	for _, c := range captions {
-		t, err := NewTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
+		t, err := newTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
 		if err != nil {
 			return Instance{}, fmt.Errorf("bandit/env: caption %d: %w", c.ID, err)
 		}

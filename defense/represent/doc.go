@@ -24,5 +24,5 @@
 // CorruptionAccuracy measures accuracy on common corruptions.
 //
 // These are the diagnostics that Fan et al. (NeurIPS 2021) hold their encoders up to.
-// Where the paper gives no settings the defaults are ours, and say so.
+// Where the paper gives no settings the defaults are this package's, and say so.
 package represent

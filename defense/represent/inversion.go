@@ -14,7 +14,7 @@ import (
 // what the neuron looks for, in an encoder whose gradients mean something.
 //
 // Fan et al., NeurIPS 2021, Figure 5, print a minimum over the change; the method that
-// they cite maximises, and so does this. Steps and step size are our choice.
+// they cite maximises, and so does this. Steps and step size are chosen here.
 type Inversion struct {
 	Neuron int // of the features, from 0; the paper shows 502
 	// Minimize makes the neuron fire as little as it can.

@@ -20,7 +20,7 @@ import (
 // network itself is not changed, and normalisation keeps its statistics.
 //
 // Li et al., NeurIPS 2018; with attacked inputs Fan et al., NeurIPS 2021, Figure 6. The
-// size of the grid, and when inputs are attacked, are our choice.
+// size of the grid, and when inputs are attacked, are chosen here.
 type Landscape struct {
 	Net nn.Layer // the classifier
 	// Stats names the set of normalisation statistics; "" is the first.

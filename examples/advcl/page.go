@@ -44,11 +44,12 @@ func (e *experiment) drawCurves(p *report.Page) error {
 			id, name string
 			value    func(point) float64
 		}{{"clean", "clean accuracy", func(q point) float64 { return q.SA }}, {"attacked", "accuracy under PGD-20 at 8/255", func(q point) float64 { return q.RA8 }}} {
-			chart := plot.LineChart{X: a.name, Y: m.name, Percent: true}
+			// The axis spans what was measured, so that crossings can be seen.
+			chart := plot.LineChart{X: a.name, Y: m.name + " in %"}
 			for _, name := range names {
 				s := plot.Series{Name: name, Points: true}
 				for _, q := range e.out.curve(name, e.env.Seed) {
-					s.X, s.Y = append(s.X, a.at(q)), append(s.Y, m.value(q))
+					s.X, s.Y = append(s.X, a.at(q)), append(s.Y, 100*m.value(q))
 				}
 				if len(s.X) > 0 {
 					chart.Series = append(chart.Series, s)

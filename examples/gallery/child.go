@@ -22,23 +22,22 @@ type builder func(ctx context.Context, name, path string) (string, error)
 // buildExample builds with the go command. It works wherever the module can be imported
 // from.
 func buildExample(ctx context.Context, name, path string) (string, error) {
-	if out, err := exec.CommandContext(ctx, "go", "list", "-m", module).CombinedOutput(); err != nil {
+	if out, err := interruptible(ctx, "go", "list", "-m", module).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("run the gallery in a folder of the module %s: %w: %s", module, err, lastLine(out))
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, module+"/examples/"+name)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := interruptible(ctx, "go", "build", "-o", path, module+"/examples/"+name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, lastLine(out))
 	}
 	return path, nil
 }
 
-// patience is how long an example may take to stop.
+// patience is how long a program may take to stop.
 const patience = 20 * time.Second
 
-// runExample runs a program with -json and -out and returns the figures that it prints.
-// It is interrupted when ctx is cancelled, and killed if it does not stop then.
-func runExample(ctx context.Context, binary string, flags []string, out string) (json.RawMessage, error) {
-	cmd := exec.CommandContext(ctx, binary, append([]string{"-json", "-out", out}, flags...)...)
+// interruptible is a command that is interrupted when ctx is cancelled, and killed if it
+// does not stop then.
+func interruptible(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return cmd.Process.Kill() // on systems without interrupts
@@ -46,6 +45,12 @@ func runExample(ctx context.Context, binary string, flags []string, out string) 
 		return nil
 	}
 	cmd.WaitDelay = patience
+	return cmd
+}
+
+// runExample runs a program with -json and -out and returns the figures that it prints.
+func runExample(ctx context.Context, binary string, flags []string, out string) (json.RawMessage, error) {
+	cmd := interruptible(ctx, binary, append([]string{"-json", "-out", out}, flags...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -61,7 +61,7 @@ func (r Range) holds(t *tensor.Tensor) error {
 	return nil
 }
 
-// Layout says how a file's PyTorch layout of a tensor differs from ours.
+// Layout says how a file's PyTorch layout of a tensor differs from that of tensors here.
 type Layout uint8
 
 // Layouts of tensors in files.
