@@ -379,3 +379,10 @@ func TestRanksOffTheAtoms(t *testing.T) {
 		require.InDelta(t, want, float64(bad)/n, 4*math.Sqrt(eps/n), "%v", l)
 	}
 }
+
+func TestCaptionWithoutVotesIsNamedOnce(t *testing.T) {
+	_, err := CaptionInstance("none", []Caption{{ID: 7}})
+	require.EqualError(t, err, "bandit/env: caption 7: table of 3 values has no counts")
+	_, err = NewTable([]float64{1}, []int{0})
+	require.EqualError(t, err, "bandit/env: table of 1 values has no counts")
+}
