@@ -292,6 +292,11 @@ func TestBadInputGivesAnError(t *testing.T) {
 	require.ErrorContains(t, err, "pixel 2 of input 1 is NaN, want a finite number")
 	_, err = Evaluate(ctx, m, x, y, nil)
 	require.ErrorContains(t, err, "attack 0 of 1 is nil")
+	bad := &PGD{Threat: th}
+	_, err = Evaluate(ctx, m, x, y, bad)
+	require.Regexp(t, "^attack: PGD-0: .* 0 steps", err)
+	_, err = (&Transfer{Surrogate: m, Attack: bad}).Run(ctx, m, x, y)
+	require.Regexp(t, "^attack: Transfer: on the surrogate: .* 0 steps", err)
 	require.PanicsWithValue(t, "attack: Project: attack: eps is -1, want a finite number from 0 on", func() { Threat{Norm: L0, Eps: -1}.Project(x.Clone(), x) })
 	require.Panics(t, func() { Threat{Norm: 7}.Project(x.Clone(), x) })
 	cancelled, cancel := context.WithCancel(ctx)

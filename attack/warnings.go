@@ -18,8 +18,8 @@ type Warning struct {
 // WarningKind says what a warning is about.
 type WarningKind string
 
-// Kinds of warnings. All but GradientFreeWins and the last are found before the
-// attacks, on the first inputs.
+// Kinds of warnings. All but GradientFreeWins are found before the attacks, on the first
+// inputs.
 const (
 	// RandomizedModel: the model answers the same question differently.
 	RandomizedModel WarningKind = "randomized model"

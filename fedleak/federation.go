@@ -16,8 +16,8 @@ import (
 type Federation struct {
 	Model *Model // what is attacked or trained
 	// X holds each party's slices of all samples, [N, H, W, C], in [0, 1], which is
-	// the range in which attacks look for them. In a horizontal
-	// federation it holds one tensor, with the clients' samples one after the other.
+	// the range in which attacks look for them. In a horizontal federation it holds
+	// one tensor, with the clients' samples one after the other.
 	X []*tensor.Tensor
 	// Labels holds a class in [0, Model.Classes) for each sample.
 	Labels   []int

@@ -18,9 +18,8 @@ type Identifiability struct {
 	// Rank is that of S; all samples are determined when it equals Samples.
 	Rank int `json:"rank"`
 	// Cond is the condition number of S, with columns of unit length, on its row
-	// space: errors of the observed
-	// gradients grow by up to this factor. As rounds of uniform batches are added
-	// it falls to sqrt(K (N-1)/(N-K)).
+	// space: errors of the observed gradients grow by up to this factor. As rounds of
+	// uniform batches are added it falls to sqrt(K (N-1)/(N-K)).
 	Cond float64 `json:"cond"`
 	// Determined says for each sample whether its gradient is.
 	Determined []bool `json:"-"`

@@ -173,36 +173,6 @@ func (a *PGD) fill() error {
 	return fillDescent(&a.Steps, &a.Restarts, &a.StepSize, &a.Leak, a.StartOnly)
 }
 
-// fillDescent checks the settings that PGD and SamplePGD share and fills in defaults.
-func fillDescent(steps, restarts *int, stepSize, leak *float64, startOnly bool) error {
-	switch {
-	case *steps < 0:
-		return fmt.Errorf("%d steps, want 0 or more", *steps)
-	case *restarts < 0:
-		return fmt.Errorf("%d restarts, want 0 or more", *restarts)
-	case !(*stepSize >= 0 && *stepSize <= math.MaxFloat64):
-		return fmt.Errorf("step size is %v, want a finite number of 0 or more", *stepSize)
-	case math.IsNaN(*leak) || *leak > 1:
-		return fmt.Errorf("leak is %v, want at most 1", *leak)
-	}
-	if *steps == 0 {
-		*steps = 20
-	}
-	if *stepSize == 0 {
-		*stepSize = 2.5 / float64(*steps)
-	}
-	if startOnly {
-		*steps = 0
-	}
-	if *restarts == 0 {
-		*restarts = 1
-	}
-	if *leak == 0 {
-		*leak = 0.3
-	}
-	return nil
-}
-
 // limits hold how far a tensor may move: ends for each value, or a radius.
 type limits struct {
 	lo, hi []float32

@@ -102,9 +102,9 @@ func TopCaptions(captions []Caption, n int) []Caption {
 func CaptionInstance(name string, captions []Caption) (Instance, error) {
 	in := Instance{Name: name}
 	for _, c := range captions {
-		t, err := NewTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
+		t, err := newTable([]float64{0, 0.5, 1}, []int{c.Unfunny, c.Somewhat, c.Funny})
 		if err != nil {
-			return Instance{}, fmt.Errorf("caption %d: %w", c.ID, err)
+			return Instance{}, fmt.Errorf("bandit/env: caption %d: %w", c.ID, err)
 		}
 		in.Arms = append(in.Arms, t)
 	}

@@ -146,6 +146,7 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	} {
 		_, err := ReadCaptions(strings.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
+		require.Regexp(t, "^env: captions: ", err)
 	}
 	for _, c := range []struct{ text, want string }{
 		{"", "no header"},
@@ -163,6 +164,7 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	} {
 		_, err := ReadPKIS2(strings.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
+		require.Regexp(t, "^env: pkis2: ", err)
 	}
 	_, err := NewTable([]float64{0, 1}, []int{1})
 	require.Error(t, err)
@@ -376,4 +378,11 @@ func TestRanksOffTheAtoms(t *testing.T) {
 		}
 		require.InDelta(t, want, float64(bad)/n, 4*math.Sqrt(eps/n), "%v", l)
 	}
+}
+
+func TestCaptionWithoutVotesIsNamedOnce(t *testing.T) {
+	_, err := CaptionInstance("none", []Caption{{ID: 7}})
+	require.EqualError(t, err, "bandit/env: caption 7: table of 3 values has no counts")
+	_, err = NewTable([]float64{1}, []int{0})
+	require.EqualError(t, err, "bandit/env: table of 1 values has no counts")
 }

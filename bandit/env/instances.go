@@ -30,9 +30,8 @@ func I2() Benchmark { return gaussianBenchmark("I2", 0.02, 2, 1.25, 0.5, 0.25, 0
 func I3() Benchmark { return gaussianBenchmark("I3", 0.1, 2, 0, 0, 0, 0) }
 
 // I4 has a skewed best arm: mean 0.8, median near 0.1, against a mean of 0.3, with Eps
-// 0.02 and Sigma √1.01. A
-// mixture with weights p, 1-p of Gaussians of variance 0.01, 2 apart, is
-// sub-Gaussian with variance 1 + 0.01 at most.
+// 0.02 and Sigma √1.01. A mixture with weights p, 1-p of Gaussians of variance 0.01, 2
+// apart, is sub-Gaussian with variance 1 + 0.01 at most.
 func I4() Benchmark {
 	return Benchmark{
 		Instance: Instance{Name: "I4", Arms: []Law{

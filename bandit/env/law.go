@@ -122,21 +122,29 @@ type Table struct {
 // NewTable returns the law of the given counts of the given finite values, which
 // must increase.
 func NewTable(values []float64, counts []int) (*Table, error) {
+	t, err := newTable(values, counts)
+	if err != nil {
+		return nil, fmt.Errorf("bandit/env: %w", err)
+	}
+	return t, nil
+}
+
+func newTable(values []float64, counts []int) (*Table, error) {
 	if len(values) == 0 || len(values) != len(counts) {
-		return nil, fmt.Errorf("bandit/env: table of %d values with %d counts, want as many, and at least 1", len(values), len(counts))
+		return nil, fmt.Errorf("table of %d values with %d counts, want as many, and at least 1", len(values), len(counts))
 	}
 	total := 0
 	for k, c := range counts {
 		if c < 0 || c > math.MaxInt/2-total {
-			return nil, fmt.Errorf("bandit/env: table has count %d for value %v, want a count that adds up", c, values[k])
+			return nil, fmt.Errorf("table has count %d for value %v, want a count that adds up", c, values[k])
 		}
 		if math.IsNaN(values[k]) || math.IsInf(values[k], 0) || k > 0 && values[k] <= values[k-1] {
-			return nil, fmt.Errorf("bandit/env: table has value %v at place %d, want increasing numbers", values[k], k)
+			return nil, fmt.Errorf("table has value %v at place %d, want increasing numbers", values[k], k)
 		}
 		total += c
 	}
 	if total == 0 {
-		return nil, fmt.Errorf("bandit/env: table of %d values has no counts", len(values))
+		return nil, fmt.Errorf("table of %d values has no counts", len(values))
 	}
 	t := &Table{values: values, upTo: make([]float64, len(values))}
 	sum := 0

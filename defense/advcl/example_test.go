@@ -243,3 +243,18 @@ func ExampleEpochCosine() {
 	}
 	// Output: 0.85 0.50 0.15 0.00
 }
+
+// ACL with the crops of SimCLR and AdvCL, on a network that begins with ImageNet's mean
+// and deviation as ACL's program does.
+func ExampleRegistry_SetCrops() {
+	method := advcl.NewACL(1)
+	method.Views.SetCrops(0.2)
+	head := advcl.Projector{Widths: []int{128, 64}, Routed: true}
+	net := advcl.NewNetwork(rand.New(rand.NewPCG(1, 1)), advcl.Mini, head, nil, advcl.Clean, advcl.Attacked)
+	net.Encoder.NormalizePixels(advcl.ImageNetMean, advcl.ImageNetStd)
+	fmt.Printf("%.1f\n", method.Views[advcl.Strong1].Augment[0])
+	fmt.Println(len(net.Encoder.Layers()))
+	// Output:
+	// {[0.2 1.0] [0.0 0.0]}
+	// 8
+}

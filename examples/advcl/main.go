@@ -13,7 +13,8 @@
 // differ from it by about an attack's strength in the frequencies that AdvCL uses. A
 // program that was stopped goes on where it was if it is started again with the same
 // flags. Methods with learning curves move from measurement to measurement together, and
-// a program that is interrupted shows the curves so far.
+// a program that is interrupted shows the curves so far. They are all in memory then:
+// about 3.5 GB for the five of the medium scale.
 package main
 
 import (

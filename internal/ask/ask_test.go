@@ -74,16 +74,20 @@ func TestEndOfTheContextIsTold(t *testing.T) {
 func TestUnansweredQuestionsAreLeft(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	ctx, cancel := context.WithCancel(t.Context())
-	question := func() {
-		cancel()
-		<-release
+	hang := func(cancel func()) func() {
+		return func() {
+			cancel()
+			<-release
+		}
 	}
-	require.ErrorIs(t, Wait(ctx, "test", question), context.Canceled)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	require.ErrorIs(t, Wait(ctx, "test", hang(cancel)), context.Canceled)
 
 	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
 	err := Batches(ctx, "test", 1, 1, 1, nil, func(ctx context.Context, _ *tensor.Tape, _, _, _ int) error {
-		err := Wait(ctx, "test", question)
+		err := Wait(ctx, "test", hang(cancel))
 		panic("the question was answered: " + err.Error())
 	})
 	require.ErrorIs(t, err, context.Canceled)

@@ -17,7 +17,7 @@ import (
 // corrupt changes something in a graph that its form as a file leaves intact.
 func (g *graph) corrupt(r *rand.Rand, ops []string) {
 	odd := func() int {
-		return []int{-3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 13, 1 << 20, 1 << 31, 1 << 40, math.MaxInt64, math.MinInt64}[r.IntN(16)]
+		return int([]int64{-3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 13, 1 << 20, 1 << 31, 1 << 40, math.MaxInt64, math.MinInt64}[r.IntN(16)])
 	}
 	n := &g.nodes[r.IntN(len(g.nodes))]
 	n.attrs = maps.Clone(n.attrs)

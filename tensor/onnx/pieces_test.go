@@ -70,7 +70,7 @@ func drawSlice(r *rand.Rand) (*graph, array) {
 		if e < 0 {
 			e = -1000
 		} else if e == d && coin(r) {
-			e = math.MaxInt64
+			e = math.MaxInt
 		} else if coin(r) && e < d && e > 0 {
 			e -= d
 		}
