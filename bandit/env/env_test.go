@@ -146,7 +146,7 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	} {
 		_, err := ReadCaptions(strings.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
-		require.Regexp(t, "^env: captions: ", err)
+		require.Regexp(t, "^bandit/env: captions: ", err)
 	}
 	for _, c := range []struct{ text, want string }{
 		{"", "no header"},
@@ -164,7 +164,7 @@ func TestReadersRejectBadFiles(t *testing.T) {
 	} {
 		_, err := ReadPKIS2(strings.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
-		require.Regexp(t, "^env: pkis2: ", err)
+		require.Regexp(t, "^bandit/env: pkis2: ", err)
 	}
 	_, err := NewTable([]float64{0, 1}, []int{1})
 	require.Error(t, err)
