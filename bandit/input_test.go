@@ -330,6 +330,7 @@ func FuzzSaveAndResume(f *testing.F) {
 	for k := range uint8(30) {
 		f.Add(k, []byte("\x00\x01\x03\x04\x06\x07\x09\x0a0123456789"))
 		f.Add(k, []byte{3, 4, 6, 10, 7, 200, 3, 6, 1, 10, 4, 3})
+		f.Add(k, []byte{6}) // all rewards are near the largest number
 	}
 	estimators := []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.GaussianHuber{Sigma: 1}, bandit.Median{Sigma: 1},
 		bandit.BoundedKL{}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.MedianOfMeans{Sigma: 1}}

@@ -164,11 +164,12 @@ func (s *trimmedSample) Add(rewards []float64) error {
 }
 
 // include adds a value to the running sum. A value far from the others would
-// take their digits with it, so it marks the sum as spent.
+// take their digits with it, so it marks the sum as spent, as do values whose sum is
+// beyond the numbers.
 func (s *trimmedSample) include(v float64) {
 	s.sum += v
 	s.updates++
-	if s.updates >= refresh || !(math.Abs(v-s.x.median()) < 1e3*s.f.sigma) {
+	if s.updates >= refresh || !(math.Abs(v-s.x.median()) < 1e3*s.f.sigma) || math.IsInf(s.sum, 0) {
 		s.updates = -1
 	}
 }
