@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/defense"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -170,7 +171,7 @@ func (a *APDPE) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 	if a.studio == nil {
 		a.studio, a.tape, a.spare = newStudio(Views(), a.Seed), tensor.NewTape(), spare{}
 		rng := rand.New(rand.NewPCG(a.Seed, hash("permutations")))
-		a.orders = [][]int{between(side * side)}
+		a.orders = [][]int{ask.Range(0, side*side)}
 		for len(a.orders) < jigsaw {
 			a.orders = append(a.orders, rng.Perm(side*side))
 		}
@@ -213,14 +214,6 @@ func (a *APDPE) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 		g = append(g, tensor.Gradients(l, tensor.GradOptions{CreateGraph: true}, watched[i])...)
 	}
 	return tensor.Add(total, tensor.MulScalar(tensor.Mean(defense.LogDet(1e-5, g...)), a.Diversity)), nil
-}
-
-func between(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
 }
 
 // pose makes a task of images.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -186,7 +187,7 @@ func TestATenthOfThePuzzlesIsInOrder(t *testing.T) {
 	a := NewAPDPE(1)
 	a.spare = spare{}
 	for range jigsaw {
-		a.orders = append(a.orders, between(side*side))
+		a.orders = append(a.orders, ask.Range(0, side*side))
 	}
 	z := a.pose(Jigsaw, nil, tensor.Zeros(tensor.Float32, 4000, side, side, 1), 0)
 	kept, seen := 0., map[int]bool{}

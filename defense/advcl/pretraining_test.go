@@ -215,6 +215,10 @@ func TestPseudoLabelsOfOtherImagesAreRefused(t *testing.T) {
 	}
 	_, err := LoadPseudoLabels(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+	path := filepath.Join(t.TempDir(), "labels.json")
+	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
+	_, err = LoadPseudoLabels(path)
+	require.ErrorContains(t, err, "advcl: pseudo-labels: "+path+": checksum of the images is")
 	zero := tensor.Normal(rand.New(rand.NewPCG(1, 9)), tensor.Float32, 0, 1, 20, 3)
 	for k := range 3 {
 		zero.Set(0, 4, k)

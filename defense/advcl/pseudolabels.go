@@ -103,7 +103,7 @@ func (l *PseudoLabels) String() string {
 // Fits returns an error unless the labels were made for these images and are in range.
 func (l *PseudoLabels) Fits(data *dataset.Set) error {
 	if err := l.validate(data.Len()); err != nil {
-		return err
+		return fmt.Errorf("advcl: pseudo-labels: %w", err)
 	}
 	if found := Checksum(data); found != l.Data {
 		return fmt.Errorf("advcl: pseudo-labels: made for images with checksum %.12s..., found images with %.12s...; the labels belong to another set or order", l.Data, found)
@@ -114,20 +114,20 @@ func (l *PseudoLabels) Fits(data *dataset.Set) error {
 // validate checks the labels of n images.
 func (l *PseudoLabels) validate(n int) error {
 	if len(l.Heads) == 0 {
-		return errors.New("advcl: pseudo-labels: no labelings, want at least one")
+		return errors.New("no labelings, want at least one")
 	}
 	for i, h := range l.Heads {
 		switch {
 		case h.K < 2:
-			return fmt.Errorf("advcl: pseudo-labels: labeling %d has %d labels, want at least 2", i, h.K)
+			return fmt.Errorf("labeling %d has %d labels, want at least 2", i, h.K)
 		case len(h.ID) != n:
-			return fmt.Errorf("advcl: pseudo-labels: labeling %d has %d labels for %d images", i, len(h.ID), n)
+			return fmt.Errorf("labeling %d has %d labels for %d images", i, len(h.ID), n)
 		case h.K > n:
-			return fmt.Errorf("advcl: pseudo-labels: labeling %d has %d different labels, want at most the %d images", i, h.K, n)
+			return fmt.Errorf("labeling %d has %d different labels, want at most the %d images", i, h.K, n)
 		}
 		for k, id := range h.ID {
 			if id < -1 || id >= h.K {
-				return fmt.Errorf("advcl: pseudo-labels: labeling %d: label of image %d is %d, want -1 to %d", i, k, id, h.K-1)
+				return fmt.Errorf("labeling %d: label of image %d is %d, want -1 to %d", i, k, id, h.K-1)
 			}
 		}
 	}
@@ -140,33 +140,38 @@ const maxLabelBytes = 1 << 28
 // ReadPseudoLabels reads labels that Write has written. Errors: text that is no such
 // table, unknown fields, labels out of their range.
 func ReadPseudoLabels(r io.Reader) (*PseudoLabels, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxLabelBytes+1))
+	l, err := readPseudoLabels(r)
 	if err != nil {
 		return nil, fmt.Errorf("advcl: pseudo-labels: %w", err)
 	}
+	return l, nil
+}
+
+func readPseudoLabels(r io.Reader) (*PseudoLabels, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxLabelBytes+1))
+	if err != nil {
+		return nil, err
+	}
 	if len(text) > maxLabelBytes {
-		return nil, fmt.Errorf("advcl: pseudo-labels: more than %d bytes", maxLabelBytes)
+		return nil, fmt.Errorf("more than %d bytes", maxLabelBytes)
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	l := new(PseudoLabels)
 	if err := d.Decode(l); err != nil {
-		return nil, fmt.Errorf("advcl: pseudo-labels: %w", err)
+		return nil, err
 	}
 	if d.More() {
-		return nil, errors.New("advcl: pseudo-labels: found more text after the table, want its end")
+		return nil, errors.New("found more text after the table, want its end")
 	}
 	if sum, err := hex.DecodeString(l.Data); err != nil || len(sum) != sha256.Size {
-		return nil, fmt.Errorf("advcl: pseudo-labels: checksum of the images is %q, want %d hexadecimal digits", l.Data, 2*sha256.Size)
+		return nil, fmt.Errorf("checksum of the images is %q, want %d hexadecimal digits", l.Data, 2*sha256.Size)
 	}
 	n := 0
 	if len(l.Heads) > 0 {
 		n = len(l.Heads[0].ID)
 	}
-	if err := l.validate(n); err != nil {
-		return nil, err
-	}
-	return l, nil
+	return l, l.validate(n)
 }
 
 // LoadPseudoLabels reads a file of labels.
@@ -176,9 +181,9 @@ func LoadPseudoLabels(path string) (*PseudoLabels, error) {
 		return nil, fmt.Errorf("advcl: pseudo-labels: %w", err)
 	}
 	defer f.Close()
-	l, err := ReadPseudoLabels(f)
+	l, err := readPseudoLabels(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("advcl: pseudo-labels: %s: %w", path, err)
 	}
 	return l, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -17,12 +18,8 @@ import (
 // AdvCL on 512 images of CIFAR-10: within 60 steps the loss falls by more than a tenth
 // below that of features that are all the same, and neighbours agree on classes.
 func TestAdvCLLearnsRealImages(t *testing.T) {
-	dir := dataset.DirFromEnv()
-	if dir == "" {
-		t.Skip("set REDOUBT_DATA to a folder with CIFAR-10")
-	}
-	data, err := dataset.Load(dir, "cifar10", dataset.Train)
-	require.NoError(t, err)
+	data, err := dataset.Load(realdata.Dir(t), "cifar10", dataset.Train)
+	realdata.Found(t, err)
 	data = data.Take(512)
 	const b = 64
 	net := NewNetwork(rand.New(rand.NewPCG(1, 1)), Mini, Projector{Widths: []int{128, 64}}, nil, Clean, Attacked)
