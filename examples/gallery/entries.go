@@ -68,7 +68,7 @@ var entries = []entry{
 		full:   "go run ./examples/minmax -data DATA -out DIR",
 		blocks: []string{"weights", "ensemble", "group"},
 		reading: "ASR_all is the share of images that fool all four networks at once, the attack's success rate; the accuracies are those that each network keeps. " +
-			"kappa 0 lets go of a network once it is fooled. Lift is what min-max gains over the average, with a 95 % interval. The paper's figures are for its own networks, recalled and not confirmed cell by cell.",
+			"kappa 0 lets go of a network once it is fooled. Lift is what min-max gains over the average, with a 95 % interval. The paper's figures are for its own networks and unconfirmed, cell by cell.",
 		picture: "weights",
 	},
 	{
