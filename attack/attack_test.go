@@ -49,7 +49,7 @@ func threats() []Threat {
 func attacks(th Threat) []Attack {
 	out := []Attack{
 		&FGSM{Threat: th}, &BIM{Threat: th, Steps: 5}, &PGD{Threat: th, Steps: 5, Restarts: 2},
-		&PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
+		&PGD{Threat: th, Steps: 3, Restarts: 2, Noise: 0.1}, &PGD{Threat: th, Steps: 3, Objective: Margin{}}, &PGD{Threat: th, Steps: 3, Objective: DLR{}},
 	}
 	out = append(out, &RFGSM{Threat: th}, &MIFGSM{Threat: th, Steps: 4, AllSteps: true}, &DIFGSM{Threat: th, Steps: 4, Least: 0.5},
 		&TIFGSM{Threat: th, Steps: 4, Radius: 1}, &Blur{Threat: th, Steps: 4}, &MIFGSM{Threat: th, Steps: 4}, &NES{Threat: th, Queries: 60, Samples: 5}, &SPSA{Threat: th, Queries: 60, Samples: 5}, &Noise{Threat: th, Repeats: 10})
@@ -278,6 +278,10 @@ func TestBadInputGivesAnError(t *testing.T) {
 		"step size +Inf": func() (Result, error) {
 			return (&PGD{Threat: th, Steps: 1, StepSize: math.Inf(1)}).Run(ctx, m, x, y)
 		},
+		"noise of -1 at the start": func() (Result, error) { return (&PGD{Threat: th, Steps: 1, Noise: -1}).Run(ctx, m, x, y) },
+		"noise of 1 at the start, but no random start": func() (Result, error) {
+			return (&PGD{Threat: th, Steps: 1, Noise: 1, NoRandomStart: true}).Run(ctx, m, x, y)
+		},
 		"-5 restarts": func() (Result, error) { return (&PGD{Threat: th, Steps: 1, Restarts: -5}).Run(ctx, m, x, y) },
 		"objective panicked on 2 inputs from 0 on: attack: DLR: 2 classes": func() (Result, error) {
 			return (&PGD{Threat: th, Steps: 1, Objective: DLR{}}).Run(ctx, randomModel(r, 3, 2, tensor.Float32), x, []int{0, 1})
@@ -319,5 +323,33 @@ func TestConstantModel(t *testing.T) {
 		res, err := (&BIM{Threat: th, Steps: 3}).Run(ctx, m, x, []int{0, 0})
 		require.NoError(t, err)
 		require.Equal(t, []bool{false, false}, res.Success)
+	}
+}
+
+// Starts with noise have its standard deviation where the ball is large, stay in it where
+// it is small, and differ between inputs and seeds.
+func TestPGDStartsFromNoise(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64} {
+		x := tensor.Full(dtype, 0.5, 2, 4000)
+		start := func(eps float64, seed uint64) *tensor.Tensor {
+			var asked *tensor.Tensor
+			m := function(func(x *tensor.Tensor) *tensor.Tensor {
+				if asked == nil {
+					asked = x.Clone()
+				}
+				return tensor.Slice(x, 1, 0, 3)
+			})
+			_, err := (&PGD{Threat: Threat{Eps: eps}, Steps: 1, Noise: 0.01, Seed: seed}).Perturb(ctx, m, x, []int{0, 0})
+			require.NoError(t, err)
+			return tensor.Sub(asked, x)
+		}
+		wide := start(1, 0)
+		require.InDelta(t, 0.01, math.Sqrt(tensor.Mean(tensor.Square(wide)).Item()), 3e-4)
+		require.InDelta(t, 0, tensor.Mean(wide).Item(), 4e-4)
+		require.NotEqual(t, tensor.Slice(wide, 0, 0, 1).Values(), tensor.Slice(wide, 0, 1, 2).Values())
+		require.NotEqual(t, wide.Values(), start(1, 1).Values())
+		narrow := tensor.MaxAbs(start(0.005, 0))
+		require.LessOrEqual(t, narrow, 0.005)
+		require.Greater(t, narrow, 0.0049)
 	}
 }

@@ -18,8 +18,9 @@ type ascent struct {
 	objective Objective
 	steps     int
 	stepSize  float64
-	restarts  int  // runs from a start; at least 1
-	random    bool // start at a random point of the set
+	restarts  int     // runs from a start; at least 1
+	random    bool    // start at a random point of the set
+	noise     float64 // standard deviation of Gaussian starts; 0 for uniform ones
 	targets   []int
 	seed      uint64
 	ids       []int // names of the inputs for random numbers; nil for 0, 1, ...
@@ -80,10 +81,42 @@ func (a *ascent) check(m Model, x *tensor.Tensor, y []int) error {
 		return fmt.Errorf("attack: step size %v, want a finite number from 0 on", a.stepSize)
 	case a.restarts < 0:
 		return fmt.Errorf("attack: %d restarts, want 0 or more", a.restarts)
+	case !(a.noise >= 0) || math.IsInf(a.noise, 0):
+		return fmt.Errorf("attack: noise of %v at the start, want a finite number from 0 on", a.noise)
+	case a.noise > 0 && !a.random:
+		return fmt.Errorf("attack: noise of %v at the start, but no random start", a.noise)
 	case a.batch < 0:
 		return fmt.Errorf("attack: batch size %d, want 0 or more", a.batch)
 	}
 	return nil
+}
+
+// start moves xa from x0 to the random starts of a restart.
+func (a *ascent) start(restart int, rows Rows, xa, x0 *tensor.Tensor) {
+	rng := func(i int) *rand.Rand { return a.source(rows.Index[i], restart) }
+	if a.noise == 0 {
+		a.threat.Sample(rng, xa, x0)
+		return
+	}
+	for i := range rows.Index {
+		addNoise(rng(i), a.noise, xa, i)
+	}
+	xa.Touch()
+	a.threat.Project(xa, x0)
+}
+
+// addNoise adds Gaussian noise of standard deviation sigma to row i.
+func addNoise(r *rand.Rand, sigma float64, x *tensor.Tensor, i int) {
+	d := x.Len() / x.Dim(0)
+	if x.DType() == tensor.Float32 {
+		for j := i * d; j < (i+1)*d; j++ {
+			x.Float32s()[j] += float32(sigma * r.NormFloat64())
+		}
+		return
+	}
+	for j := i * d; j < (i+1)*d; j++ {
+		x.Float64s()[j] += sigma * r.NormFloat64()
+	}
 }
 
 // source is the random source of an input in a restart.
@@ -155,7 +188,7 @@ func (c *climb) attack(ctx context.Context, lo, hi int) error {
 	for r := 0; r < max(1, c.restarts) && len(c.rows.Y) > 0; r++ {
 		c.xa = c.x0.Clone()
 		if c.random {
-			c.threat.Sample(func(i int) *rand.Rand { return c.source(c.rows.Index[i], r) }, c.xa, c.x0)
+			c.start(r, c.rows, c.xa, c.x0)
 		}
 		for s := range c.steps {
 			if err := ctx.Err(); err != nil {

@@ -3,7 +3,6 @@ package attack
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -29,6 +28,10 @@ type PGD struct {
 	// NoRandomStart starts from the input itself; then more than one restart
 	// is of no use.
 	NoRandomStart bool
+	// Noise is the standard deviation of Gaussian starts around the input, projected
+	// onto the threat's set, in units of the input; 0 means starts that are uniform in
+	// the set.
+	Noise float64
 	// Objective is what to climb; nil means CrossEntropy.
 	Objective Objective
 	// Targets holds a class to reach for each input; nil for any wrong class.
@@ -64,6 +67,9 @@ func (p *PGD) String() string {
 	if p.NoRandomStart {
 		return describe(p, p)
 	}
+	if p.Noise > 0 {
+		return fmt.Sprintf("%s, starts with noise of %.4g of seed %d", describe(p, p), p.Noise, p.Seed)
+	}
 	return fmt.Sprintf("%s, random starts of seed %d", describe(p, p), p.Seed)
 }
 
@@ -82,7 +88,7 @@ func describe(a Attack, p *PGD) string {
 func (p *PGD) ascent(x *tensor.Tensor) *ascent {
 	a := &ascent{
 		threat: p.Threat, objective: p.Objective, steps: p.Steps, stepSize: p.StepSize,
-		restarts: p.Restarts, random: !p.NoRandomStart, targets: p.Targets,
+		restarts: p.Restarts, random: !p.NoRandomStart, noise: p.Noise, targets: p.Targets,
 		seed: p.Seed, ids: p.ids, batch: p.BatchSize, progress: p.OnProgress,
 	}
 	if a.objective == nil {
@@ -135,7 +141,7 @@ func (a *ascent) follow(ctx context.Context, m Model, tape *tensor.Tape, x *tens
 	x0 := tensor.Gather(x, rows.Index)
 	xa := x0.Clone()
 	if a.random {
-		a.threat.Sample(func(i int) *rand.Rand { return a.source(rows.Index[i], 0) }, xa, x0)
+		a.start(0, rows, xa, x0)
 	}
 	for s := 0; ; s++ {
 		if err := ctx.Err(); err != nil {

@@ -67,22 +67,6 @@ func TestHardenedWeightsAreTheSameForAnyNumberOfThreads(t *testing.T) {
 	require.Equal(t, weights(1), weights(2))
 }
 
-// At x' = x the divergence that the attacker climbs is the entropy of the
-// reference, and its gradient in the logits is 0.
-func TestDivergenceIsLeastAtTheReference(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2))
-	tape := tensor.NewTape()
-	z := tape.Watch(tensor.Normal(r, tensor.Float64, 0, 1, 3, 4))
-	d := defense.Divergence{Reference: tensor.Softmax(z.Clone())}
-	v := d.Values(z, attack.Rows{Y: make([]int, 3), Index: []int{0, 1, 2}})
-	require.Less(t, tensor.MaxAbs(tensor.Grad(tensor.Sum(v), z)[0]), 1e-12)
-	other := tensor.Normal(r, tensor.Float64, 0, 1, 3, 4)
-	w := d.Values(other, attack.Rows{Y: make([]int, 3), Index: []int{0, 1, 2}})
-	for i := range 3 {
-		require.Greater(t, w.At(i), v.At(i))
-	}
-}
-
 func TestBadSettingsGiveAnError(t *testing.T) {
 	set, _, err := dataset.MNISTMini()
 	require.NoError(t, err)
@@ -91,5 +75,6 @@ func TestBadSettingsGiveAnError(t *testing.T) {
 	require.ErrorContains(t, run((&defense.AdversarialTraining{Attack: attack.PGD{Threat: threat}}).Loss), "0 steps")
 	require.ErrorContains(t, run((&defense.AdversarialTraining{Attack: attack.PGD{Threat: threat, Steps: 1}, RampSteps: -1}).Loss), "RampSteps is -1")
 	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: threat, Steps: 1}, Beta: -1}).Loss), "Beta is -1")
+	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: threat, Steps: 1, NoRandomStart: true}}).Loss), "without a random start")
 	require.ErrorContains(t, run((&defense.TRADES{Attack: attack.PGD{Threat: attack.Threat{Eps: -2}, Steps: 1}}).Loss), "eps is -2")
 }

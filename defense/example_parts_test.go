@@ -3,23 +3,8 @@ package defense_test
 import (
 	"fmt"
 
-	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/defense"
-	"github.com/redoubt-ml/redoubt/tensor"
 )
-
-// What TRADES's attacker climbs: how far the answers have moved from those to the clean
-// inputs.
-func ExampleDivergence() {
-	clean := tensor.FromFloat64([]float64{2, 0, 0, 2}, 2, 2)
-	d := defense.Divergence{Reference: tensor.Softmax(clean)}
-	moved := tensor.FromFloat64([]float64{1, 1}, 1, 2)
-	// Rows of a batch know their place among all inputs.
-	there := d.Values(tensor.Slice(clean, 0, 1, 2), attack.Rows{Index: []int{1}})
-	away := d.Values(moved, attack.Rows{Index: []int{1}})
-	fmt.Printf("%.3f\n", away.Item()-there.Item())
-	// Output: 0.328
-}
 
 // Weights of two threats over a training of three steps with two examples each.
 func ExampleWeightLog() {

@@ -46,7 +46,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 	if k == 0 {
 		k = 5 * s.Source.Classes
 	}
-	groups, err := kmeans.Run(newRand(s.Seed), ft, k)
+	groups, err := kmeans.Run(ctx, newRand(s.Seed), ft, k)
 	if err != nil {
 		return nil, fmt.Errorf("poison: agreement: %w", err)
 	}
@@ -55,7 +55,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		votes[c] = make([]int, s.Source.Classes)
 	}
 	for i, a := range tensor.ArgMax(p) {
-		votes[groups.Of[i]][a]++
+		votes[groups.ID[i]][a]++
 	}
 	label := make([]int, k)
 	for c := range votes {
@@ -66,7 +66,7 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 		}
 	}
 	reach := radii(ft, groups, k)
-	dist := kmeans.SquaredDistances(x, groups.Centers)
+	dist := kmeans.SquaredDistances(x, groups.Centers.To(x.DType()))
 	keep := make([]bool, x.Dim(0))
 	for i, c := range tensor.ArgMax(tensor.Neg(dist)) {
 		keep[i] = label[c] == s.Source.Labels[i] || dist.At(i, c) > reach[c]
@@ -78,8 +78,8 @@ func (f Agreement) Keep(ctx context.Context, s Suspect) ([]int, error) {
 // tenths of its rows of x keep to.
 func radii(x *tensor.Tensor, g kmeans.Clusters, k int) []float64 {
 	of := make([][]float64, k)
-	dist := kmeans.SquaredDistances(x, g.Centers)
-	for i, c := range g.Of {
+	dist := kmeans.SquaredDistances(x, g.Centers.To(x.DType()))
+	for i, c := range g.ID {
 		of[c] = append(of[c], dist.At(i, c))
 	}
 	out := make([]float64, k)

@@ -160,13 +160,13 @@ func (f ActivationClustering) Keep(ctx context.Context, s Suspect) ([]int, error
 			return nil, err
 		}
 		n, d := low.Dims()
-		rows := tensor.FromFloat64(low.RawMatrix().Data, n, d).To(tensor.Float32)
-		groups, err := kmeans.Run(newRand(s.Seed), rows, 2)
+		rows := tensor.FromFloat64(low.RawMatrix().Data, n, d)
+		groups, err := kmeans.Run(ctx, newRand(s.Seed), rows, 2)
 		if err != nil {
 			return nil, fmt.Errorf("poison: activation clustering: %w", err)
 		}
 		ones := 0
-		for _, g := range groups.Of {
+		for _, g := range groups.ID {
 			ones += g
 		}
 		small := 0
@@ -176,7 +176,7 @@ func (f ActivationClustering) Keep(ctx context.Context, s Suspect) ([]int, error
 		if float64(min(ones, n-ones)) >= limit*float64(n) {
 			continue
 		}
-		for r, g := range groups.Of {
+		for r, g := range groups.ID {
 			if g == small {
 				keep[idx[r]] = false
 			}

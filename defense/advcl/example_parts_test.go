@@ -7,31 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/defense/advcl"
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
-	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
-
-// A classifier is trained on stripes by TRADES.
-func ExampleTRADES() {
-	data := stripes(32)
-	net := nn.NewSequential(nn.Flatten, nn.NewLinear(rand.New(rand.NewPCG(1, 0)), 16*16*3, 2))
-	trades := &advcl.TRADES{
-		Attack: attack.PGD{Threat: attack.Threat{Norm: attack.Linf, Eps: 2. / 255}, Steps: 2, StepSize: 1. / 255}, Beta: 6,
-	}
-	t := nn.Trainer{Net: net, Data: data, Epochs: 20, BatchSize: 16, Loss: trades.Loss, Schedule: optim.Constant(0.01)}
-	if err := t.Run(context.Background()); err != nil {
-		fmt.Println(err)
-		return
-	}
-	x, y := data.All()
-	report, err := attack.Evaluate(context.Background(), nn.Classifier{Net: net}, x, y, &trades.Attack)
-	fmt.Println(report.Clean.Value > 0.9, report.Worst.Value > 0.9, err)
-	// Output: true true <nil>
-}
 
 // An encoder with statistics of their own for clean and for attacked images. Before any
 // batch has entered them it says nothing.

@@ -56,7 +56,6 @@ func TestStepsMakeNoGarbageOfImages(t *testing.T) {
 		"AdvCL+pseudo": {func() Method { return NewAdvCL(1).WithPseudoLabels(l) }, []int{2}, Routes},
 		"DeACL":        {func() Method { return NewDeACL(from, 1) }, nil, []string{""}},
 		"AP-DPE":       {func() Method { return NewAPDPE(1) }, tasks, []string{"", Patches}},
-		"TRADES":       {func() Method { return NewTRADES(1) }, []int{2}, []string{""}},
 	} {
 		small := bytesPerStep(t, network(1, c.classes, c.sets...), c.make(), data, size)
 		large := bytesPerStep(t, network(1, c.classes, c.sets...), c.make(), data, 2*size)

@@ -16,8 +16,8 @@ import (
 // Supervised is adversarial training with labels, the reference that pretraining is
 // compared with. The network's first head is the classifier.
 type Supervised struct {
-	// Beta selects the loss of type TRADES with that weight of agreement; 0 means PGD adversarial
-	// training.
+	// Beta selects TRADES of package defense with that weight of agreement; 0 means PGD
+	// adversarial training.
 	Beta float64
 	// Attack gives eps, step size and steps; it sees the network in evaluation mode,
 	// whatever Eval says.
@@ -26,7 +26,6 @@ type Supervised struct {
 	Seed uint64
 
 	studio *studio
-	trades *TRADES
 }
 
 // NewAT returns adversarial training with 10 steps of 2/255 within 8/255.
@@ -70,7 +69,7 @@ func (s *Supervised) Passes() float64 {
 
 // Check returns an error unless the settings make sense for the network and the data.
 func (s *Supervised) Check(net *Network, data *dataset.Set) error {
-	s.studio, s.trades = nil, nil
+	s.studio = nil
 	if !(s.Beta >= 0) || math.IsInf(s.Beta, 0) {
 		return fmt.Errorf("advcl: supervised training: Beta is %v, want a finite number of 0 or more", s.Beta)
 	}
@@ -104,11 +103,7 @@ func (s *Supervised) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.
 	}
 	classifier := nn.NewSequential(net.Encoder, net.Heads[0])
 	if s.Beta > 0 {
-		if s.trades == nil {
-			pgd.Seed ^= hash("noise of TRADES")
-			s.trades = &TRADES{Attack: pgd, Beta: s.Beta}
-		}
-		return s.trades.Loss(ctx, p, classifier, b)
+		return (&defense.TRADES{Attack: pgd, Beta: s.Beta}).Loss(ctx, p, classifier, b)
 	}
 	return (&defense.AdversarialTraining{Attack: pgd}).Loss(ctx, p, classifier, b)
 }

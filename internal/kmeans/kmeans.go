@@ -1,99 +1,213 @@
 package kmeans
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
+	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// Clusters is a partition of the rows of a matrix.
+// Clusters is a partition of N points with D features into K clusters.
 type Clusters struct {
-	Centers *tensor.Tensor // [K, d]
-	Of      []int          // the cluster of each row
-	Inertia float64        // sum of squared distances to the centers
+	ID         []int          // cluster of each point, 0 to K-1
+	Centers    *tensor.Tensor // float64 [K, D]
+	Sizes      []int          // number of points of each cluster
+	Inertia    float64        // sum of squared distances of points to their centres
+	Iterations int
 }
 
-// Run partitions the rows of x [N, d] into k clusters with Lloyd's iterations
-// from k-means++ centers (Arthur and Vassilvitskii, SODA 2007), until nothing moves
-// or 100 iterations have been made. Errors: fewer rows than clusters, k below 1.
-func Run(rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
-	n, d := x.Dim(0), x.Dim(1)
-	if k < 1 || n < k {
+// Run partitions the rows of x [N, D] into k clusters, from one start and in at most 100
+// iterations. Errors: fewer rows than clusters, k below 1, or the context's.
+func Run(ctx context.Context, rng *rand.Rand, x *tensor.Tensor, k int) (Clusters, error) {
+	if n := x.Dim(0); k < 1 || n < k {
 		return Clusters{}, fmt.Errorf("%d clusters of %d rows, want 1 to %d", k, n, n)
 	}
-	centers := tensor.Zeros(tensor.Float32, k, d)
-	row := func(t *tensor.Tensor, i int) []float32 { return t.Float32s()[i*d : (i+1)*d] }
-	near := make([]float64, n)
-	for i := range near {
-		near[i] = math.Inf(1)
-	}
-	pick := rng.IntN(n)
-	for c := range k {
-		copy(row(centers, c), row(x, pick))
-		sum := 0.0
-		for i := range n {
-			near[i] = min(near[i], squared(row(x, i), row(centers, c)))
-			sum += near[i]
+	return New(x, k).Run(ctx, rng, 100, nil)
+}
+
+// Lloyd is Lloyd's algorithm from k-means++ starts (Arthur and Vassilvitskii, SODA
+// 2007) on one set of points. Its results do not depend on the number of threads.
+type Lloyd struct {
+	n, d, k int
+	x       *tensor.Tensor // float64 [n, d]
+	centers *tensor.Tensor // [k, d]
+	id      []int
+	dist    []float64 // squared, of each point to its centre
+	tape    *tensor.Tape
+}
+
+// New prepares runs on the rows of x [N, D], which are finite, with k of 1 to N clusters.
+func New(x *tensor.Tensor, k int) *Lloyd {
+	l := &Lloyd{n: x.Dim(0), d: x.Dim(1), k: k, x: x.To(tensor.Float64), tape: tensor.NewTape()}
+	l.id, l.dist = make([]int, l.n), make([]float64, l.n)
+	return l
+}
+
+// Run makes one start and moves the centres until no point changes its cluster, at most
+// limit times. A point at the same distance from two centres goes to the one with the
+// lower number; a cluster that loses all points takes the point that is farthest from its
+// centre. before, nil for none, hears the number of each iteration, from 0, and the
+// inertia before the centres move. The only error is the context's.
+func (l *Lloyd) Run(ctx context.Context, rng *rand.Rand, limit int, before func(iteration int, inertia float64)) (Clusters, error) {
+	l.start(rng)
+	it := 0
+	for changed := true; changed && it < limit; it++ {
+		if err := ctx.Err(); err != nil {
+			return Clusters{}, err
 		}
-		u := rng.Float64() * sum
-		for pick = 0; pick < n-1 && u >= near[pick]; pick++ {
-			u -= near[pick]
+		changed = l.assign()
+		if before != nil {
+			before(it, l.inertia())
+		}
+		if changed {
+			l.move()
 		}
 	}
-	out := Clusters{Centers: centers, Of: make([]int, n)}
-	for iteration := range 100 {
-		moved := false
-		out.Inertia = 0
-		dist := SquaredDistances(x, centers).Float32s()
-		for i := range n {
-			best := 0
-			for c := range k {
-				if dist[i*k+c] < dist[i*k+best] {
-					best = c
-				}
+	l.assign()
+	return Clusters{ID: slices.Clone(l.id), Centers: l.centers.Clone(), Sizes: l.sizes(), Inertia: l.inertia(), Iterations: it}, nil
+}
+
+func (l *Lloyd) point(i int) []float64 { return l.x.Float64s()[i*l.d : (i+1)*l.d] }
+
+func squared(a, b []float64) (sum float64) {
+	for i, v := range a {
+		sum += (v - b[i]) * (v - b[i])
+	}
+	return sum
+}
+
+// start draws centres among the points, each with a probability in proportion to its
+// squared distance from the nearest one drawn before.
+func (l *Lloyd) start(rng *rand.Rand) {
+	l.centers = tensor.Zeros(tensor.Float64, l.k, l.d)
+	near := make([]float64, l.n)
+	next := rng.IntN(l.n)
+	for c := range l.k {
+		center := l.centers.Float64s()[c*l.d : (c+1)*l.d]
+		copy(center, l.point(next))
+		l.each(func(i int) {
+			if v := squared(l.point(i), center); c == 0 || v < near[i] {
+				near[i] = v
 			}
-			moved = moved || out.Of[i] != best || iteration == 0
-			out.Of[i] = best
-			out.Inertia += float64(dist[i*k+best])
-		}
-		if !moved {
+		})
+		if c == l.k-1 {
 			break
 		}
-		sums, counts := make([]float64, k*d), make([]int, k)
-		for i, c := range out.Of {
-			counts[c]++
-			for j, v := range row(x, i) {
-				sums[c*d+j] += float64(v)
-			}
+		total := 0.0
+		for _, v := range near {
+			total += v
 		}
-		for c := range k {
-			for j := range d {
-				if counts[c] > 0 {
-					centers.Float32s()[c*d+j] = float32(sums[c*d+j] / float64(counts[c]))
+		at := rng.Float64() * total
+		for i, v := range near {
+			// A point that is a centre already is never drawn.
+			if v > 0 {
+				next = i
+				if at -= v; at < 0 {
+					break
 				}
 			}
 		}
 	}
-	return out, nil
-}
-
-func squared(a, b []float32) float64 {
-	s := 0.0
-	for i := range a {
-		d := float64(a[i]) - float64(b[i])
-		s += d * d
+	for i := range l.id {
+		l.id[i] = -1
 	}
-	return s
 }
 
-// SquaredDistances returns the squared Euclidean distance of each row of a [n, d] to
-// each row of b [m, d], as [n, m]: at least 0, with the rounding errors of a matrix
-// product.
-func SquaredDistances(a, b *tensor.Tensor) *tensor.Tensor {
-	norms := func(x *tensor.Tensor) *tensor.Tensor { return tensor.Sum(tensor.Square(x), 1) }
-	cross := tensor.MulScalar(tensor.MatMulT(a, b, false, true), -2)
-	sum := tensor.Add(tensor.Add(cross, tensor.Reshape(norms(a), -1, 1)), norms(b))
-	return tensor.ReLU(sum)
+// each calls f for every point, on several threads.
+func (l *Lloyd) each(f func(i int)) {
+	par.For(l.n, max(1, (1<<14)/max(1, l.d)), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			f(i)
+		}
+	})
+}
+
+// assign gives every point to the nearest centre and says whether any point moved.
+func (l *Lloyd) assign() bool {
+	l.tape.Reset()
+	products := tensor.MatMulT(l.tape.Const(l.x), l.tape.Const(l.centers), false, true).Float64s()
+	lengths := make([]float64, l.k)
+	for c := range lengths {
+		center := l.centers.Float64s()[c*l.d : (c+1)*l.d]
+		for _, v := range center {
+			lengths[c] += v * v
+		}
+	}
+	moved := make([]bool, l.n)
+	l.each(func(i int) {
+		best, least := 0, math.Inf(1)
+		for c, length := range lengths {
+			if v := length - 2*products[i*l.k+c]; v < least {
+				best, least = c, v
+			}
+		}
+		moved[i] = best != l.id[i]
+		l.id[i] = best
+		// Not from the product, which cancels where points are near.
+		l.dist[i] = squared(l.point(i), l.centers.Float64s()[best*l.d:(best+1)*l.d])
+	})
+	changed := false
+	for _, m := range moved {
+		changed = changed || m
+	}
+	return changed
+}
+
+func (l *Lloyd) inertia() (sum float64) {
+	for _, v := range l.dist {
+		sum += v
+	}
+	return sum
+}
+
+// sizes counts the points of each cluster.
+func (l *Lloyd) sizes() []int {
+	sizes := make([]int, l.k)
+	for _, c := range l.id {
+		sizes[c]++
+	}
+	return sizes
+}
+
+// move puts every centre at the mean of its points.
+func (l *Lloyd) move() {
+	l.refill()
+	sizes := l.sizes()
+	l.centers.Fill(0)
+	data := l.centers.Float64s()
+	for i, c := range l.id {
+		center := data[c*l.d : (c+1)*l.d]
+		for j, v := range l.point(i) {
+			center[j] += v
+		}
+	}
+	for c, size := range sizes {
+		center := data[c*l.d : (c+1)*l.d]
+		for j := range center {
+			center[j] /= float64(size)
+		}
+	}
+	l.centers.Touch()
+}
+
+// refill gives each cluster without points the point that is farthest from its centre.
+func (l *Lloyd) refill() {
+	sizes := l.sizes()
+	for c, size := range sizes {
+		if size > 0 {
+			continue
+		}
+		far := -1
+		for i, v := range l.dist {
+			if sizes[l.id[i]] > 1 && (far < 0 || v > l.dist[far]) {
+				far = i
+			}
+		}
+		sizes[l.id[far]]--
+		l.id[far], l.dist[far], sizes[c] = c, 0, 1
+	}
 }

@@ -51,11 +51,11 @@ func Diagnose(ctx context.Context, m *Model, source, target *dataset.Set, bins i
 			return out, err
 		}
 	}
-	parts, err := kmeans.Run(rand.New(rand.NewPCG(seed, 0xb135)), tensor.Concat(0, features[0], features[1]), bins)
+	parts, err := kmeans.Run(ctx, rand.New(rand.NewPCG(seed, 0xb135)), tensor.Concat(0, features[0], features[1]), bins)
 	if err != nil {
 		return out, fmt.Errorf("uda: diagnosis: %w", err)
 	}
-	out.Bounds, err = binned(parts.Of, sets, predictions, bins).Bounds()
+	out.Bounds, err = binned(parts.ID, sets, predictions, bins).Bounds()
 	if err != nil {
 		return out, err
 	}

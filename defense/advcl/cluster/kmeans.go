@@ -7,7 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/redoubt-ml/redoubt/internal/par"
+	"github.com/redoubt-ml/redoubt/internal/kmeans"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -82,31 +82,22 @@ func (k KMeans) Run(ctx context.Context, x *tensor.Tensor) (Clusters, error) {
 	if err := k.check(x); err != nil {
 		return Clusters{}, err
 	}
-	limit := k.limit()
-	l := newLloyd(x.To(tensor.Float64), k.K)
-	var best Clusters
+	l := kmeans.New(x, k.K)
+	var best kmeans.Clusters
 	for r := range k.restarts() {
-		l.start(rand.New(rand.NewPCG(k.Seed, uint64(r))))
-		it := 0
-		for changed := true; changed && it < limit; it++ {
-			if err := ctx.Err(); err != nil {
-				return Clusters{}, err
-			}
-			changed = l.assign()
-			if k.OnIteration != nil {
-				k.OnIteration(r, it, l.inertia())
-			}
-			if changed {
-				l.move()
-			}
+		var before func(int, float64)
+		if k.OnIteration != nil {
+			before = func(iteration int, inertia float64) { k.OnIteration(r, iteration, inertia) }
 		}
-		l.assign()
-		if inertia := l.inertia(); r == 0 || inertia < best.Inertia {
-			best = l.clusters()
-			best.Inertia, best.Iterations = inertia, it
+		found, err := l.Run(ctx, rand.New(rand.NewPCG(k.Seed, uint64(r))), k.limit(), before)
+		if err != nil {
+			return Clusters{}, err
+		}
+		if r == 0 || found.Inertia < best.Inertia {
+			best = found
 		}
 	}
-	return best, nil
+	return Clusters{K: k.K, ID: best.ID, Centers: best.Centers, Sizes: best.Sizes, Inertia: best.Inertia, Iterations: best.Iterations}, nil
 }
 
 func (k KMeans) check(x *tensor.Tensor) error {
@@ -147,168 +138,4 @@ func different(x *tensor.Tensor, enough int) int {
 		}
 	}
 	return len(seen)
-}
-
-// lloyd is one run.
-type lloyd struct {
-	n, d, k int
-	x       *tensor.Tensor // float64 [n, d]
-	square  []float64      // of each point's length
-	centers *tensor.Tensor // [k, d]
-	id      []int
-	dist    []float64 // squared, of each point to its centre
-	tape    *tensor.Tape
-}
-
-func newLloyd(x *tensor.Tensor, k int) *lloyd {
-	l := &lloyd{n: x.Dim(0), d: x.Dim(1), k: k, x: x, tape: tensor.NewTape()}
-	l.square = tensor.Sum(tensor.Square(x), 1).Values()
-	l.id, l.dist = make([]int, l.n), make([]float64, l.n)
-	return l
-}
-
-func (l *lloyd) point(i int) []float64 { return l.x.Float64s()[i*l.d : (i+1)*l.d] }
-
-func squared(a, b []float64) (sum float64) {
-	for i, v := range a {
-		sum += (v - b[i]) * (v - b[i])
-	}
-	return sum
-}
-
-// start draws centres among the points, each with a probability in proportion to its
-// squared distance from the nearest one drawn before.
-func (l *lloyd) start(rng *rand.Rand) {
-	l.centers = tensor.Zeros(tensor.Float64, l.k, l.d)
-	near := make([]float64, l.n)
-	next := rng.IntN(l.n)
-	for c := range l.k {
-		center := l.centers.Float64s()[c*l.d : (c+1)*l.d]
-		copy(center, l.point(next))
-		l.each(func(i int) {
-			if v := squared(l.point(i), center); c == 0 || v < near[i] {
-				near[i] = v
-			}
-		})
-		if c == l.k-1 {
-			break
-		}
-		total := 0.0
-		for _, v := range near {
-			total += v
-		}
-		at := rng.Float64() * total
-		next = -1
-		for i, v := range near {
-			// A point that is a centre already is never drawn.
-			if v > 0 {
-				next = i
-				if at -= v; at < 0 {
-					break
-				}
-			}
-		}
-	}
-	for i := range l.id {
-		l.id[i] = -1
-	}
-}
-
-// each calls f for every point, on several threads.
-func (l *lloyd) each(f func(i int)) {
-	par.For(l.n, max(1, (1<<14)/max(1, l.d)), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			f(i)
-		}
-	})
-}
-
-// assign gives every point to the nearest centre and says whether any point moved.
-func (l *lloyd) assign() bool {
-	l.tape.Reset()
-	products := tensor.MatMulT(l.tape.Const(l.x), l.tape.Const(l.centers), false, true).Float64s()
-	lengths := make([]float64, l.k)
-	for c := range lengths {
-		center := l.centers.Float64s()[c*l.d : (c+1)*l.d]
-		for _, v := range center {
-			lengths[c] += v * v
-		}
-	}
-	moved := make([]bool, l.n)
-	l.each(func(i int) {
-		best, least := 0, math.Inf(1)
-		for c, length := range lengths {
-			if v := length - 2*products[i*l.k+c]; v < least {
-				best, least = c, v
-			}
-		}
-		moved[i] = best != l.id[i]
-		l.id[i] = best
-		// Not from the product, which cancels where points are near.
-		l.dist[i] = squared(l.point(i), l.centers.Float64s()[best*l.d:(best+1)*l.d])
-	})
-	changed := false
-	for _, m := range moved {
-		changed = changed || m
-	}
-	return changed
-}
-
-func (l *lloyd) inertia() (sum float64) {
-	for _, v := range l.dist {
-		sum += v
-	}
-	return sum
-}
-
-// sizes counts the points of each cluster.
-func (l *lloyd) sizes() []int {
-	sizes := make([]int, l.k)
-	for _, c := range l.id {
-		sizes[c]++
-	}
-	return sizes
-}
-
-// move puts every centre at the mean of its points.
-func (l *lloyd) move() {
-	l.refill()
-	sizes := l.sizes()
-	l.centers.Fill(0)
-	data := l.centers.Float64s()
-	for i, c := range l.id {
-		center := data[c*l.d : (c+1)*l.d]
-		for j, v := range l.point(i) {
-			center[j] += v
-		}
-	}
-	for c, size := range sizes {
-		center := data[c*l.d : (c+1)*l.d]
-		for j := range center {
-			center[j] /= float64(size)
-		}
-	}
-	l.centers.Touch()
-}
-
-// refill gives each cluster without points the point that is farthest from its centre.
-func (l *lloyd) refill() {
-	sizes := l.sizes()
-	for c, size := range sizes {
-		if size > 0 {
-			continue
-		}
-		far := -1
-		for i, v := range l.dist {
-			if sizes[l.id[i]] > 1 && (far < 0 || v > l.dist[far]) {
-				far = i
-			}
-		}
-		sizes[l.id[far]]--
-		l.id[far], l.dist[far], sizes[c] = c, 0, 1
-	}
-}
-
-func (l *lloyd) clusters() Clusters {
-	return Clusters{K: l.k, ID: append([]int(nil), l.id...), Centers: l.centers.Clone(), Sizes: l.sizes()}
 }

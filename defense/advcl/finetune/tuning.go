@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/defense"
 	"github.com/redoubt-ml/redoubt/defense/advcl"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -36,8 +37,8 @@ type Tuning struct {
 	// images and folds that into the layer afterwards. SLF without Augment only.
 	Standardize bool
 	// Attack is that of ALF and AFF. A Threat of zeros means 8/255 under Linf, a
-	// StepSize of 0 under Linf 2/255, and 0 Steps 20 for ALF and 10 for AFF. AFF climbs TRADES's divergence from Gaussian noise
-	// of standard deviation 0.001, whatever Objective and start say.
+	// StepSize of 0 under Linf 2/255, and 0 Steps 20 for ALF and 10 for AFF. AFF's
+	// climbs as TRADES of package defense says.
 	Attack attack.PGD
 	// Beta is TRADES's weight of agreement; 0 means 6.
 	Beta        float64
@@ -98,7 +99,7 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 	case t.Kind == AFF:
 		pgd := t.Attack
 		pgd.Seed ^= t.Seed
-		run.Net, run.Loss = c, (&advcl.TRADES{Attack: pgd, Beta: t.Beta}).Loss
+		run.Net, run.Loss = c, (&defense.TRADES{Attack: pgd, Beta: t.Beta}).Loss
 	case t.Kind == ALF:
 		run.Loss = t.attacked(c)
 	case len(t.Augment) > 0:
