@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -114,7 +115,7 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 	if err := a.check(m, x, y); err != nil {
 		return rep, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	rep.Result = newResult(x)
 	rep.Result.Distance = make([]float64, len(y))
 	classes, warnings, err := a.examine(ctx, m, x, y)

@@ -81,7 +81,7 @@ func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 	if err := a.check(m, x, y); err != nil {
 		return Result{}, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	res := newResult(x)
 	steps := or(a.Steps, 40)
 	pgd := PGD{Threat: a.Threat, Steps: steps, StepSize: a.StepSize}
@@ -237,7 +237,7 @@ func (a *EOT) Survival(ctx context.Context, m Model, x *tensor.Tensor, y []int, 
 	if draws < 1 {
 		return nil, fmt.Errorf("attack: EOT: %d draws, want at least 1", draws)
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	out := make([]float64, len(y))
 	err := inBatches(ctx, len(y), predictBatch, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		rows := rowsOf(ask.Range(lo, hi), y, a.Targets)

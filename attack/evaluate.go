@@ -84,7 +84,7 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 	if err := checkPixels(x, "a finite number", finite); err != nil {
 		return nil, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	y := make([]int, x.Dim(0))
 	err := inBatches(ctx, len(y), predictBatch, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		tape.Reset()
@@ -223,7 +223,7 @@ func LossCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD) (
 	if err := a.check(m, x, y); err != nil {
 		return nil, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	values := make([][]float64, a.steps+1) // by step and input
 	for s := range values {
 		values[s] = make([]float64, len(y))

@@ -37,7 +37,7 @@ func (a *ascent) run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 	if err := a.check(m, x, y); err != nil {
 		return Result{}, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	res := newResult(x)
 	total := newCurve(a.steps)
 	var mu sync.Mutex

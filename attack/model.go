@@ -67,14 +67,6 @@ type Rows struct {
 	Index  []int // positions of the rows among the inputs of Run
 }
 
-// offTape returns x's value on no tape, so that several goroutines can read it.
-func offTape(x *tensor.Tensor) *tensor.Tensor {
-	if x.Tape() == nil {
-		return x
-	}
-	return x.Clone()
-}
-
 // inBatches calls work for the batches [lo, hi) that cut n inputs; see ask.Batches.
 func inBatches(ctx context.Context, n, size int, progress func(done, total int), work func(ctx context.Context, tape *tensor.Tape, lo, hi int) error) error {
 	return ask.Batches(ctx, "attack", n, size, 1, progress, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -30,7 +31,7 @@ func NewNormCurve(norm Norm, x *tensor.Tensor, rep Report) NormCurve {
 	if n == 0 || x.Dim(0) != n {
 		panic(fmt.Sprintf("attack: NewNormCurve: report on %d inputs, inputs %v", n, x.Shape()))
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	nearest := make([]float64, n)
 	for i := range nearest {
 		nearest[i] = math.Inf(1)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/attack/transform"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -102,7 +103,7 @@ func (a *Patch) fit(ctx context.Context, m Model, x *tensor.Tensor, y []int) (pa
 	if err != nil {
 		return nil, nil, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	lo, hi := Threat{Lo: a.Lo, Hi: a.Hi}.box()
 	rng := rand.New(rand.NewPCG(a.Seed, 0))
 	patch = tensor.Uniform(rng, x.DType(), lo, hi, side, side, x.Dim(3))
@@ -178,7 +179,7 @@ func (a *Patch) Apply(x, patch *tensor.Tensor) *tensor.Tensor {
 	for i := range places {
 		places[i] = a.place(rand.New(rand.NewPCG(a.Seed, 1<<63|uint64(i))), x.Dim(1), x.Dim(2), patch.Dim(0))
 	}
-	return paste(offTape(x), offTape(patch), places)
+	return paste(ask.OffTape(x), ask.OffTape(patch), places)
 }
 
 // Run fits a patch to the images x [N, H, W, C] with labels y and puts it on each of
@@ -190,7 +191,7 @@ func (a *Patch) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Re
 	if err != nil {
 		return untouched(ctx, x), err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	patched := a.Apply(x, patch)
 	return show(ctx, m, x, y, a.Targets, patched, Threat{Norm: L0}.Distance(patched, x), asked)
 }

@@ -116,7 +116,7 @@ func (p *PGD) Perturb(ctx context.Context, m Model, x *tensor.Tensor, y []int) (
 	if err := a.check(m, x, y); err != nil {
 		return nil, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	out := x.Clone()
 	err := inBatches(ctx, len(y), or(a.batch, defaultBatch/2), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		xa, err := a.follow(ctx, m, tape, x, rowsOf(ask.Range(lo, hi), y, a.targets), nil)

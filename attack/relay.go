@@ -81,7 +81,7 @@ type beginner[T float] func(i int, x0, z []T) trial[T]
 
 // run attacks the inputs that are no success by themselves.
 func run[T float](ctx context.Context, r *relay, x *tensor.Tensor, y []int, begin beginner[T]) (Result, error) {
-	x = offTape(x)
+	x = ask.OffTape(x)
 	n := len(y)
 	res := newResult(x)
 	lanes := min(maxLanes, max(1, n/minLane))

@@ -91,7 +91,7 @@ func untouched(ctx context.Context, x *tensor.Tensor) Result {
 	if ctx.Err() == nil || x == nil || x.Rank() < 2 || x.Dim(0) == 0 {
 		return Result{}
 	}
-	res := newResult(offTape(x))
+	res := newResult(ask.OffTape(x))
 	res.Distance = make([]float64, x.Dim(0))
 	return res
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -58,5 +59,5 @@ func (t *Transfer) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) 
 	if err != nil {
 		return untouched(ctx, x), fmt.Errorf("attack: Transfer: on the surrogate: %w", err)
 	}
-	return show(ctx, m, offTape(x), y, t.Targets, found.X, found.Distance, make([]int, len(y)))
+	return show(ctx, m, ask.OffTape(x), y, t.Targets, found.X, found.Distance, make([]int, len(y)))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -59,7 +60,7 @@ func (u *Universal) fit(ctx context.Context, m Model, x *tensor.Tensor, y []int)
 		setting{"clip", u.Clip, 0}, setting{"batch size", float64(u.BatchSize), 0}); err != nil {
 		return nil, nil, err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	// The perturbation itself may take any sign; a box that holds every change
 	// of a value leaves only the ball.
 	lo, hi := u.Threat.box()
@@ -84,7 +85,7 @@ func (u *Universal) fit(ctx context.Context, m Model, x *tensor.Tensor, y []int)
 // keeps them in the box.
 func (u *Universal) Apply(x, perturbation *tensor.Tensor) *tensor.Tensor {
 	lo, hi := u.Threat.box()
-	return tensor.Clamp(tensor.Add(offTape(x), perturbation), lo, hi)
+	return tensor.Clamp(tensor.Add(ask.OffTape(x), perturbation), lo, hi)
 }
 
 // Run fits a perturbation to the inputs x [N, ...] with labels y and adds it to each
@@ -95,7 +96,7 @@ func (u *Universal) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int)
 	if err != nil {
 		return untouched(ctx, x), err
 	}
-	x = offTape(x)
+	x = ask.OffTape(x)
 	changed := u.Apply(x, delta)
 	u.Threat.Project(changed, x) // the sum may round out of the ball
 	return show(ctx, m, x, y, u.Targets, changed, u.Threat.Distance(changed, x), asked)

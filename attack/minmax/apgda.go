@@ -232,7 +232,7 @@ func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	centre := offTape(d.Center())
+	centre := ask.OffTape(d.Center())
 	n := centre.Dim(0)
 	res := Result{
 		Point: centre.Clone(), Weights: make([][]float64, n), Losses: make([][]float64, n),
@@ -257,13 +257,6 @@ func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 		}
 	}
 	return res, err
-}
-
-func offTape(x *tensor.Tensor) *tensor.Tensor {
-	if x.Tape() == nil {
-		return x
-	}
-	return x.Clone()
 }
 
 // curves collects what rows leave behind besides the result.

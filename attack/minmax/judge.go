@@ -24,7 +24,7 @@ func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (
 	if points == nil || fmt.Sprint(points.Shape()) != fmt.Sprint(centre.Shape()) || points.DType() != centre.DType() {
 		return nil, nil, fmt.Errorf("minmax: points %v for centres %v%v, want the same shape and type", points, centre.DType(), centre.Shape())
 	}
-	points = offTape(points)
+	points = ask.OffTape(points)
 	names := d.Names()
 	n := points.Dim(0)
 	fooled, losses = make([][]bool, n), make([][]float64, n)

@@ -62,6 +62,13 @@ func (e *experiment) notes() []string {
 	if slices.ContainsFunc(e.pairs, func(p pair) bool { return p.framed }) && e.has("table") {
 		notes = append(notes, "Framed USPS are the same images at the size and in the place of MNIST's digits: how much the gap between the domains matters, with source only and DANN on the first seed.")
 	}
+	var tested []int
+	for _, p := range e.pairs {
+		tested = append(tested, p.sourceTest.Len(), p.targetTest.Len())
+	}
+	if known := example.Precision(tested...); known != "" {
+		notes = append(notes, known)
+	}
 	if e.fast {
 		notes = append(notes, e.smaller()...)
 	}

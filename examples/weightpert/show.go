@@ -15,6 +15,7 @@ import (
 func (e *experiment) Result() example.Result {
 	notes := []string{
 		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
+		example.Precision(e.test.Len(), e.certified(), min(e.crown, e.certified())),
 		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
 	}
 	for _, f := range e.out.Regimes {

@@ -68,3 +68,11 @@ func Range(lo, hi int) []int {
 	}
 	return out
 }
+
+// OffTape returns x's value on no tape, so that several goroutines can read it.
+func OffTape(x *tensor.Tensor) *tensor.Tensor {
+	if x.Tape() == nil {
+		return x
+	}
+	return x.Clone()
+}
