@@ -29,7 +29,7 @@ func BenchmarkStep(b *testing.B) {
 	for i := range ids {
 		ids[i] = i % 10
 	}
-	l := &PseudoLabels{Data: Checksum(data), Heads: []Labeling{{K: 10, ID: ids}}}
+	l := &PseudoLabels{Data: Checksum(data), Heads: []Labelling{{K: 10, ID: ids}}}
 	c := NewAdvCL(1).WithPseudoLabels(l)
 	c.Attack.Steps = 2
 	net := NewNetwork(rand.New(rand.NewPCG(1, 1)), Mini, Projector{Widths: []int{128, 64}}, []int{10}, Routes...)

@@ -129,7 +129,7 @@ func ExampleStrong() {
 // Labels belong to the images that they were made for.
 func ExamplePseudoLabels() {
 	data := stripes(4)
-	labels := &advcl.PseudoLabels{Data: advcl.Checksum(data), Heads: []advcl.Labeling{{K: 2, ID: []int{0, 1, 0, 1}}}}
+	labels := &advcl.PseudoLabels{Data: advcl.Checksum(data), Heads: []advcl.Labelling{{K: 2, ID: []int{0, 1, 0, 1}}}}
 	fmt.Println(labels.Clusters(), labels.Fits(data), labels.Fits(data.Subset([]int{1, 0, 2, 3})) != nil)
 	// Output: [2] <nil> true
 }

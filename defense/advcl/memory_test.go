@@ -42,7 +42,7 @@ func TestStepsMakeNoGarbageOfImages(t *testing.T) {
 	for i := range ids {
 		ids[i] = i % 2
 	}
-	l := &PseudoLabels{Data: Checksum(data), Heads: []Labeling{{K: 2, ID: ids}}}
+	l := &PseudoLabels{Data: Checksum(data), Heads: []Labelling{{K: 2, ID: ids}}}
 	from := teacher(t, data)
 	tasks := TaskClasses(Rotation, Jigsaw, Selfie)
 	for name, c := range map[string]struct {

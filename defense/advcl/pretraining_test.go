@@ -194,7 +194,7 @@ func TestPseudoLabelsOfOtherImagesAreRefused(t *testing.T) {
 		"label of image 3 is -2, want -1 to 1": func(l *PseudoLabels) { l.Heads[0].ID[3] = -2 },
 		"has 1 labels, want at least 2":        func(l *PseudoLabels) { l.Heads[0].K = 1 },
 		"30 different labels":                  func(l *PseudoLabels) { l.Heads[0].K = 30 },
-		"no labelings":                         func(l *PseudoLabels) { l.Heads = nil },
+		"no labellings":                        func(l *PseudoLabels) { l.Heads = nil },
 	} {
 		bad := labels(t, data, 1, 2, 5)
 		change(bad)
@@ -293,7 +293,7 @@ func TestPretrainingRefusesWhatDoesNotFit(t *testing.T) {
 		"want one named \"other\"":   func(_ *Pretraining, c *Contrastive) { c.Views[High] = View{Stats: "other"} },
 		"chunks of 1 images":         func(_ *Pretraining, c *Contrastive) { c.Chunk = 1 },
 		"no labels, want a table":    func(_ *Pretraining, c *Contrastive) { c.Pseudo.Labels = nil },
-		"1 heads for 2 labelings":    func(p *Pretraining, _ *Contrastive) { p.Net.Heads = p.Net.Heads[:1] },
+		"1 heads for 2 labellings":   func(p *Pretraining, _ *Contrastive) { p.Net.Heads = p.Net.Heads[:1] },
 		"head 1 has 5 classes, want": func(_ *Pretraining, c *Contrastive) { c.Pseudo.Labels = labels(t, data, 1, 2, 6) },
 		"not in term 1": func(_ *Pretraining, c *Contrastive) {
 			c.Terms = append(c.Terms, Term{Views: []string{Strong1, Weak}})

@@ -56,7 +56,7 @@ func (s *Pseudo) check(views Registry, net *Network, data *dataset.Set) error {
 		return err
 	}
 	if len(net.Heads) != len(s.Labels.Heads) {
-		return fmt.Errorf("advcl: pseudo-labels: network has %d heads for %d labelings, want as many", len(net.Heads), len(s.Labels.Heads))
+		return fmt.Errorf("advcl: pseudo-labels: network has %d heads for %d labellings, want as many", len(net.Heads), len(s.Labels.Heads))
 	}
 	for i, h := range net.Heads {
 		if k := s.Labels.Heads[i].K; h.Weight.Dim(1) != k {

@@ -23,12 +23,12 @@ import (
 // that every augmented copy of an image has the labels of the image.
 type PseudoLabels struct {
 	// Data is the checksum of the images that they were made for; see Checksum.
-	Data  string     `json:"data"`
-	Heads []Labeling `json:"heads"`
+	Data  string      `json:"data"`
+	Heads []Labelling `json:"heads"`
 }
 
-// Labeling is one label for each image.
-type Labeling struct {
+// Labelling is one label for each image.
+type Labelling struct {
 	K  int   `json:"k"`  // number of labels
 	ID []int `json:"id"` // 0 to K-1, or -1 for none
 	// Inertia and Sizes are those of the clusters; 0 and nil if unknown.
@@ -74,7 +74,7 @@ func Cluster(ctx context.Context, data *dataset.Set, features *tensor.Tensor, k 
 		if err != nil {
 			return nil, fmt.Errorf("advcl: pseudo-labels: %w", err)
 		}
-		out.Heads = append(out.Heads, Labeling{K: n, ID: c.ID, Inertia: c.Inertia, Sizes: c.Sizes})
+		out.Heads = append(out.Heads, Labelling{K: n, ID: c.ID, Inertia: c.Inertia, Sizes: c.Sizes})
 	}
 	return out, nil
 }
@@ -114,20 +114,20 @@ func (l *PseudoLabels) Fits(data *dataset.Set) error {
 // validate checks the labels of n images.
 func (l *PseudoLabels) validate(n int) error {
 	if len(l.Heads) == 0 {
-		return errors.New("no labelings, want at least one")
+		return errors.New("no labellings, want at least one")
 	}
 	for i, h := range l.Heads {
 		switch {
 		case h.K < 2:
-			return fmt.Errorf("labeling %d has %d labels, want at least 2", i, h.K)
+			return fmt.Errorf("labelling %d has %d labels, want at least 2", i, h.K)
 		case len(h.ID) != n:
-			return fmt.Errorf("labeling %d has %d labels for %d images", i, len(h.ID), n)
+			return fmt.Errorf("labelling %d has %d labels for %d images", i, len(h.ID), n)
 		case h.K > n:
-			return fmt.Errorf("labeling %d has %d different labels, want at most the %d images", i, h.K, n)
+			return fmt.Errorf("labelling %d has %d different labels, want at most the %d images", i, h.K, n)
 		}
 		for k, id := range h.ID {
 			if id < -1 || id >= h.K {
-				return fmt.Errorf("labeling %d: label of image %d is %d, want -1 to %d", i, k, id, h.K-1)
+				return fmt.Errorf("labelling %d: label of image %d is %d, want -1 to %d", i, k, id, h.K-1)
 			}
 		}
 	}

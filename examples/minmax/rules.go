@@ -104,7 +104,8 @@ type gammaRow struct {
 var gammas = []float64{0, 0.5, 1, 2, 4, 10, 30, 1e5}
 
 // sweepGamma attacks the ensemble with regularisers from the worst case to the
-// average, and by the average itself on the same images. The weights' step is the paper's as long as that keeps to half of 1/gamma.
+// average, and by the average itself on the same images. The weights' step is the
+// paper's as long as that keeps to half of 1/gamma.
 func (e *experiment) sweepGamma(ctx context.Context) error {
 	_, d, eps, err := e.linfEnsemble(ctx, e.plan.gammas)
 	if err != nil {

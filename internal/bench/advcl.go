@@ -22,7 +22,7 @@ func pretraining(n int) func() {
 	}
 	labels := &advcl.PseudoLabels{Data: advcl.Checksum(images)}
 	for _, k := range advcl.DefaultClusters {
-		l := advcl.Labeling{K: k, ID: make([]int, n)}
+		l := advcl.Labelling{K: k, ID: make([]int, n)}
 		for i := range l.ID {
 			l.ID[i] = rng.IntN(k)
 		}

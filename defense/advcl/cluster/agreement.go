@@ -8,7 +8,7 @@ import (
 // table counts pairs of labels. Negative ones stand for no label.
 func table(a, b []int) (joint map[[2]int]int, na, nb map[int]int, n int, err error) {
 	if len(a) != len(b) || len(a) == 0 {
-		return nil, nil, nil, 0, fmt.Errorf("cluster: labelings of %d and %d points, want as many, at least one", len(a), len(b))
+		return nil, nil, nil, 0, fmt.Errorf("cluster: labellings of %d and %d points, want as many, at least one", len(a), len(b))
 	}
 	joint, na, nb = map[[2]int]int{}, map[int]int{}, map[int]int{}
 	for i := range a {
@@ -19,8 +19,8 @@ func table(a, b []int) (joint map[[2]int]int, na, nb map[int]int, n int, err err
 	return joint, na, nb, len(a), nil
 }
 
-// NMI is the normalised mutual information of two labelings of the same points,
-// I(a; b)/sqrt(H(a) H(b)), 0 to 1: 1 for labelings that are the same up to names, 0 for
+// NMI is the normalised mutual information of two labellings of the same points,
+// I(a; b)/sqrt(H(a) H(b)), 0 to 1: 1 for labellings that are the same up to names, 0 for
 // independent ones, and 0 if one has a single label and the other more. Errors: none or
 // different numbers of points.
 func NMI(a, b []int) (float64, error) {
