@@ -179,7 +179,7 @@ func (e *experiment) diagnosisTables() []*report.Table {
 		report.Left("pretraining"), report.Right("kNN %"), report.Right("silhouette"), report.Right("CA %"), report.Right("flat %"))
 	t.ID = "diagnosis"
 	for _, c := range d.Encoders {
-		t.AddRow(c.Method, percent(c.KNN), fmt.Sprintf("%.3f", c.Silhouette), percent(c.Corruptions), percent(c.Flat))
+		t.AddRow(c.Method, report.InPercent(c.KNN), fmt.Sprintf("%.3f", c.Silhouette), report.InPercent(c.Corruptions), report.InPercent(c.Flat))
 	}
 	return []*report.Table{t,
 		sweepTable("Accuracy in % by steps of PGD at 8/255 (masked gradients would keep falling)", "steps", d.Steps),
@@ -198,7 +198,7 @@ func sweepTable(title, what string, sweeps []sweep) *report.Table {
 	for _, s := range sweeps {
 		row := []string{s.Method}
 		for _, v := range s.Accuracy {
-			row = append(row, percent(v))
+			row = append(row, report.InPercent(v))
 		}
 		t.AddRow(row...)
 	}

@@ -25,12 +25,10 @@ func (e *experiment) tables() []*report.Table {
 	return out
 }
 
-func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
-
 // with writes a mean and its standard deviation over seeds.
 func with(v float64, sd *float64) string {
 	if sd == nil {
-		return percent(v)
+		return report.InPercent(v)
 	}
 	return fmt.Sprintf("%.1f ±%.1f", 100*v, 100**sd)
 }
@@ -39,7 +37,7 @@ func optional(v *float64) string {
 	if v == nil {
 		return "–"
 	}
-	return percent(*v)
+	return report.InPercent(*v)
 }
 
 func duration(seconds float64) string {
@@ -63,7 +61,7 @@ func (e *experiment) summaryTable() *report.Table {
 		if s.Encoder > 0 {
 			work = fmt.Sprintf("%.3g + %.3g", s.Encoder/1000, s.GFLOP/1000)
 		}
-		t.AddRow(s.Method, with(s.SA, s.SASD), with(s.RA8, s.RA8SD), percent(s.RA4), optional(s.APGD), work, cost, report.Seconds(s.Seconds))
+		t.AddRow(s.Method, with(s.SA, s.SASD), with(s.RA8, s.RA8SD), report.InPercent(s.RA4), optional(s.APGD), work, cost, report.Seconds(s.Seconds))
 	}
 	return t
 }
@@ -76,7 +74,7 @@ func (e *experiment) runTable() *report.Table {
 	}
 	for _, name := range e.out.methods() {
 		for _, r := range e.out.of(name) {
-			t.AddRow(name, fmt.Sprint(r.Seed), percent(r.SA), percent(r.RA8), percent(r.RA4), optional(r.APGD))
+			t.AddRow(name, fmt.Sprint(r.Seed), report.InPercent(r.SA), report.InPercent(r.RA8), report.InPercent(r.RA4), optional(r.APGD))
 		}
 	}
 	return t
@@ -108,7 +106,7 @@ func (e *experiment) curveTable() *report.Table {
 				if cells[p.Step] == nil {
 					cells[p.Step] = make([]string, len(names))
 				}
-				cells[p.Step][i] = percent(p.SA) + " / " + percent(p.RA8)
+				cells[p.Step][i] = report.InPercent(p.SA) + " / " + report.InPercent(p.RA8)
 			}
 		}
 		for _, step := range slices.Sorted(maps.Keys(cells)) {

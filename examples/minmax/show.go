@@ -28,12 +28,10 @@ func (e *experiment) tables() []*report.Table {
 	return out
 }
 
-func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
-
 func percents(v []float64) string {
 	out := make([]string, len(v))
 	for i, p := range v {
-		out[i] = percent(p)
+		out[i] = report.InPercent(p)
 	}
 	return strings.Join(out, " ")
 }
@@ -61,7 +59,7 @@ func (e *experiment) modelTable() *report.Table {
 	t := report.NewTable("Networks without attacks", report.Left("data"), report.Left("network"), report.Right("test %"))
 	t.ID = "models"
 	for _, m := range e.out.Models {
-		t.AddRow(m.Data, m.Name, percent(m.Clean))
+		t.AddRow(m.Data, m.Name, report.InPercent(m.Clean))
 	}
 	return t
 }
@@ -121,7 +119,7 @@ func (e *experiment) universalTable() *report.Table {
 		p := paperUniversal[r.K]
 		t.AddRow(r.Data, r.Model, fmt.Sprintf("%g", r.Eps), strconv.Itoa(r.K), strconv.Itoa(r.Groups),
 			between(r.Average.ASRGroup, r.Average.Interval), between(r.MinMax.ASRGroup, r.MinMax.Interval),
-			lift(r.Lift), percent(r.Average.ASRAvg), percent(r.MinMax.ASRAvg), fmt.Sprintf("%.1f → %.1f", p[0], p[1]))
+			lift(r.Lift), report.InPercent(r.Average.ASRAvg), report.InPercent(r.MinMax.ASRAvg), fmt.Sprintf("%.1f → %.1f", p[0], p[1]))
 	}
 	return t
 }
@@ -139,8 +137,8 @@ func (e *experiment) transformTable() *report.Table {
 			}
 			return fmt.Sprintf("%.1f, %.1f", p[k], p[k+2])
 		}
-		t.AddRow(r.Set, r.Model, fmt.Sprintf("%g", r.Eps), "average (EOT)", between(r.Average.ASRGroup, r.Average.Interval), percent(r.Average.ASRAvg), percents(r.Average.Acc), "", paper(0))
-		t.AddRow("", "", "", "min-max", between(r.MinMax.ASRGroup, r.MinMax.Interval), percent(r.MinMax.ASRAvg), percents(r.MinMax.Acc), lift(r.Lift), paper(1))
+		t.AddRow(r.Set, r.Model, fmt.Sprintf("%g", r.Eps), "average (EOT)", between(r.Average.ASRGroup, r.Average.Interval), report.InPercent(r.Average.ASRAvg), percents(r.Average.Acc), "", paper(0))
+		t.AddRow("", "", "", "min-max", between(r.MinMax.ASRGroup, r.MinMax.Interval), report.InPercent(r.MinMax.ASRAvg), percents(r.MinMax.Acc), lift(r.Lift), paper(1))
 	}
 	return t
 }
@@ -151,7 +149,7 @@ func (e *experiment) defenseTable() *report.Table {
 		report.Right("S"), report.Right("weights linf l2"), report.Right("time"))
 	t.ID = "defense"
 	for _, r := range e.out.Defense {
-		t.AddRow(r.Network, r.Training, percent(r.Clean), percent(r.Linf), percent(r.L2), between(r.AccMaxAdv, r.Interval), percent(r.AccAvgAdv),
+		t.AddRow(r.Network, r.Training, report.InPercent(r.Clean), report.InPercent(r.Linf), report.InPercent(r.L2), between(r.AccMaxAdv, r.Interval), report.InPercent(r.AccAvgAdv),
 			fmt.Sprintf("%.2f", r.Area), weights(r.Weights), report.Seconds(r.Seconds))
 	}
 	return t

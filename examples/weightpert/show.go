@@ -28,12 +28,10 @@ func (e *experiment) Result() example.Result {
 	return example.Result{Figures: e.out, Tables: tables, Notes: notes}
 }
 
-func percent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
-
 // at is percent of a value that may be missing.
 func at(m map[string]float64, eps float64) string {
 	if v, ok := m[key(eps)]; ok {
-		return percent(v)
+		return report.InPercent(v)
 	}
 	return "–"
 }
@@ -48,13 +46,13 @@ func (e *experiment) regimeTable() *report.Table {
 	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", cols...)
 	t.ID = "attacked"
 	for _, f := range e.out.Regimes {
-		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), percent(f.Train), percent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
+		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), report.InPercent(f.Train), report.InPercent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
 		for _, eps := range attackEps {
 			cells = append(cells, at(f.CrossEntropy, eps)+" / "+at(f.Attacked, eps))
 		}
 		relative := "–"
 		if f.Relative != nil {
-			relative = percent(*f.Relative)
+			relative = report.InPercent(*f.Relative)
 		}
 		t.AddRow(append(cells, relative)...)
 	}
@@ -121,7 +119,7 @@ func (e *experiment) boundTable() *report.Table {
 		if f.Bound != nil {
 			bound = f.Bound.String()
 		}
-		t.AddRow(f.Name, strconv.FormatUint(f.Seed, 10), bound, percent(f.AtLeast))
+		t.AddRow(f.Name, strconv.FormatUint(f.Seed, 10), bound, report.InPercent(f.AtLeast))
 	}
 	return t
 }
@@ -133,11 +131,11 @@ func (e *experiment) quantisedTable() *report.Table {
 	for _, q := range e.out.Quantised {
 		cert := func(name string) string {
 			if v, ok := q.Certified[name]; ok {
-				return percent(v)
+				return report.InPercent(v)
 			}
 			return "–"
 		}
-		t.AddRow(q.Name, percent(q.Accuracy["8"]), percent(q.Accuracy["4"]), percent(q.Accuracy["3"]), cert("ibp"), cert("crown"), cert("crown per row"))
+		t.AddRow(q.Name, report.InPercent(q.Accuracy["8"]), report.InPercent(q.Accuracy["4"]), report.InPercent(q.Accuracy["3"]), cert("ibp"), cert("crown"), cert("crown per row"))
 	}
 	return t
 }
@@ -149,7 +147,7 @@ func (e *experiment) faultTable() *report.Table {
 	t.ID = "faults"
 	for _, f := range e.out.Faults {
 		t.AddRow(f.Name, at(f.BitErrors, 0.001), at(f.BitErrors, 0.005), at(f.BitErrors, 0.01), at(f.StuckAtZero, 0.05), at(f.StuckAtZero, 0.2), at(f.Gaussian, 0.1), at(f.Gaussian, 0.2),
-			percent(f.Random), percent(f.First), percent(f.Searched), strconv.Itoa(f.Flips))
+			report.InPercent(f.Random), report.InPercent(f.First), report.InPercent(f.Searched), strconv.Itoa(f.Flips))
 	}
 	return t
 }
@@ -158,7 +156,7 @@ func (e *experiment) layerTable() *report.Table {
 	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
 	t.ID = "layers"
 	for _, s := range e.out.Sensitivity {
-		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), percent(s.Attacked), percent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
+		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), report.InPercent(s.Attacked), report.InPercent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
 	}
 	return t
 }
@@ -208,12 +206,8 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 			return nil, err
 		}
 	}
-	p.Heading("Figures")
 	res := e.Result()
-	for _, t := range res.Tables {
-		p.Table(t)
-	}
-	p.List(res.Notes...)
+	p.Figures(res.Tables, res.Notes)
 	return p, nil
 }
 

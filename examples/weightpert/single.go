@@ -149,12 +149,12 @@ func (e *experiment) singleTable() *report.Table {
 		cells := []string{s.Name, strconv.Itoa(s.Layer + 1), fmt.Sprintf("%g", 100*s.Fraction)}
 		for _, name := range names {
 			if v, ok := s.Certified[name]; ok {
-				cells = append(cells, percent(v))
+				cells = append(cells, report.InPercent(v))
 			} else {
 				cells = append(cells, "–")
 			}
 		}
-		t.AddRow(append(cells, percent(s.Resisted))...)
+		t.AddRow(append(cells, report.InPercent(s.Resisted))...)
 	}
 	return t
 }
