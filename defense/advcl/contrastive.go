@@ -133,6 +133,20 @@ func (c *Contrastive) Passes() float64 {
 	return float64(n)
 }
 
+// Kept is the number of images whose intermediate values a step on a batch keeps at once:
+// all views of all images, the pseudo-labelled one too, or a chunk of one view.
+func (c *Contrastive) Kept(batch int) int {
+	if c.Chunk > 0 {
+		return min(c.Chunk, batch)
+	}
+	clean, attacked := c.split()
+	views := len(clean) + len(attacked)
+	if c.Pseudo != nil {
+		views++
+	}
+	return views * batch
+}
+
 // split returns the views of all terms, without repetition.
 func (c *Contrastive) split() (clean, attacked []string) {
 	seen := map[string]bool{}

@@ -59,6 +59,15 @@ func (f Form) MultiplyAdds(size int) int {
 	return total
 }
 
+// Outputs is the number of values that the convolutions put out for one image of size by
+// size pixels. Training keeps about twice as many float32 values: each goes on through a
+// normalisation.
+func (f Form) Outputs(size int) int {
+	total := 0
+	f.eachConv(size, func(_, out, _, side int) { total += out * side * side })
+	return total
+}
+
 // ConvWeights is the number of weights of the convolutions.
 func (f Form) ConvWeights() int {
 	total := 0

@@ -112,7 +112,7 @@ func ExampleAnnealedCrop() {
 	}
 	// Output:
 	// 4 changes, weight 1.00
-	// 4 changes, weight 1.66
+	// 4 changes, weight 1.67
 }
 
 // SimCLR's augmentation and the customary one of CIFAR-10.

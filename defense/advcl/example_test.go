@@ -208,7 +208,7 @@ func ExampleAnnealing() {
 	// 1.00 1.00
 	// 1.00 1.33
 	// 0.50 1.33
-	// 0.50 1.66
+	// 0.50 1.67
 }
 
 func ExampleStepCosine() {

@@ -86,27 +86,32 @@ func NewACL(seed uint64) *Contrastive {
 }
 
 // Annealing is the schedule of DynACL: the strength of augmentation falls from 1 to 0
-// over the epochs, in stairs, while weight moves from the clean to the attacked term.
+// over the epochs, while weight moves from the clean to the attacked term, both in stairs.
 //
-// Luo, Wang and Wang, ICLR 2023.
+// Luo, Wang and Wang, ICLR 2023, and their reference code.
 type Annealing struct {
 	Epochs int // of the training
-	Every  int // epochs between changes of strength; 0 means 50
+	Every  int // epochs between changes; 0 means 50
+}
+
+func (a Annealing) every() int {
+	if a.Every == 0 {
+		return 50
+	}
+	return a.Every
 }
 
 // Strength is that of an epoch, counted from 0: 1 - epoch/Epochs at the last change.
 func (a Annealing) Strength(epoch int) float64 {
-	every := a.Every
-	if every == 0 {
-		every = 50
-	}
-	return max(0, 1-float64(epoch/every*every)/float64(max(1, a.Epochs)))
+	return max(0, 1-float64(epoch/a.every()*a.every())/float64(max(1, a.Epochs)))
 }
 
 // Adversarial is the weight of the attacked term in an epoch, relative to that in ACL:
-// min(1 + 2/3 epoch/Epochs, 2). The clean term has 2 minus that.
+// min(1 + 2/3 e/Epochs, 2), where e is the last multiple of Every among the epochs
+// counted from 1. The clean term has 2 minus that.
 func (a Annealing) Adversarial(epoch int) float64 {
-	return math.Min(1+2./3*float64(epoch)/float64(max(1, a.Epochs)), 2)
+	e := (epoch + 1) / a.every() * a.every()
+	return math.Min(1+2./3*float64(e)/float64(max(1, a.Epochs)), 2)
 }
 
 // AnnealedCrop is Strong with the strength of an Annealing.

@@ -97,6 +97,9 @@ func (t *Pretraining) check() (size int, err error) {
 
 // checkImages returns an error unless an encoder takes the images.
 func checkImages(d *dataset.Set) error {
+	if d == nil || d.Len() == 0 {
+		return errors.New("advcl: no images")
+	}
 	if d.C != 3 {
 		return fmt.Errorf("advcl: images of %s have %d channels, want 3", d.Name, d.C)
 	}

@@ -230,6 +230,13 @@ func TestPseudoLabelsOfOtherImagesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "not finite")
 	_, err = Cluster(context.Background(), blobs(19, 2, 1), zero, cluster.KMeans{}, 2)
 	require.ErrorContains(t, err, "want [19 D]")
+	_, err = Cluster(context.Background(), nil, zero, cluster.KMeans{}, 2)
+	require.ErrorContains(t, err, "advcl: pseudo-labels: no images")
+	_, err = Cluster(context.Background(), data, nil, cluster.KMeans{}, 2)
+	require.ErrorContains(t, err, "advcl: pseudo-labels: no features")
+	e := network(1, nil).Encoder
+	require.ErrorContains(t, e.Calibrate(context.Background(), "", nil, 1), "advcl: no images")
+	require.ErrorContains(t, e.Calibrate(context.Background(), "", data.Take(1), 1), "1 batches of 1 images, want at least 1 of at least 2")
 }
 
 func FuzzReadPseudoLabels(f *testing.F) {

@@ -57,6 +57,12 @@ func Cluster(ctx context.Context, data *dataset.Set, features *tensor.Tensor, k 
 	if len(clusters) == 0 {
 		clusters = DefaultClusters
 	}
+	if data == nil || data.Len() == 0 {
+		return nil, errors.New("advcl: pseudo-labels: no images")
+	}
+	if features == nil {
+		return nil, errors.New("advcl: pseudo-labels: no features")
+	}
 	if features.Rank() != 2 || features.Dim(0) != data.Len() {
 		return nil, fmt.Errorf("advcl: pseudo-labels: features %v for %d images, want [%d D]", features.Shape(), data.Len(), data.Len())
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 )
 
 func TestSchedulesHaveTheirGoldenValues(t *testing.T) {
@@ -35,12 +37,21 @@ func TestAnnealingMovesFromStrongToPlain(t *testing.T) {
 		require.InDelta(t, want, a.Strength(epoch), 1e-12)
 	}
 	require.Equal(t, 1., a.Adversarial(0))
-	require.InDelta(t, 1+2./3*0.5, a.Adversarial(500), 1e-12)
+	for epoch, want := range map[int]float64{48: 0, 49: 0.05, 98: 0.05, 499: 0.5, 500: 0.5, 999: 1} {
+		require.InDelta(t, 1+2./3*want, a.Adversarial(epoch), 1e-12, epoch)
+	}
 	require.Equal(t, 2., Annealing{Epochs: 10}.Adversarial(100))
 	c := NewDynACL(1, a)
 	require.InDelta(t, 1, c.Terms[0].weight(300)+c.Terms[1].weight(300), 1e-12)
 	require.Len(t, c.Views[Strong1].changes(0), 4)
 	require.Len(t, NewDynACL(1, Annealing{Epochs: 1, Every: 1}).Views[Strong1].changes(1), 2)
+}
+
+func TestStrengthScalesCropJitterAndGrey(t *testing.T) {
+	require.Equal(t, []dataset.Augment{
+		dataset.RandomResizedCrop{Scale: [2]float64{0.6, 1}}, dataset.HorizontalFlip{},
+		dataset.ColorJitter{Brightness: 0.2, Contrast: 0.2, Saturation: 0.2, Hue: 0.05, P: 0.4}, dataset.RandomGrayscale{P: 0.1},
+	}, Strong(0.2, 0.5))
 }
 
 func TestSchedulesRefuseWhatMakesNoSense(t *testing.T) {

@@ -71,7 +71,8 @@ func Views() Registry {
 
 // Strong returns SimCLR's augmentation: a random resized crop of at least the given
 // share of the area, a flip, colour jitter of 0.4, 0.4, 0.4 and 0.1 with probability
-// 0.8, and grey with probability 0.2. strength, 0 to 1, scales crop, jitter and grey.
+// 0.8, and grey with probability 0.2. strength, 0 to 1, scales crop, jitter and grey,
+// the two probabilities included, as the reference code of DynACL does.
 func Strong(area, strength float64) []dataset.Augment {
 	s := strength
 	steps := []dataset.Augment{
@@ -81,7 +82,7 @@ func Strong(area, strength float64) []dataset.Augment {
 	if s > 0 {
 		// A P of 0 would mean the default.
 		steps = append(steps,
-			dataset.ColorJitter{Brightness: 0.4 * s, Contrast: 0.4 * s, Saturation: 0.4 * s, Hue: 0.1 * s, P: 0.8},
+			dataset.ColorJitter{Brightness: 0.4 * s, Contrast: 0.4 * s, Saturation: 0.4 * s, Hue: 0.1 * s, P: 0.8 * s},
 			dataset.RandomGrayscale{P: 0.2 * s})
 	}
 	return steps

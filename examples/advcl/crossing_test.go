@@ -72,7 +72,7 @@ func TestWorkIncludesTheEncoderThatIsNeeded(t *testing.T) {
 	require.Zero(t, e.encoderWork(advCL))
 	total := func(methods ...string) float64 {
 		e.plan.methods = methods
-		c, err := e.cost(t.Context())
+		c, _, err := e.cost(t.Context())
 		require.NoError(t, err)
 		return c
 	}

@@ -183,7 +183,7 @@ func (e *experiment) diagnosisTables() []*report.Table {
 	}
 	return []*report.Table{t,
 		sweepTable("Accuracy in % by steps of PGD at 8/255 (masked gradients would keep falling)", "steps", d.Steps),
-		sweepTable("Accuracy in % by eps/255 of PGD-20", "eps", d.Eps)}
+		sweepTable("Accuracy in % by eps/255 of PGD-20; what falls at one radius counts as fallen beyond", "eps", d.Eps)}
 }
 
 func sweepTable(title, what string, sweeps []sweep) *report.Table {

@@ -23,6 +23,7 @@ type experiment struct {
 	env          *example.Env
 	plan         plan
 	quick, show  bool
+	chunk        int
 	state        string // folder; "" for none
 	source       string // of the images
 	speed        float64
@@ -55,7 +56,7 @@ func newExperiment(env *example.Env, o options) (*experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &experiment{env: env, plan: p, quick: o.quick, show: o.show, state: o.state, workers: tensor.Threads()}
+	e := &experiment{env: env, plan: p, quick: o.quick, show: o.show, chunk: o.chunk, state: o.state, workers: tensor.Threads()}
 	if p.form.Name == advcl.ResNet18.Name {
 		e.workers = 1 // memory is for one
 	}

@@ -117,6 +117,7 @@ func (e *experiment) setUp(ctx context.Context, name string, seed uint64) (setup
 // same crops, the same temperature and the same factor of the loss, as they share the
 // learning rate.
 func (e *experiment) sized(c *advcl.Contrastive) *advcl.Contrastive {
+	c.Chunk = e.chunk
 	if e.plan.epochs > 0 {
 		return c
 	}

@@ -158,3 +158,21 @@ func TestTheSmallExperimentIsAsFixed(t *testing.T) {
 	require.Equal(t, 7., s.passes())
 	require.Empty(t, s.stats)
 }
+
+// Five views of 512 images, or a chunk of one: ResNet-18 puts out 64 channels of 32 x 32
+// five times, and half of that five times for each of three stages.
+func TestMemoryOfALargeStepIsAnnounced(t *testing.T) {
+	require.Equal(t, 5*65536+5*32768+5*16384+5*8192, advcl.ResNet18.Outputs(32))
+	e := &experiment{plan: fullPlan, env: &example.Env{Seed: 1}, images: generated(20, 1)}
+	e.plan.methods = []string{simCLR, advCL, advCLPseudo}
+	all, memory, err := e.cost(t.Context())
+	require.NoError(t, err)
+	require.InDelta(t, 12.58, memory, 0.01)
+	e.chunk = 64
+	more, memory, err := e.cost(t.Context())
+	require.NoError(t, err)
+	require.InDelta(t, 0.315, memory, 0.001)
+	// A pass of every view, and one for each step of the attack on one of them.
+	passes := func(p, chunks float64) float64 { return (p + chunks) / p }
+	require.InDelta(t, passes(6+22+35, 2+9+9), more/all, 1e-12)
+}

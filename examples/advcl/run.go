@@ -62,12 +62,12 @@ func (e *experiment) Run(ctx context.Context) (err error) {
 
 // makeAll makes all runs that are not done.
 func (e *experiment) makeAll(ctx context.Context, runs []run, records []*record) error {
-	cost, err := e.cost(ctx)
+	cost, memory, err := e.cost(ctx)
 	if err != nil {
 		return err
 	}
-	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine.",
-		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed)
+	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine; %.1f GB for the largest step.",
+		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed, memory)
 	e.progress.stage = e.env.Stage("pretraining", e.steps())
 	var list []turn
 	for _, r := range runs {
@@ -104,8 +104,9 @@ func (e *experiment) steps() (total int) {
 	return total
 }
 
-// cost is the work of all training, in GFLOP.
-func (e *experiment) cost(ctx context.Context) (total float64, err error) {
+// cost is the work of all training, in GFLOP, and the memory of the largest step of a
+// contrastive method, in GB.
+func (e *experiment) cost(ctx context.Context) (total, memory float64, err error) {
 	for _, name := range e.plan.methods {
 		s := setup{}
 		// What these are made of is not there yet, and does not matter here.
@@ -122,9 +123,12 @@ func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 			s, err = e.setUp(ctx, name, e.env.Seed)
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		steps, _ := e.length(name)
+		steps, batch := e.length(name)
+		if c, ok := s.method.(*advcl.Contrastive); ok {
+			memory = max(memory, 8e-9*float64(e.plan.form.Outputs(32)*c.Kept(batch)))
+		}
 		total += e.work(name, s.passes(), steps) * float64(e.plan.seeds)
 	}
 	if !slices.Contains(e.plan.methods, simCLR) {
@@ -134,7 +138,7 @@ func (e *experiment) cost(ctx context.Context) (total float64, err error) {
 		}
 		total += most * float64(e.plan.seeds)
 	}
-	return total, nil
+	return total, memory, nil
 }
 
 // turn says when a training is next that has come to a step. All trainings move from

@@ -51,7 +51,11 @@ func (e *experiment) stepsOnce(choice int) (int, error) {
 func (e *experiment) settings() string {
 	p := e.plan
 	p.page, p.seeds, p.methods = pagePlan{}, 0, nil
-	return fmt.Sprintf("%+v of %s %.16s", p, e.source, advcl.Checksum(e.images))
+	s := fmt.Sprintf("%+v of %s %.16s", p, e.source, advcl.Checksum(e.images))
+	if e.chunk > 0 {
+		s += fmt.Sprintf(" in chunks of %d", e.chunk)
+	}
+	return s
 }
 
 // file is the path of a file of a run; "" if no state is kept.

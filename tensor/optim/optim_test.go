@@ -71,6 +71,16 @@ func TestLARSScalesVectorsWhenAsked(t *testing.T) {
 	}
 }
 
+// Decay adds to the gradient and takes from the rate: 5 · 0.001 · 5/(1 + 0.1 · 5) of
+// (0.6, 0.8) + 0.1 (3, 4).
+func TestLARSDecays(t *testing.T) {
+	for d, digits := range map[tensor.DType]float64{tensor.Float32: 1e-6, tensor.Float64: 1e-12} {
+		w, g := tensor.FromFloat64([]float64{3, 4}, 1, 2).To(d), tensor.FromFloat64([]float64{0.6, 0.8}, 1, 2).To(d)
+		(&LARS{WeightDecay: 0.1}).Step(5, []*tensor.Tensor{w}, []*tensor.Tensor{g})
+		require.InDeltaSlice(t, []float64{2.985, 3.980}, w.Values(), digits)
+	}
+}
+
 // A matrix moves by trust ‖w‖/‖g‖ lr g, a vector by lr g.
 func TestLARSScalesMatricesOnly(t *testing.T) {
 	w := []*tensor.Tensor{tensor.Full(tensor.Float64, 3, 2, 2), tensor.Full(tensor.Float64, 3, 2)}

@@ -168,7 +168,7 @@ func (p Protocol) StepsCurve(ctx context.Context, m attack.Model, x *tensor.Tens
 }
 
 // EpsCurve returns the accuracy under the protocol's PGD at each radius, in ascending
-// order.
+// order; an image that falls at one counts as fallen at all larger ones.
 func (p Protocol) EpsCurve(ctx context.Context, m attack.Model, x *tensor.Tensor, y []int, eps ...float64) ([]attack.Estimate, error) {
 	return attack.EpsCurve(ctx, m, x, y, *p.pgd(0), eps)
 }

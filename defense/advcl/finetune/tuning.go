@@ -155,6 +155,8 @@ func (t Tuning) check(encoder *advcl.Encoder, data *dataset.Set) error {
 		return fmt.Errorf("finetune: learning rate %v and weight decay %v, want finite numbers, the first of 0 or more", t.LR, t.WeightDecay)
 	case t.BatchSize < 0 || t.Epochs < 0:
 		return fmt.Errorf("finetune: %d epochs in batches of %d, want 0 or more", t.Epochs, t.BatchSize)
+	case t.Kind == AFF && t.BatchSize == 1:
+		return errors.New("finetune: AFF in batches of 1 image, want at least 2: one image has no variance to normalise by")
 	}
 	for _, d := range t.Drops {
 		if d < 0 {
