@@ -66,7 +66,7 @@ func (e *experiment) makeAll(ctx context.Context, runs []run, records []*record)
 	if err != nil {
 		return err
 	}
-	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine; %.1f GB for the largest step.",
+	e.env.Announce("%s, %s network, %d training and %d test images, %d steps of %d images, %d seeds of %d methods:\nabout %.3g GFLOP in training, %s at the %.0f GFLOP/s of this machine; %.2g GB for the largest step.",
 		e.source, e.plan.form.Name, e.plan.train, e.plan.test, e.plan.total(), e.plan.batch, e.plan.seeds, len(e.plan.methods), cost, duration(cost/e.speed), e.speed, memory)
 	e.progress.stage = e.env.Stage("pretraining", e.steps())
 	var list []turn
