@@ -52,7 +52,8 @@ type APGD struct {
 	// was at the start. A cross-entropy always is. Linf and L2 only.
 	Compat bool
 	// EOT is the number of gradients to average for each step, for models that
-	// answer at random; 0 means 1.
+	// answer at random; 0 means 1. Above 1 an input makes all its steps, and the last
+	// iterate whose last answer is wrong counts: the first one may be a lucky draw.
 	EOT int
 	// PlainL1 leaves out the larger balls of the L1 version.
 	PlainL1 bool
@@ -165,7 +166,7 @@ func beginAPGD[T float](a *APGD, r *relay, y []int) beginner[T] {
 		}
 		t := &apgd[T]{
 			threat: a.Threat, aim: r.aim(i, y), x0: x0, rho: a.Rho,
-			paper: a.Paper, rng: rand.New(rand.NewPCG(a.Seed, r.id(i))),
+			paper: a.Paper, persist: a.EOT > 1, rng: rand.New(rand.NewPCG(a.Seed, r.id(i))),
 		}
 		t.compat = a.Compat
 		_, t.positive = a.objective().(CrossEntropy)
@@ -183,8 +184,10 @@ func beginAPGD[T float](a *APGD, r *relay, y []int) beginner[T] {
 		}
 		t.stages = []stage{{a.Threat.Eps, steps}}
 		if a.Threat.Norm == L1 && !a.PlainL1 {
-			third := int(math.Ceil(0.3 * float64(steps)))
-			t.stages = []stage{{3 * a.Threat.Eps, third}, {2 * a.Threat.Eps, third}, {a.Threat.Eps, steps - 2*third}}
+			// The ball itself keeps at least one step.
+			if third := min(int(math.Ceil(0.3*float64(steps))), (steps-1)/2); third > 0 {
+				t.stages = []stage{{3 * a.Threat.Eps, third}, {2 * a.Threat.Eps, third}, {a.Threat.Eps, steps - 2*third}}
+			}
 		}
 		t.startRun()
 		return t

@@ -21,6 +21,7 @@ type apgd[T float] struct {
 	// compat counts the first step as a rise if the loss is above 0, and always
 	// where the public implementation's form of the loss is positive.
 	compat, positive bool
+	persist          bool // a success does not end a run
 	rng              *rand.Rand
 	plan             []int // target classes of the runs to come, the present one first
 	stages           []stage
@@ -127,8 +128,10 @@ func (t *apgd[T]) untilNext(n int) int {
 // answer hears the loss and gradient at x, and moves on.
 func (t *apgd[T]) answer(z []T, loss float64, g []T) bool {
 	if c := argMax(z); t.aim.hit(c) && t.stage == len(t.stages)-1 {
-		t.adversary, t.label = t.x, c
-		return false
+		t.adversary, t.label = append(t.adversary[:0], t.x...), c
+		if !t.persist {
+			return false
+		}
 	}
 	if t.i < 0 {
 		copy(t.old, t.x)
@@ -176,7 +179,7 @@ func (t *apgd[T]) nextStage() bool {
 		t.startStage()
 		return true
 	}
-	if t.plan = t.plan[1:]; len(t.plan) == 0 {
+	if t.plan = t.plan[1:]; len(t.plan) == 0 || t.adversary != nil {
 		return false
 	}
 	t.startRun()

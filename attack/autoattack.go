@@ -35,9 +35,11 @@ const (
 //
 // Standard is, under Linf and L2, APGD-CE (100 steps), APGD-T (9 targets of 100
 // steps), FAB-T (the same) and Square (5000 queries); under L1 APGD-CE has 5
-// restarts and APGD-T 5 targets. Plus is made for Linf and L2; under L1 its APGD
-// stays in the ball itself. With 3 classes APGD-T, which needs 4, gives way
-// to APGD-DLR; with 2 both are left out; the report has a warning then.
+// restarts and APGD-T 5 targets. Plus and Rand are made for Linf and L2; under L1
+// their APGD stays in the ball itself. With 3 classes APGD-T, which needs 4, gives way
+// to APGD-DLR; with 2 both are left out; the report has a warning then. The
+// cross-entropy is climbed in the form of log-odds, see CrossEntropy, which for one
+// answer has the same direction; the mean over 20 answers of Rand weighs sure ones more.
 //
 // Croce and Hein, ICML 2020, section 5, with the settings of the public
 // implementation, which the published numbers come from. Random numbers belong to
@@ -195,7 +197,7 @@ const eotRand = 20
 // attacks are those of the version, in order, but for those that need more classes.
 func (a *AutoAttack) attacks(classes int) []Attack {
 	apgd := func(o Objective, restarts, targets int) *APGD {
-		g := &APGD{Threat: a.Threat, Objective: o, Restarts: restarts, TargetClasses: targets, Seed: a.Seed, BatchSize: a.BatchSize, PlainL1: a.Version == Plus}
+		g := &APGD{Threat: a.Threat, Objective: o, Restarts: restarts, TargetClasses: targets, Seed: a.Seed, BatchSize: a.BatchSize, PlainL1: a.Version == Plus || a.Version == Rand}
 		if a.Version == Rand {
 			g.EOT = eotRand
 		}

@@ -229,7 +229,7 @@ func TestAutoAttackWarns(t *testing.T) {
 	y := make([]int, 10)
 	kinds := func(m Model, v Version) (out []WarningKind) {
 		a := &AutoAttack{Threat: Threat{Eps: 0.01}, Version: v}
-		rep, err := a.Evaluate(ctx, m, x, y)
+		rep, err := a.Evaluate(ctx, onImages(m), tensor.Reshape(x, 10, 2, 3, 1), y)
 		require.NoError(t, err)
 		for _, w := range rep.Warnings {
 			out = append(out, w.Kind)
@@ -248,6 +248,12 @@ func TestAutoAttackWarns(t *testing.T) {
 	})
 	require.Equal(t, []WarningKind{RandomizedModel}, kinds(random, Standard))
 	require.Empty(t, kinds(random, Rand))
+	require.Equal(t, []WarningKind{FewClasses}, kinds(randomModel(r, 6, 2, tensor.Float32), Rand))
+	require.Empty(t, kinds(randomModel(r, 6, 3, tensor.Float32), Rand))
+	flat, err := (&AutoAttack{Threat: Threat{Eps: 0.01}}).Evaluate(ctx, four, x, y)
+	require.NoError(t, err)
+	require.Equal(t, NoImages, flat.Warnings[0].Kind)
+	require.Contains(t, flat.Warnings[0].Text, "inputs of shape [6]")
 	for _, c := range []struct {
 		version Version
 		classes int

@@ -12,13 +12,16 @@ var _ Attack = (*Boundary)(nil)
 
 // Boundary walks along the decision boundary from a random success towards the
 // input, asking for answers only: a random step around the input, and a step towards
-// it. The sizes of both adapt to how often they succeed.
+// it. The sizes of both adapt to how often they succeed; when the step towards the input
+// has become smaller than 1e-7 of the distance the walk ends.
 //
 // Brendel, Rauber and Bethge, ICLR 2018, Algorithm 1.
 type Boundary struct {
 	// Threat is under L2; points farther than Eps count as no success.
 	Threat Threat
-	// Queries is the number of questions for each input; 0 means 5000.
+	// Queries is the number of questions for each input; 0 means 5000. The first ones
+	// look for a success to start from: an input for which none of 1,000 points of noise
+	// of several kinds is one, or half of Queries if that is less, counts as resisting.
 	Queries int
 	// SphericalStep is the first size of the random step, and SourceStep of the
 	// step towards the input, relative to the distance; 0 means 0.01.
@@ -55,7 +58,7 @@ func beginBoundary[T float](a *Boundary, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		rng := rand.New(rand.NewPCG(a.Seed, r.id(i)))
 		t := &boundary[T]{
-			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart[T](a.Threat, rng), aim: r.aim(i, y), queries: or(a.Queries, 5000),
+			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart(a.Threat, rng, x0, or(a.Queries, 5000)), aim: r.aim(i, y), queries: or(a.Queries, 5000),
 			spherical: or(a.SphericalStep, 0.01), source: or(a.SourceStep, 0.01),
 			x: make([]T, len(x0)), asked: make([]T, len(x0)),
 		}

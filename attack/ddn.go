@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -59,7 +60,7 @@ func beginDDN[T float](a *DDN, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		return &ddn[T]{
 			catch: catch[T]{threat: a.Threat, x0: x0}, aim: r.aim(i, y), steps: or(a.Steps, 100),
-			radius: or(a.Radius, 1), gamma: or(a.Gamma, 0.05), x: append([]T(nil), x0...), delta: make([]float64, len(x0)),
+			rng: rand.New(rand.NewPCG(0, r.id(i))), radius: or(a.Radius, 1), gamma: or(a.Gamma, 0.05), x: append([]T(nil), x0...), delta: make([]float64, len(x0)),
 		}
 	}
 }
@@ -68,6 +69,7 @@ func beginDDN[T float](a *DDN, r *relay, y []int) beginner[T] {
 type ddn[T float] struct {
 	catch[T]
 	aim           aim
+	rng           *rand.Rand
 	steps, i      int
 	radius, gamma float64
 	x             []T
@@ -99,13 +101,22 @@ func (t *ddn[T]) answer(z []T, _ float64, g []T) bool {
 	if t.i == t.steps {
 		return false
 	}
-	alpha := anneal(1, 0.01, t.i, t.steps)
-	if n := size(L2, g); n > 0 {
-		for j, v := range g {
-			t.delta[j] += alpha * float64(v) / n
-		}
+	way := make([]float64, len(g))
+	for j, v := range g {
+		way[j] = float64(v)
 	}
-	n := size(L2, t.delta)
+	n := size(L2, way)
+	if n == 0 { // there is no direction: any
+		for j := range way {
+			way[j] = t.rng.NormFloat64()
+		}
+		n = size(L2, way)
+	}
+	alpha := anneal(1, 0.01, t.i, t.steps)
+	for j, v := range way {
+		t.delta[j] += alpha * v / n
+	}
+	n = size(L2, t.delta)
 	lo, hi := t.threat.box()
 	for j, o := range t.x0 {
 		d := t.delta[j]

@@ -44,6 +44,16 @@ func TestDiagnoseFindsMaskedGradients(t *testing.T) {
 			}
 		}
 	}
-	_, err := Diagnose(ctx, smooth, x, make([]int, 60), Threat{Norm: L1, Eps: 1}, 1)
+	// Without gradients nothing is found from the input, whatever noise would do.
+	dark := tensor.Full(tensor.Float32, 0.05, 60, 12)
+	bright := function(func(x *tensor.Tensor) *tensor.Tensor {
+		s := tensor.Sum(x.Detach().Clone(), 1)
+		s = tensor.Reshape(s, x.Dim(0), 1)
+		return tensor.Concat(1, tensor.AddScalar(tensor.Neg(s), 3), s, tensor.AddScalar(s, -100))
+	})
+	checks, err := Diagnose(ctx, bright, dark, make([]int, 60), Threat{Eps: 0.1}, 1)
+	require.NoError(t, err)
+	require.False(t, checks[3].OK, "%v", checks)
+	_, err = Diagnose(ctx, smooth, x, make([]int, 60), Threat{Norm: L1, Eps: 1}, 1)
 	require.ErrorContains(t, err, "want linf or l2")
 }

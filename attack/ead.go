@@ -16,7 +16,9 @@ var _ Attack = (*EAD)(nil)
 //	c max(z_y - max_{j≠y} z_j + Confidence, 0) + ‖x' - x‖² + Beta ‖x' - x‖₁
 //
 // with the fast iterative shrinkage-thresholding algorithm and the search for c of
-// Carlini and Wagner.
+// Carlini and Wagner. It asks about the points at which it takes gradients, those of the
+// algorithm's slack sequence, and returns the nearest success among them; the iterates
+// themselves, a little sparser, are never shown to the model.
 //
 // Chen et al., AAAI 2018, Algorithm 1.
 type EAD struct {

@@ -104,7 +104,9 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 // Evaluate measures the accuracy of a model on inputs x [N, ...] with labels y:
 // clean, under each of the attacks, and under the worst of them for each input. An
 // input that is wrong by itself counts as wrong under every attack, whatever an
-// attack with targets makes of it. On an error, or when ctx is cancelled, the
+// attack with targets makes of it, and one that an attack has moved is wrong if the model,
+// asked again, is: a model that answers at random has not lost by one of its answers. On
+// an error, or when ctx is cancelled, the
 // report holds what was finished.
 func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks ...Attack) (Report, error) {
 	var rep Report
@@ -143,8 +145,12 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if s, ok := a.(fmt.Stringer); ok {
 			ar.Settings = s.String()
 		}
+		again, err := askAgain(ctx, m, res, y)
+		if err != nil {
+			return rep, fmt.Errorf("attack: %s: %w", a.Name(), err)
+		}
 		for i := range y {
-			ar.Right[i] = clean[i] && res.Label[i] == y[i]
+			ar.Right[i] = clean[i] && !again[i]
 			rep.Right[i] = rep.Right[i] && ar.Right[i]
 		}
 		ar.Queries, ar.Gradients = total(res.Queries), total(res.Gradients)
@@ -153,6 +159,29 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		rep.Worst = count(rep.Right)
 	}
 	return rep, nil
+}
+
+// askAgain says which inputs the model, asked once more, gets wrong among those of which
+// an attack says so.
+func askAgain(ctx context.Context, m Model, res Result, y []int) ([]bool, error) {
+	wrong := make([]bool, len(y))
+	var claimed []int
+	for i, l := range res.Label {
+		if l != y[i] {
+			claimed = append(claimed, i)
+		}
+	}
+	if len(claimed) == 0 {
+		return wrong, nil
+	}
+	answers, err := Predict(ctx, m, tensor.Gather(res.X, claimed))
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range claimed {
+		wrong[i] = answers[k] != y[i]
+	}
+	return wrong, nil
 }
 
 func total(counts []int) int {

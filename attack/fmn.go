@@ -65,7 +65,7 @@ func (a *FMN) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 func beginFMN[T float](a *FMN, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		return &fmn[T]{
-			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart[T](a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i)))),
+			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart(a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i))), x0, 0),
 			aim: r.aim(i, y), steps: or(a.Steps, 100), alpha: or(a.StepSize, 1), gamma: or(a.Gamma, 0.05),
 			radius: math.Inf(1), closest: math.Inf(1), x: append([]T(nil), x0...),
 		}

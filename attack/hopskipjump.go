@@ -18,7 +18,9 @@ var _ Attack = (*HopSkipJump)(nil)
 type HopSkipJump struct {
 	// Threat is under L2 or Linf; points farther than Eps count as no success.
 	Threat Threat
-	// Queries is the number of questions for each input; 0 means 5000.
+	// Queries is the number of questions for each input; 0 means 5000. The first ones
+	// look for a success to start from: an input for which none of 1,000 points of noise
+	// of several kinds is one, or half of Queries if that is less, counts as resisting.
 	Queries int
 	// Samples is the first number of questions for a direction; 0 means 100. It
 	// grows with the square root of the steps.
@@ -55,7 +57,7 @@ func beginHSJ[T float](a *HopSkipJump, r *relay, y []int) beginner[T] {
 	return func(i int, x0, _ []T) trial[T] {
 		d := len(x0)
 		t := &hopSkipJump[T]{
-			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart[T](a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i)))),
+			catch: catch[T]{threat: a.Threat, x0: x0}, start: newStart(a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i))), x0, or(a.Queries, 5000)),
 			aim: r.aim(i, y), queries: or(a.Queries, 5000), samples: or(a.Samples, 100),
 			x: make([]T, d), asked: make([]T, d), far: make([]T, d), direction: make([]float64, d), normal: make([]float64, d), mean: make([]float64, d),
 		}
@@ -81,9 +83,10 @@ type hopSkipJump[T float] struct {
 	samples int
 
 	phase    int
-	round    int // steps made
-	x, asked []T // the success at hand, and the point of the question
-	far      []T // the success that bisection started from
+	round    int     // steps made
+	x, asked []T     // the success at hand, and the point of the question
+	far      []T     // the success that bisection started from
+	before   float64 // distance of far
 	lo01     float64
 	hi01     float64 // of the way from the input to far: a success
 
@@ -170,14 +173,23 @@ func (t *hopSkipJump[T]) precision() float64 {
 func (t *hopSkipJump[T]) bisect() {
 	t.phase = bisecting
 	copy(t.far, t.asked)
+	t.before = distance(t.threat.Norm, t.far, t.x0)
 	t.lo01, t.hi01 = 0, 1
 	t.between(0.5, t.asked)
 }
 
-// between sets x to the point at share s of the way from the input to far.
+// between sets x to the projection of far onto the ball around the input of a share s of
+// its distance: a point on the way for L2, and far cut off in every value for Linf.
 func (t *hopSkipJump[T]) between(s float64, x []T) {
+	reach := s * t.before
 	for j, o := range t.x0 {
-		x[j] = T(min(t.hi, max(t.lo, float64(o)+s*(float64(t.far[j])-float64(o)))))
+		way := float64(t.far[j]) - float64(o)
+		if t.threat.Norm == Linf {
+			way = min(reach, max(-reach, way))
+		} else {
+			way *= s
+		}
+		x[j] = T(min(t.hi, max(t.lo, float64(o)+way)))
 	}
 }
 
@@ -194,9 +206,9 @@ func (t *hopSkipJump[T]) estimate() bool {
 	// The radius of the probes, Eq. (15), starting from a tenth of the box.
 	t.radius = 0.1 * (t.hi - t.lo)
 	if t.round > 1 {
-		t.radius = t.last * t.precision() * math.Sqrt(d)
+		t.radius = t.before * t.precision() * math.Sqrt(d)
 		if t.threat.Norm == Linf {
-			t.radius = t.last * t.precision() * d
+			t.radius = t.before * t.precision() * d
 		}
 	}
 	clear(t.normal)

@@ -145,6 +145,15 @@ func (l *lane[T]) run(ctx context.Context) error {
 	}
 	size = min(size, l.end-l.next)
 	l.points = make([]T, size*l.d)
+	err := l.finish(ctx, size)
+	for _, e := range l.active {
+		l.settle(e)
+	}
+	return err
+}
+
+// finish asks questions until no trial is left.
+func (l *lane[T]) finish(ctx context.Context, size int) error {
 	for {
 		if err := l.fill(ctx, size); err != nil {
 			return err
@@ -161,23 +170,41 @@ func (l *lane[T]) run(ctx context.Context) error {
 	}
 }
 
+// settle keeps what a trial has found.
+func (l *lane[T]) settle(e entry[T]) {
+	if adv, label := e.trial.found(); adv != nil {
+		copy(values[T](l.res.X)[e.index*l.d:(e.index+1)*l.d], adv)
+		l.res.Success[e.index] = true
+		l.res.Label[e.index] = label
+	}
+}
+
 // fill takes in inputs until size trials are under way. Inputs that are a success
-// by themselves are done at once.
+// by themselves, in all answers if there are several to a question, are done at once.
 func (l *lane[T]) fill(ctx context.Context, size int) error {
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
 		rows := rowsOf(ask.Range(l.next, l.next+n), l.y, l.goals)
-		l.tape.Reset()
-		logits, err := query(ctx, l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows)
-		if err != nil {
-			return err
+		hits := make([]int, n) // answers that are a success
+		var logits *tensor.Tensor
+		for range max(1, l.eot) {
+			l.tape.Reset()
+			var err error
+			if logits, err = query(ctx, l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows); err != nil {
+				return err
+			}
+			for i, answer := range tensor.ArgMax(logits) {
+				index := rows.Index[i]
+				l.res.Queries[index]++
+				l.res.Label[index] = answer
+				if l.aim(index, l.y).hit(answer) {
+					hits[i]++
+				}
+			}
 		}
 		k := logits.Dim(1)
-		answers := tensor.ArgMax(logits)
 		for i, index := range rows.Index {
-			l.res.Queries[index]++
-			l.res.Label[index] = answers[i]
-			if l.aim(index, l.y).hit(answers[i]) {
+			if hits[i] == max(1, l.eot) {
 				l.res.Success[index] = true
 				l.report(1)
 				continue
@@ -224,11 +251,7 @@ func (l *lane[T]) round(ctx context.Context) error {
 			left = append(left, e)
 			continue
 		}
-		if adv, label := e.trial.found(); adv != nil {
-			copy(values[T](l.res.X)[e.index*l.d:(e.index+1)*l.d], adv)
-			l.res.Success[e.index] = true
-			l.res.Label[e.index] = label
-		}
+		l.settle(e)
 		l.report(1)
 	}
 	clear(l.active[len(left):])

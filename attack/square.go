@@ -62,8 +62,9 @@ func (s *Square) String() string {
 	return fmt.Sprintf("%s, seed %d", text, s.Seed) + targeted(s.Targets)
 }
 
-// Run attacks images x [N, H, W, C], or [N, H, W] or [N, W], with labels y.
-// Inputs that resist are returned unchanged.
+// Run attacks images x [N, H, W, C] or [N, H, W] with labels y. Rows [N, W] are attacked
+// as well, under Linf by stretches of values in place of squares, under L2 and L1 value by
+// value, which is weak. Inputs that resist are returned unchanged.
 func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	if err := s.check(m, x, y); err != nil {
 		return Result{}, err
@@ -158,10 +159,15 @@ func (t *square[T]) answer(z []T, _ float64, _ []T) bool {
 		t.startRun()
 		return true
 	}
-	side := squareSide(t.threat.Norm, windowShare(t.share, t.i, t.queries, t.rescale), t.h, t.w)
+	share := windowShare(t.share, t.i, t.queries, t.rescale)
+	side := squareSide(t.threat.Norm, share, t.h, t.w)
 	copy(t.next, t.best)
 	if t.threat.Norm == Linf {
-		t.flip(side)
+		wide := side
+		if t.h == 1 {
+			wide = min(t.w, max(1, int(math.RoundToEven(share*float64(t.w)))))
+		}
+		t.flip(side, wide)
 	} else {
 		t.exchange(side)
 	}
@@ -231,14 +237,14 @@ func (t *square[T]) stripes() {
 }
 
 // flip sets a window of next to one end of the ball, for each channel.
-func (t *square[T]) flip(side int) {
+func (t *square[T]) flip(tall, wide int) {
 	a, b := t.threat.box()
 	e := inner[T](t.threat)
-	top, left := t.corner(t.h, side), t.corner(t.w, side)
+	top, left := t.corner(t.h, tall), t.corner(t.w, wide)
 	for ch := range t.c {
 		s := t.sign() * e
-		for r := top; r < top+side; r++ {
-			for q := left; q < left+side; q++ {
+		for r := top; r < top+tall; r++ {
+			for q := left; q < left+wide; q++ {
 				i := (r*t.w+q)*t.c + ch
 				t.next[i] = min(T(b), max(T(a), t.x0[i]+s))
 			}

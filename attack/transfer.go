@@ -12,7 +12,10 @@ import (
 var _ Attack = (*Transfer)(nil)
 
 // Transfer attacks a model through another one: what an attack finds on the
-// surrogate is shown to the model, which is asked for answers only.
+// surrogate is shown to the model, which is asked for answers only. Attacks that stop at
+// the surrogate's boundary, as PGD and APGD do, transfer less than those that go on, such
+// as MIFGSM with AllSteps; inputs that the surrogate gets wrong by itself are shown to the
+// model as they are.
 //
 // Papernot, McDaniel and Goodfellow, arXiv:1605.07277.
 type Transfer struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -29,6 +30,8 @@ const (
 	ZeroGradient WarningKind = "zero gradient"
 	// FewClasses: some attacks cannot run.
 	FewClasses WarningKind = "few classes"
+	// NoImages: inputs are rows of values, in which Square finds less than in images.
+	NoImages WarningKind = "no images"
 	// GradientFreeWins: Square broke inputs that all attacks with gradients
 	// before it had left, more than one in 500, so the gradients may be masked.
 	GradientFreeWins WarningKind = "gradient-free attack wins"
@@ -82,8 +85,18 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	if isDistribution(z) {
 		warn(SoftmaxOutput, "the model returns probabilities, want logits: attacks that climb the cross-entropy are weaker on them")
 	}
-	if need := 4; classes < need && a.Version != Rand {
-		warn(FewClasses, "%d classes: APGD-T needs %d and is not run", classes, need)
+	var missing []string
+	if classes < 3 && a.Version != "" && a.Version != Standard {
+		missing = append(missing, "APGD-DLR needs 3")
+	}
+	if classes < 4 && a.Version != Rand {
+		missing = append(missing, "APGD-T needs 4")
+	}
+	if len(missing) > 0 {
+		warn(FewClasses, "%d classes: %s; what needs more is not run", classes, strings.Join(missing, ", "))
+	}
+	if x.Rank() < 3 {
+		warn(NoImages, "inputs of shape %v are no images: Square, which changes neighbouring pixels together, has no rows and columns there", x.Shape()[1:])
 	}
 	if a.Version == Rand {
 		return classes, ws, nil

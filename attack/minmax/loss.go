@@ -65,8 +65,10 @@ func (m Margin) Values(logits *tensor.Tensor, rows attack.Rows) *tensor.Tensor {
 	return tensor.ReLU(tensor.Affine(lead, sign, m.Kappa))
 }
 
-// Against turns what an attacker maximises into a loss, its negative: with
-// attack.CrossEntropy the other loss that the paper names.
+// Against turns what an attacker maximises into a loss, its negative. With
+// attack.CrossEntropy it stands for the other loss that the paper names, in the form of
+// log-odds: where a model is sure of the true label it is about linear in the logits,
+// and the paper's -CE is flat, so that weights and figures are not those of -CE.
 type Against struct{ Objective attack.Objective }
 
 // String names the objective.
