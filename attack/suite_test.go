@@ -42,7 +42,7 @@ func TestMinimumNormAttacksFindTheBoundary(t *testing.T) {
 		{&FAB{Threat: Threat{Norm: Linf, Eps: 1}, Minimize: true}, Linf, 0.02},
 		{&FAB{Threat: Threat{Norm: L2, Eps: 9}, Minimize: true, Untargeted: true}, L2, 0.02},
 		{&HopSkipJump{Threat: Threat{Norm: L2, Eps: 9}, Queries: 20000}, L2, 0.05},
-		{&HopSkipJump{Threat: Threat{Norm: Linf, Eps: 1}, Queries: 20000}, Linf, 0.1},
+		{&HopSkipJump{Threat: Threat{Norm: Linf, Eps: 1}, Queries: 20000}, Linf, 0.01},
 		{&Boundary{Threat: Threat{Norm: L2, Eps: 9}, Queries: 10000}, L2, 0.1},
 	} {
 		res, err := c.attack.Run(ctx, m, x, y)
