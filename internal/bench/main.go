@@ -144,6 +144,10 @@ func main() {
 			res.print(os.Stdout)
 		}
 	}
+	if len(results) == 0 {
+		os.RemoveAll(dir)
+		log.Fatalf("no row to measure: -only is %q, -clock %s", *only, *clock)
+	}
 	for _, q := range p.all() {
 		if q.err != nil {
 			fmt.Fprintf(os.Stderr, "\nPEER MISSING: %v\n", q.err)
