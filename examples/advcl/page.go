@@ -124,7 +124,7 @@ func (e *experiment) drawMaps(p *report.Page) error {
 		m := d.maps[c.Method]
 		chart := plot.ScatterChart{Title: c.Method, X: "t-SNE 1", Y: "t-SNE 2"}
 		for class := range e.test.Classes {
-			g := plot.Cloud{Name: fmt.Sprint(class), Color: class % 8, Hollow: class >= 8}
+			g := plot.Cloud{Name: fmt.Sprint(class), Color: class}
 			if class < len(e.test.ClassNames) {
 				g.Name = e.test.ClassNames[class]
 			}

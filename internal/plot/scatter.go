@@ -13,9 +13,10 @@ import (
 type Cloud struct {
 	Name string
 	X, Y []float64 // of equal length, at least 1
-	// Hollow draws rings in place of dots.
+	// Hollow draws outlines in place of full marks.
 	Hollow bool
-	// Color is the place of the group's colour in the palette.
+	// Color is the place of the group's colour in the palette, from 0 on. Beyond its end
+	// the colours come again with another mark.
 	Color int
 }
 
@@ -62,13 +63,20 @@ func (c ScatterChart) draw() (*plot.Plot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plot: chart %q, points %q: %w", c.Title, group.Name, err)
 		}
-		s.GlyphStyle = draw.GlyphStyle{Color: palette[group.Color%len(palette)], Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
-		if group.Hollow {
-			s.Shape = draw.RingGlyph{}
-			s.Radius = vg.Points(2)
-		}
+		s.GlyphStyle = group.mark()
 		p.Add(s)
 		p.Legend.Add(group.Name, s)
 	}
 	return p, nil
+}
+
+// mark is the form in which the group's points are drawn.
+func (c Cloud) mark() draw.GlyphStyle {
+	full := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}}
+	hollow := []draw.GlyphDrawer{draw.RingGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}}
+	shapes, radius := full, vg.Points(1.6)
+	if c.Hollow {
+		shapes, radius = hollow, vg.Points(2)
+	}
+	return draw.GlyphStyle{Color: palette[c.Color%len(palette)], Radius: radius, Shape: shapes[c.Color/len(palette)%len(shapes)]}
 }

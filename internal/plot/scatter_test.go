@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 func TestScatterDrawsEveryCloud(t *testing.T) {
@@ -22,4 +23,15 @@ func TestScatterDrawsEveryCloud(t *testing.T) {
 	require.Error(t, err)
 	_, err = ScatterChart{Clouds: []Cloud{{X: []float64{1}}}}.SVG()
 	require.Error(t, err)
+}
+
+// No two of as many groups as digits and domains make look alike.
+func TestMarksDiffer(t *testing.T) {
+	seen := map[draw.GlyphStyle]bool{}
+	for c := range 20 {
+		for _, hollow := range []bool{false, true} {
+			seen[Cloud{Color: c, Hollow: hollow}.mark()] = true
+		}
+	}
+	require.Len(t, seen, 40)
 }
