@@ -145,15 +145,6 @@ func (l *lane[T]) run(ctx context.Context) error {
 	}
 	size = min(size, l.end-l.next)
 	l.points = make([]T, size*l.d)
-	err := l.finish(ctx, size)
-	for _, e := range l.active {
-		l.settle(e)
-	}
-	return err
-}
-
-// finish asks questions until no trial is left.
-func (l *lane[T]) finish(ctx context.Context, size int) error {
 	for {
 		if err := l.fill(ctx, size); err != nil {
 			return err
@@ -170,8 +161,8 @@ func (l *lane[T]) finish(ctx context.Context, size int) error {
 	}
 }
 
-// settle keeps what a trial has found.
-func (l *lane[T]) settle(e entry[T]) {
+// keep puts what a trial has found so far into the result.
+func (l *lane[T]) keep(e entry[T]) {
 	if adv, label := e.trial.found(); adv != nil {
 		copy(values[T](l.res.X)[e.index*l.d:(e.index+1)*l.d], adv)
 		l.res.Success[e.index] = true
@@ -247,11 +238,13 @@ func (l *lane[T]) round(ctx context.Context) error {
 			l.res.Gradients[e.index] += max(1, l.eot)
 			v, gi = vals.At(i), g[i*l.d:(i+1)*l.d]
 		}
-		if e.trial.answer(z[i*k:(i+1)*k], v, gi) {
+		more := e.trial.answer(z[i*k:(i+1)*k], v, gi)
+		// At once: the next question may be one that is not answered any more.
+		l.keep(e)
+		if more {
 			left = append(left, e)
 			continue
 		}
-		l.settle(e)
 		l.report(1)
 	}
 	clear(l.active[len(left):])
