@@ -157,6 +157,18 @@ func TestEmptyTensors(t *testing.T) {
 	require.Equal(t, []int{0, 3}, Softmax(e).Shape())
 }
 
+// A large layer that sees no examples learns nothing from them.
+func TestGradientsOfAnEmptyBatchAreZero(t *testing.T) {
+	tape := NewTape()
+	w, b := tape.Watch(Full(Float32, 1, 1024, 1024)), tape.Watch(Full(Float32, 1, 1024))
+	y := Linear(Zeros(Float32, 0, 1024), w, b, Rectify)
+	require.Equal(t, []int{0, 1024}, y.Shape())
+	for _, g := range Grad(Sum(y), w, b) {
+		require.Zero(t, MaxAbs(g))
+	}
+	require.Zero(t, MaxAbs(MatMul(Zeros(Float32, 1024, 0), Zeros(Float32, 0, 1024))))
+}
+
 func TestNumbersThatAreNotFinite(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, d := range []DType{Float32, Float64} {
