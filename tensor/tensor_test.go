@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -157,6 +158,27 @@ func TestEmptyTensors(t *testing.T) {
 	require.Equal(t, []int{0, 3}, Softmax(e).Shape())
 }
 
+// Images without channels, or none at all, are pooled to as little, and back again.
+func TestPoolingOfNothing(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for _, dims := range [][]int{{2, 4, 6, 0}, {0, 4, 6, 3}} {
+			for name, pool := range map[string]func(x *Tensor) *Tensor{
+				"MaxPool":     func(x *Tensor) *Tensor { return MaxPool(x, 2, 2, Same(2, 0)) },
+				"overlapping": func(x *Tensor) *Tensor { return MaxPool(x, 3, 3, Same(1, 1)) },
+				"AvgPool":     func(x *Tensor) *Tensor { return AvgPool(x, 2, 2, Same(2, 0), false) },
+			} {
+				x := NewTape().Watch(Zeros(d, dims...))
+				y := Square(pool(x))
+				require.Equal(t, dims[0], y.Dim(0), name)
+				require.Equal(t, dims[3], y.Dim(3), name)
+				g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+				require.Equal(t, dims, g.Shape(), name)
+				require.Equal(t, dims, Grad(Sum(g), x)[0].Shape(), name)
+			}
+		}
+	}
+}
+
 // A large layer that sees no examples learns nothing from them.
 func TestGradientsOfAnEmptyBatchAreZero(t *testing.T) {
 	tape := NewTape()
@@ -212,6 +234,14 @@ func TestShapeMistakesNameOperationAndShapes(t *testing.T) {
 	}
 	require.Panics(t, func() { Conv2D(Zeros(Float32, 1, 2, 2, 1), Zeros(Float32, 5, 5, 1, 1), nil, Window{}, Identity) })
 	require.Panics(t, func() { MaxPool(Zeros(Float32, 1, 2, 2, 1), 3, 3, Window{}) })
+	for _, d := range []DType{Float32, Float64} {
+		// Padding alone would make room for a window here.
+		for _, x := range []*Tensor{Zeros(d, 1, 0, 4, 16), Zeros(d, 1, 4, 0, 16)} {
+			fit := fmt.Sprintf("window 3x3 {StrideH:1 StrideW:1 Top:2 Left:2 Bottom:2 Right:2} does not fit images %v", x.Shape())
+			require.PanicsWithValue(t, "tensor: MaxPool: "+fit, func() { MaxPool(x, 3, 3, Same(1, 2)) })
+			require.PanicsWithValue(t, "tensor: AvgPool: "+fit, func() { AvgPool(x, 3, 3, Same(1, 2), true) })
+		}
+	}
 	require.Panics(t, func() { Zeros(Float32, 1<<20, 1<<20, 1<<20, 1<<20) })
 }
 
