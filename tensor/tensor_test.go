@@ -245,6 +245,30 @@ func TestShapeMistakesNameOperationAndShapes(t *testing.T) {
 	require.Panics(t, func() { Zeros(Float32, 1<<20, 1<<20, 1<<20, 1<<20) })
 }
 
+// Rows of LogSumExp with an infinite maximum have that as their value and no
+// gradient, of any order; a NaN stays one, and the rows beside them are not touched.
+func TestLogSumExpOfInfiniteRows(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	rows := []float64{-inf, -inf, -inf, 1, inf, -inf, inf, 2, inf, nan, 1, inf, 0.5, -inf, 2}
+	for _, d := range []DType{Float32, Float64} {
+		finite := NewTape().Watch(FromFloat64(append(make([]float64, 12), rows[12:]...), 5, 3).To(d))
+		want := LogSumExp(finite)
+		slope := Grad(Sum(want), finite)[0].Values()
+		require.InDelta(t, math.Log(math.Exp(0.5)+math.Exp(2)), want.At(4), 1e-6)
+
+		x := NewTape().Watch(FromFloat64(rows, 5, 3).To(d))
+		y := LogSumExp(x)
+		require.Equal(t, []float64{-inf, inf, inf}, y.Values()[:3])
+		require.True(t, math.IsNaN(y.At(3)))
+		require.Equal(t, want.At(4), y.At(4))
+		g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+		require.Equal(t, make([]float64, 9), g.Values()[:9])
+		require.True(t, math.IsNaN(g.At(3, 1)))
+		require.Equal(t, slope[12:], g.Values()[12:])
+		require.Equal(t, make([]float64, 9), Grad(Sum(Square(g)), x)[0].Values()[:9])
+	}
+}
+
 // A forward and backward pass on a reset tape reuses its memory: what is left is
 // bookkeeping.
 func TestSteadyStepAllocatesLittle(t *testing.T) {
