@@ -90,3 +90,19 @@ func TestCustomRefusesWhatDoesNotFit(t *testing.T) {
 	x.Set(3, 0)
 	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of Custom was changed in place after the operation", func() { Grad(z, x) })
 }
+
+// A rule must not ask for gradients on the tape that is being walked.
+func TestGradWithinARulePanics(t *testing.T) {
+	for _, create := range []bool{false, true} {
+		tape := NewTape()
+		x := tape.Watch(FromFloat64([]float64{1, 2}))
+		y := Custom(Rule{Name: "inner", Backward: func(*Tensor, []bool) []*Tensor {
+			z := tape.Watch(x.Clone()) // lies behind everything that the pass walks
+			return Grad(Sum(Square(z)), z)
+		}}, x.Clone(), x)
+		require.PanicsWithValue(t, "tensor: Grad: called from within a backward rule", func() {
+			Gradients(Sum(y), GradOptions{CreateGraph: create}, x)
+		}, "with a graph: %v", create)
+		require.Equal(t, []float64{2, 4}, Grad(Sum(Square(x)), x)[0].Values(), "the tape is as good as before")
+	}
+}

@@ -57,7 +57,7 @@ func Gradients(y *Tensor, o GradOptions, xs ...*Tensor) []*Tensor {
 	if seed != nil && (seed.shape != y.shape || seed.dtype != y.dtype) {
 		panic(fmt.Sprintf("tensor: Grad: seed %v%v for y %v%v", seed.dtype, seed.shape, y.dtype, y.shape))
 	}
-	if t.quiet {
+	if t.walking {
 		panic("tensor: Grad: called from within a backward rule")
 	}
 	first := y.node + 1
@@ -87,11 +87,11 @@ func (t *Tape) backward(y *Tensor, first int32, seed *Tensor, create bool, xs, o
 		t.visits = make([]visit, 2*(y.node+1))
 	}
 	visits := t.visits[:y.node+1]
-	t.quiet = !create
+	t.walking, t.quiet = true, !create
 	defer func() {
 		clear(visits[first:])
 		t.settle()
-		t.quiet = false
+		t.walking, t.quiet = false, false
 	}()
 	t.markWanted(visits, first, xs)
 	if !visits[y.node].wanted {
