@@ -267,6 +267,10 @@ func TestOverwrittenResultsAndConstantsPanic(t *testing.T) {
 	y := Sum(Where(mask, x, Neg(x)))
 	mask.Fill(0)
 	require.Panics(t, func() { Grad(y, x) })
+	x = NewTape().Watch(FromFloat64([]float64{1, 2, 3, 5}, 4, 1))
+	y, mean, _ := BatchNorm(x, Full(Float64, 1, 1), Zeros(Float64, 1), 1e-5, Identity)
+	mean.Fill(0)
+	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of BatchNorm was changed in place after the operation", func() { Grad(Sum(Square(y)), x) })
 }
 
 // The recorded gradient of the cross-entropy keeps its accuracy where the fast one

@@ -237,8 +237,11 @@ func (n *node) versions() uint64 {
 			v += x.st.version.Load()
 		}
 	}
-	if x, ok := n.aux.(*Tensor); ok {
+	switch x := n.aux.(type) {
+	case *Tensor:
 		v += x.st.version.Load()
+	case normalisation:
+		v += x.mean.st.version.Load()
 	}
 	return v
 }
