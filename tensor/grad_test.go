@@ -273,6 +273,27 @@ func TestOverwrittenResultsAndConstantsPanic(t *testing.T) {
 	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of BatchNorm was changed in place after the operation", func() { Grad(Sum(Square(y)), x) })
 }
 
+// Where base and exponent are 0, the power is 1 whatever the base does nearby.
+func TestPowOfZeroToZeroHasNoSlope(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		x := NewTape().Watch(FromFloat64([]float64{0, 0, 2, 0, -1}).To(d))
+		y := Pow(x, FromFloat64([]float64{0, 2, 0, 1, 0}).To(d))
+		require.Equal(t, []float64{1, 0, 1, 0, 1}, y.Values())
+		require.Equal(t, []float64{0, 0, 0, 1, 0}, Grad(Sum(y), x)[0].Values())
+		g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+		require.Equal(t, []float64{0, 2, 0, 0, 0}, Grad(Sum(g), x)[0].Values())
+
+		column := NewTape().Watch(FromFloat64([]float64{0, 2}, 2, 1).To(d))
+		y = Pow(column, FromFloat64([]float64{0, 1, 2}).To(d))
+		require.Equal(t, []float64{1, 5}, Grad(Sum(y), column)[0].Values())
+	}
+	// Beside such places an exponent of 0 is one like any other.
+	tape := NewTape()
+	x, p := tape.Watch(FromFloat64([]float64{2})), tape.Watch(FromFloat64([]float64{0}))
+	g := Gradients(Pow(x, p), GradOptions{CreateGraph: true}, x)[0]
+	require.InDelta(t, 0.5, Grad(g, p)[0].Item(), 1e-12)
+}
+
 // The recorded gradient of the cross-entropy keeps its accuracy where the fast one
 // does.
 func TestRecordedCrossEntropyGradientIsAccurateAtLargeMargins(t *testing.T) {
