@@ -3,8 +3,10 @@ package tensor_test
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/gradcheck"
@@ -105,4 +107,24 @@ func TestGradWithinARulePanics(t *testing.T) {
 		}, "with a graph: %v", create)
 		require.Equal(t, []float64{2, 4}, Grad(Sum(Square(x)), x)[0].Values(), "the tape is as good as before")
 	}
+}
+
+// Goroutines, each with a tape of its own, may be given the same gradient.
+func TestRulesMayShareGradients(t *testing.T) {
+	shared, w := FromFloat64([]float64{3, 5}), FromFloat64([]float64{1, 2})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			tape := NewTape()
+			for range 50 {
+				tape.Reset()
+				x := tape.Watch(w)
+				y := Custom(Rule{Name: "shared", Backward: func(*Tensor, []bool) []*Tensor {
+					return []*Tensor{shared, x.Detach()}
+				}}, FromFloat64([]float64{0, 0}), x, Neg(x))
+				assert.Equal(t, []float64{2, 3}, Grad(Sum(y), x)[0].Values())
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -294,6 +294,33 @@ func TestPowOfZeroToZeroHasNoSlope(t *testing.T) {
 	require.InDelta(t, 0.5, Grad(g, p)[0].Item(), 1e-12)
 }
 
+// With a graph the gradients lie on y's tape, in memory of their own, wherever the
+// seed or a rule's gradients come from.
+func TestRecordedGradientsLiveOnTheTape(t *testing.T) {
+	tape, shared := NewTape(), FromFloat64([]float64{1, 10})
+	x := tape.Watch(FromFloat64([]float64{3, 4}))
+	ruled := func() *Tensor {
+		return Custom(Rule{Name: "shared", Backward: func(*Tensor, []bool) []*Tensor { return []*Tensor{shared} }}, x.Clone(), x)
+	}
+	for name, y := range map[string]*Tensor{"itself": x, "Add": Add(x, shared), "Square": Square(x), "rule": ruled()} {
+		for _, seed := range []*Tensor{shared, tape.Const(shared), NewTape().Const(shared)} {
+			g := Gradients(y, GradOptions{CreateGraph: true, Seed: seed}, x)[0]
+			require.Same(t, tape, g.Tape(), name)
+			g.Fill(7)
+			require.Equal(t, []float64{1, 10}, shared.Values(), name)
+		}
+	}
+	// A recorded seed is a variable of the gradient.
+	v := tape.Watch(shared)
+	g := Gradients(Square(x), GradOptions{CreateGraph: true, Seed: v}, x)[0]
+	require.Equal(t, []float64{6, 8}, Grad(Sum(g), v)[0].Values())
+	other := NewTape().Watch(shared)
+	require.PanicsWithValue(t, "tensor: Grad: seed of shape [2] is recorded on another tape than y", func() {
+		Gradients(x, GradOptions{CreateGraph: true, Seed: other}, x)
+	})
+	require.Equal(t, []float64{1, 10}, Gradients(x, GradOptions{Seed: other}, x)[0].Values())
+}
+
 // The recorded gradient of the cross-entropy keeps its accuracy where the fast one
 // does.
 func TestRecordedCrossEntropyGradientIsAccurateAtLargeMargins(t *testing.T) {
