@@ -136,6 +136,10 @@ func (c *compiler) compileNode(n *nodeProto) error {
 		return errors.New("has no output")
 	}
 	v, err := k.build(op)
+	if attrs.wrong != nil {
+		// Whatever else went wrong may come of it.
+		return attrs.wrong
+	}
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,27 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`output "t0": has shape [3 3], want [N ...] for N images`, func(g *graph) {
 			g.node("Transpose", nil, g.constant(random(r, 3, 3)))
 		}},
+		{`node 0 (Clip "node0"): attribute "max" is INT, want FLOAT`, func(g *graph) {
+			g.opset = 10
+			g.node("Clip", attrs{"min": 0.0, "max": 6}, "x")
+		}},
+		{`node 0 (Gemm "node0"): attribute "alpha" is INT, want FLOAT`, func(g *graph) {
+			g.x.dims = []int{2, 3}
+			g.node("Gemm", attrs{"alpha": 1}, "x", g.constant(random(r, 3, 2)), g.constant(random(r, 2)))
+		}},
+		{`attribute "axis" is FLOAT, want INT`, func(g *graph) { g.node("Softmax", attrs{"axis": 1.0}, "x") }},
+		{`attribute "axis" is INTS, want INT`, func(g *graph) { g.node("Concat", attrs{"axis": []int{1}}, "x", "x") }},
+		{`attribute "kernel_shape" is INT, want INTS`, func(g *graph) { g.node("MaxPool", attrs{"kernel_shape": 2}, "x") }},
+		{`attribute "mode" is INT, want STRING`, func(g *graph) {
+			g.node("Pad", attrs{"mode": 1}, "x", g.constant(make([]int64, 8)))
+		}},
+		{`attribute "value" is FLOAT, want TENSOR`, func(g *graph) { g.node("Add", nil, "x", g.node("Constant", attrs{"value": 1.0})) }},
+		{`attribute "value_float" is INT, want FLOAT`, func(g *graph) { g.node("Add", nil, "x", g.node("Constant", attrs{"value_float": 1})) }},
+		{`attribute "alpha" is FLOAT and holds INT, want one type`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{1, attrFloat}}, "x") }},
+		{`attribute "alpha" has neither a type nor a value`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{nil, attrUndefined}}, "x") }},
+		{`attribute "alpha" is GRAPH, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{nil, attrGraph}}, "x") }},
+		{`attribute "alpha" is type 99, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{1.0, 99}}, "x") }},
+		{`attribute "alpha" is a reference to a function's attribute`, func(g *graph) { g.node("Elu", attrs{"alpha": referred("a")}, "x") }},
 		{`initializer "c0": element type is type 77`, func(g *graph) { g.node("Add", nil, "x", g.constant(77)) }},
 	} {
 		g := newGraph(13, images())
@@ -99,6 +120,20 @@ func TestOpsetsOutsideTheRangeAreRefused(t *testing.T) {
 		g.node("Relu", nil, "x")
 		_, err := Read(bytes.NewReader(g.file()))
 		require.ErrorContains(t, err, "want 7 to 21")
+	}
+}
+
+// A file that has no types, or leaves out values of zero, is read all the same.
+func TestTypesAndZerosMayBeLeftOut(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, c := range []struct {
+		low any
+		min float64
+	}{{declared{-0.5, attrUndefined}, -0.5}, {declared{nil, attrFloat}, 0}} {
+		g := newGraph(7, random(r, 2, 9))
+		y := g.node("Clip", attrs{"min": c.low}, "x")
+		g.node("Transpose", attrs{"perm": declared{[]int{0, 1}, attrUndefined}}, y)
+		g.check(t, apply(g.x, func(v float64) float64 { return max(v, c.min) }))
 	}
 }
 

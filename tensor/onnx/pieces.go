@@ -9,7 +9,7 @@ import (
 )
 
 func buildConcat(k *call) (*value, error) {
-	if k.find("axis") == nil {
+	if k.find("axis", attrInt) == nil {
 		return nil, errors.New("has no axis")
 	}
 	var parts []*value

@@ -71,7 +71,7 @@ func buildConstantOfShape(k *call) (*value, error) {
 		list = []int{}
 	}
 	fill := &value{kind: numbers, constant: &constant{values: k.one(0)}}
-	if p := k.find("value"); p != nil {
+	if p := k.find("value", attrTensor); p != nil {
 		if p.tensor == nil {
 			return nil, errors.New("attribute \"value\" holds no tensor")
 		}
