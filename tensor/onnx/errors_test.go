@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // What does not fit is refused while reading, with the node and what was found.
@@ -65,7 +67,7 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`mode is "wrap", want constant, edge or reflect`, func(g *graph) {
 			g.node("Pad", attrs{"mode": "wrap"}, "x", g.constant([]int64{0, 0, 1, 0, 0, 0, 0, 0}))
 		}},
-		{`fills shape [1048576 1048576], want less than`, func(g *graph) {
+		{`fills shape [1048576 1048576], want at most`, func(g *graph) {
 			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1 << 20, 1 << 20})))
 		}},
 		{`is in operator sets from 20 on, and the file uses 13`, func(g *graph) { g.node("Gelu", nil, "x") }},
@@ -139,14 +141,54 @@ func TestTypesAndZerosMayBeLeftOut(t *testing.T) {
 
 // Constants that a small file blows up are refused before they are made.
 func TestConstantsStayWithinTheFilesSize(t *testing.T) {
-	g := newGraph(13, zeros(1, 2))
-	name := g.constant(random(rand.New(rand.NewPCG(1, 1)), 64))
-	for range 40 {
-		name = g.node("Concat", attrs{"axis": 0}, name, name)
+	r := rand.New(rand.NewPCG(1, 1))
+	const n = 1 << 10
+	for name, build := range map[string]func(g *graph){
+		"doubled": func(g *graph) {
+			c := g.constant(random(r, 64))
+			for range 40 {
+				c = g.node("Concat", attrs{"axis": 0}, c, c)
+			}
+			g.node("Add", nil, "x", c)
+		},
+		"whole numbers, added again and again": func(g *graph) {
+			ones := g.constant(slices.Repeat([]int64{1}, n))
+			c := ones
+			for range 200 {
+				c = g.node("Add", nil, c, ones)
+			}
+			g.node("Add", nil, "x", g.node("Cast", attrs{"to": int(typeDouble)}, c))
+		},
+		"large on the way": func(g *graph) {
+			c := g.node("Pad", nil, g.constant(random(r, 1, 2000)), g.constant([]int64{500, -1999, 500, 0}))
+			g.x = zeros(1, 1001)
+			g.node("MatMul", nil, "x", c)
+		},
+		"indices, kept by many nodes": func(g *graph) {
+			y, idx := "x", g.constant(slices.Repeat([]int64{1}, n))
+			for range 200 {
+				y = g.node("Gather", attrs{"axis": 1}, y, idx)
+			}
+		},
+	} {
+		g := newGraph(13, zeros(1, n))
+		build(g)
+		_, err := Read(bytes.NewReader(g.file()))
+		require.ErrorContains(t, err, "constants made from the file's are too large", name)
 	}
-	g.node("Add", nil, "x", name)
-	_, err := Read(bytes.NewReader(g.file()))
-	require.ErrorContains(t, err, "constants made from the file's are too large")
+}
+
+// What stays small is not refused for how it is made.
+func TestConstantsMayBeCutFromLargerOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 1))
+	g := newGraph(13, zeros(1, 16))
+	all := g.constant(random(r, 64, 16, 16))
+	y := "x"
+	for i := range 64 {
+		one := g.node("Slice", nil, all, g.constant([]int64{int64(i)}), g.constant([]int64{int64(i) + 1}))
+		y = g.node("MatMul", nil, y, g.node("Reshape", nil, one, g.constant([]int64{16, 16})))
+	}
+	require.Equal(t, 64*16*16, nn.CountParams(read(t, g)))
 }
 
 // Every way in which a file can hold numbers gives those numbers.

@@ -105,7 +105,7 @@ func (o Options) decode(b []byte) (*Model, error) {
 		return nil, err
 	}
 	c := &compiler{
-		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<12, memoryFactor*len(b)/4),
+		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
 		values: map[string]*value{}, readers: map[string]int{out: 1},
 		byConstant: map[*constant]*parameter{}, lastRead: map[int]int{}, learnedRegs: map[int]bool{}, named: map[int]bool{}, shared: map[int]bool{},
 	}
@@ -270,8 +270,9 @@ func (c *compiler) literal(t *tensorProto) (*value, error) {
 			return nil, err
 		}
 		v.kind = wholes
-		for _, k := range list {
-			v.whole = append(v.whole, dim{fixed: int(k)})
+		v.whole = make([]dim, len(list))
+		for i, k := range list {
+			v.whole[i].fixed = int(k)
 		}
 	} else {
 		values, err := t.numbers(c.dtype)
