@@ -104,6 +104,17 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`attribute "alpha" is GRAPH, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{nil, attrGraph}}, "x") }},
 		{`attribute "alpha" is type 99, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{1.0, 99}}, "x") }},
 		{`attribute "alpha" is a reference to a function's attribute`, func(g *graph) { g.node("Elu", attrs{"alpha": referred("a")}, "x") }},
+		{`fills shape [0 1099511627776] with extent 1099511627776 on axis 1`, func(g *graph) {
+			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{0, 1 << 40})))
+		}},
+		{`fills shape [0 1099511627776] with extent 1099511627776 on axis 1`, func(g *graph) {
+			whole := attrs{"value": initializer{data: []int64{1}, dims: []int{1}}}
+			list := g.node("ConstantOfShape", whole, g.constant([]int64{0, 1 << 40}))
+			g.node("Add", nil, "x", g.node("Cast", attrs{"to": int(typeFloat)}, list))
+		}},
+		{`fills shape of 7 axes, want at most 6`, func(g *graph) {
+			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1, 1, 1, 1, 1, 1, 1})))
+		}},
 		{`initializer "c0": element type is type 77`, func(g *graph) { g.node("Add", nil, "x", g.constant(77)) }},
 	} {
 		g := newGraph(13, images())

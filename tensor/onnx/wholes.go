@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -94,8 +95,11 @@ func buildConstantOfShape(k *call) (*value, error) {
 		size = wholeSize
 	}
 	n, most := 1, k.budget/size
-	for _, d := range list {
-		if d < 0 || d > 0 && n > most/d {
+	for i, d := range list {
+		if d < 0 || d > math.MaxInt32 {
+			return nil, fmt.Errorf("fills shape %v with extent %d on axis %d, want 0 to %d", list, d, i, math.MaxInt32)
+		}
+		if d > 0 && n > most/d {
 			return nil, fmt.Errorf("fills shape %v, want at most %d elements", list, most)
 		}
 		n *= d
