@@ -98,7 +98,7 @@ func (a *attributes) ints(name string) []int {
 	return out
 }
 
-// positive returns a list of n positive numbers, all equal to otherwise if the node
+// positive returns a list of n numbers of 1 to maxElements, all equal to otherwise if the node
 // does not have it.
 func (a *attributes) positive(name string, n, otherwise int) ([]int, error) {
 	v := a.ints(name)
@@ -110,7 +110,7 @@ func (a *attributes) positive(name string, n, otherwise int) ([]int, error) {
 	}
 	for _, k := range v {
 		if k < 1 || k > maxElements {
-			return nil, fmt.Errorf("%s is %v, want numbers of at least 1", name, v)
+			return nil, fmt.Errorf("%s is %v, want numbers of 1 to %d", name, v, maxElements)
 		}
 	}
 	return v, nil

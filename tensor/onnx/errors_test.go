@@ -115,6 +115,13 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`fills shape of 7 axes, want at most 6`, func(g *graph) {
 			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1, 1, 1, 1, 1, 1, 1})))
 		}},
+		{`strides is [1 2147483648], want numbers of 1 to 2147483647`, func(g *graph) {
+			g.node("MaxPool", attrs{"kernel_shape": []int{2, 2}, "strides": []int{1, 1 << 31}}, "x")
+		}},
+		{`weights dilated by [32767 32767]: result has shape [4 1 32768 32768], want at most 2147483647 elements`, func(g *graph) {
+			g.x.dims = []int{1, 1, 1 << 15, 1 << 15}
+			g.node("Conv", attrs{"dilations": []int{1<<15 - 1, 1<<15 - 1}}, "x", g.constant(random(r, 4, 1, 2, 2)))
+		}},
 		{`initializer "c0": element type is type 77`, func(g *graph) { g.node("Add", nil, "x", g.constant(77)) }},
 	} {
 		g := newGraph(13, images())
