@@ -141,10 +141,13 @@ func (o Options) decode(b []byte) (*Model, error) {
 
 // input returns the graph's only input that no initializer gives a value.
 func (g *graphProto) input() (*valueProto, error) {
+	given := make(map[string]bool, len(g.initializers))
+	for i := range g.initializers {
+		given[g.initializers[i].name] = true
+	}
 	var found []*valueProto
 	for i := range g.inputs {
-		v := &g.inputs[i]
-		if !slices.ContainsFunc(g.initializers, func(t tensorProto) bool { return t.name == v.name }) {
+		if v := &g.inputs[i]; !given[v.name] {
 			found = append(found, v)
 		}
 	}
