@@ -69,6 +69,14 @@ func TestReadersStopAtTheLimit(t *testing.T) {
 	}{
 		{"cifar", discardSet(ReadCIFARBinary), zipped(cifarFile(1, 2, 3)), 3 * 3 * cifarPixels, "cifar: found 3 records, want at most 2"},
 		{"usps", discardSet(ReadUSPSText), zipped(uspsFile(3)), 3 * 256 * 4, "usps: line 3: found 3 images, want at most 2"},
+		{"archive", func(r io.Reader) error { _, err := ReadCIFARArchive(r, Train); return err }, cifarArchive(t, 6), 5 * 3 * cifarPixels, "data_batch_5.bin: cifar: found 5 records, want at most 4"},
+		{"archive with a file twice", func(r io.Reader) error {
+			s, err := ReadCIFARArchive(r, Test)
+			if err == nil {
+				require.Equal(t, []int{8}, s.Labels)
+			}
+			return err
+		}, cifarArchiveOf(t, []string{"test_batch.bin", "test_batch.bin"}, []byte{7, 8}), 3 * cifarPixels, "test_batch.bin: cifar: found 1 records, want at most 0"},
 		{"digits", discardSet(ReadDigitsCSV), zipped(digitsFile(3)), 3 * 64 * 4, "digits: line 3: found 3 images, want at most 2"},
 		{"json", func(r io.Reader) error { _, err := ReadJSONLabels(r, 10); return err }, []byte("[1,2,3]"), 24, "json labels: found 3 labels, want at most 2"},
 		{"idx", discardSet(ReadIDX), zipped(idxFile(ones(6), 2, 3)), 6, "idx: extent 3 of axis 1, want a product of at most 5"},
