@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -161,7 +162,7 @@ func backDiv(b *back) {
 }
 
 // Pow returns a to the power of b, elementwise with broadcasting. The gradient
-// with respect to b needs a > 0.
+// with respect to a is 0 where both are 0; that with respect to b needs a > 0.
 func Pow(a, b *Tensor) *Tensor {
 	t, y := binary("Pow", kernel.Pow, a, b)
 	return t.record(node{op: opPow}, y, a, b)
@@ -170,11 +171,31 @@ func Pow(a, b *Tensor) *Tensor {
 func backPow(b *back) {
 	x, p := b.in[0], b.in[1]
 	if b.need[0] {
-		b.grads[0] = sumTo(Mul(b.g, Mul(p, Pow(x, AddScalar(p, -1)))), x.shape)
+		b.grads[0] = sumTo(Mul(b.g, Mul(p, Pow(x, lessOne(x, p)))), x.shape)
 	}
 	if b.need[1] {
 		b.grads[1] = sumTo(Mul(b.g, Mul(b.out, Log(x))), p.shape)
 	}
+}
+
+// lessOne is the exponent p - 1 of the derivative p x^(p-1), but 0 where x and p are
+// both 0: there the power does not depend on x, and 0 to the power of -1 is infinite.
+func lessOne(x, p *Tensor) *Tensor {
+	less := AddScalar(p, -1)
+	if !hasZero(p) {
+		return less
+	}
+	return Add(less, Mul(isZero(x), isZero(p)))
+}
+
+// isZero is 1 where x is 0 and 0 elsewhere, a constant.
+func isZero(x *Tensor) *Tensor { return Equal(x, Scalar(x.dtype, 0)) }
+
+func hasZero(x *Tensor) bool {
+	if x.dtype == Float32 {
+		return slices.Contains(x.f32, 0)
+	}
+	return slices.Contains(x.f64, 0)
 }
 
 // Maximum returns the larger of a and b, elementwise with broadcasting. Where

@@ -11,7 +11,7 @@ type Rule struct {
 	// back to the operands: it returns one gradient for each operand, of the
 	// operand's shape and type. need says which ones are asked for; the others
 	// may be nil. It must not change g or the operands. The gradients may be
-	// on the tape or on none.
+	// on the tape or on none, and may share memory with other goroutines.
 	Backward func(g *Tensor, need []bool) []*Tensor
 	// FirstOrder says that Backward computes values outside of this package,
 	// so that they cannot be differentiated in turn: GradOptions.CreateGraph
@@ -64,6 +64,6 @@ func backCustom(b *back) {
 			}
 			panic(fmt.Sprintf("tensor: Grad: rule of %s gives %s for an operand %v%v", r.Name, found, in.dtype, in.shape))
 		}
-		b.grads[i] = grads[i]
+		b.grads[i] = b.g.tape.own(grads[i], "gradient of "+r.Name)
 	}
 }

@@ -3,8 +3,10 @@ package tensor_test
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/internal/gradcheck"
@@ -89,4 +91,40 @@ func TestCustomRefusesWhatDoesNotFit(t *testing.T) {
 	z := Custom(rule(x.Detach()), y, x)
 	x.Set(3, 0)
 	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of Custom was changed in place after the operation", func() { Grad(z, x) })
+}
+
+// A rule must not ask for gradients on the tape that is being walked.
+func TestGradWithinARulePanics(t *testing.T) {
+	for _, create := range []bool{false, true} {
+		tape := NewTape()
+		x := tape.Watch(FromFloat64([]float64{1, 2}))
+		y := Custom(Rule{Name: "inner", Backward: func(*Tensor, []bool) []*Tensor {
+			z := tape.Watch(x.Clone()) // lies behind everything that the pass walks
+			return Grad(Sum(Square(z)), z)
+		}}, x.Clone(), x)
+		require.PanicsWithValue(t, "tensor: Grad: called from within a backward rule", func() {
+			Gradients(Sum(y), GradOptions{CreateGraph: create}, x)
+		}, "with a graph: %v", create)
+		require.Equal(t, []float64{2, 4}, Grad(Sum(Square(x)), x)[0].Values(), "the tape is as good as before")
+	}
+}
+
+// Goroutines, each with a tape of its own, may be given the same gradient.
+func TestRulesMayShareGradients(t *testing.T) {
+	shared, w := FromFloat64([]float64{3, 5}), FromFloat64([]float64{1, 2})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			tape := NewTape()
+			for range 50 {
+				tape.Reset()
+				x := tape.Watch(w)
+				y := Custom(Rule{Name: "shared", Backward: func(*Tensor, []bool) []*Tensor {
+					return []*Tensor{shared, x.Detach()}
+				}}, FromFloat64([]float64{0, 0}), x, Neg(x))
+				assert.Equal(t, []float64{2, 3}, Grad(Sum(y), x)[0].Values())
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -8,7 +8,9 @@ type GradOptions struct {
 	// differentiated again.
 	CreateGraph bool
 	// Seed is the gradient of the final quantity with respect to y, of y's
-	// shape. Nil means 1, and y must then have exactly one element.
+	// shape and type. Nil means 1, and y must then have exactly one element.
+	// With CreateGraph the gradients can be differentiated with respect to
+	// what the seed was computed from, which must be on y's tape.
 	Seed *Tensor
 }
 
@@ -57,7 +59,7 @@ func Gradients(y *Tensor, o GradOptions, xs ...*Tensor) []*Tensor {
 	if seed != nil && (seed.shape != y.shape || seed.dtype != y.dtype) {
 		panic(fmt.Sprintf("tensor: Grad: seed %v%v for y %v%v", seed.dtype, seed.shape, y.dtype, y.shape))
 	}
-	if t.quiet {
+	if t.walking {
 		panic("tensor: Grad: called from within a backward rule")
 	}
 	first := y.node + 1
@@ -87,23 +89,21 @@ func (t *Tape) backward(y *Tensor, first int32, seed *Tensor, create bool, xs, o
 		t.visits = make([]visit, 2*(y.node+1))
 	}
 	visits := t.visits[:y.node+1]
-	t.quiet = !create
+	t.walking, t.quiet = true, !create
 	defer func() {
 		clear(visits[first:])
 		t.settle()
-		t.quiet = false
+		t.walking, t.quiet = false, false
 	}()
 	t.markWanted(visits, first, xs)
 	if !visits[y.node].wanted {
 		return
 	}
-	switch {
-	case seed == nil:
+	if seed == nil {
 		seed = newOn(t, y.dtype, y.shape)
 		seed.Fill(1)
-	case t.quiet:
-		// The caller's seed may be shared with other goroutines.
-		seed = t.copyOf(seed)
+	} else {
+		seed = t.own(seed, "seed")
 	}
 	t.hold(seed)
 	visits[y.node].grad = seed
@@ -213,6 +213,24 @@ func (t *Tape) release(g *Tensor) {
 	if g.st.refs == 0 && g.st.fresh {
 		t.temps = append(t.temps, g.st)
 	}
+}
+
+// own returns a gradient that comes from outside of this package in memory of the
+// tape: other goroutines may share it, and a pass counts who holds its memory. One
+// that the tape has recorded is left as it is while the pass records too.
+func (t *Tape) own(g *Tensor, what string) *Tensor {
+	g.check("Grad")
+	switch {
+	case g.node < 0 || t.quiet:
+		if g.tape == t && g.st.owner == t {
+			return g
+		}
+		return t.copyOf(g)
+	case g.tape != t:
+		panic(fmt.Sprintf("tensor: Grad: %s of shape %v is recorded on another tape than y", what, g.shape))
+	}
+	g.checkRecord("Grad")
+	return g
 }
 
 func (t *Tape) copyOf(x *Tensor) *Tensor {

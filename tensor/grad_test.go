@@ -267,6 +267,58 @@ func TestOverwrittenResultsAndConstantsPanic(t *testing.T) {
 	y := Sum(Where(mask, x, Neg(x)))
 	mask.Fill(0)
 	require.Panics(t, func() { Grad(y, x) })
+	x = NewTape().Watch(FromFloat64([]float64{1, 2, 3, 5}, 4, 1))
+	y, mean, _ := BatchNorm(x, Full(Float64, 1, 1), Zeros(Float64, 1), 1e-5, Identity)
+	mean.Fill(0)
+	require.PanicsWithValue(t, "tensor: Grad: an operand or the result of BatchNorm was changed in place after the operation", func() { Grad(Sum(Square(y)), x) })
+}
+
+// Where base and exponent are 0, the power is 1 whatever the base does nearby.
+func TestPowOfZeroToZeroHasNoSlope(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		x := NewTape().Watch(FromFloat64([]float64{0, 0, 2, 0, -1}).To(d))
+		y := Pow(x, FromFloat64([]float64{0, 2, 0, 1, 0}).To(d))
+		require.Equal(t, []float64{1, 0, 1, 0, 1}, y.Values())
+		require.Equal(t, []float64{0, 0, 0, 1, 0}, Grad(Sum(y), x)[0].Values())
+		g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+		require.Equal(t, []float64{0, 2, 0, 0, 0}, Grad(Sum(g), x)[0].Values())
+
+		column := NewTape().Watch(FromFloat64([]float64{0, 2}, 2, 1).To(d))
+		y = Pow(column, FromFloat64([]float64{0, 1, 2}).To(d))
+		require.Equal(t, []float64{1, 5}, Grad(Sum(y), column)[0].Values())
+	}
+	// Beside such places an exponent of 0 is one like any other.
+	tape := NewTape()
+	x, p := tape.Watch(FromFloat64([]float64{2})), tape.Watch(FromFloat64([]float64{0}))
+	g := Gradients(Pow(x, p), GradOptions{CreateGraph: true}, x)[0]
+	require.InDelta(t, 0.5, Grad(g, p)[0].Item(), 1e-12)
+}
+
+// With a graph the gradients lie on y's tape, in memory of their own, wherever the
+// seed or a rule's gradients come from.
+func TestRecordedGradientsLiveOnTheTape(t *testing.T) {
+	tape, shared := NewTape(), FromFloat64([]float64{1, 10})
+	x := tape.Watch(FromFloat64([]float64{3, 4}))
+	ruled := func() *Tensor {
+		return Custom(Rule{Name: "shared", Backward: func(*Tensor, []bool) []*Tensor { return []*Tensor{shared} }}, x.Clone(), x)
+	}
+	for name, y := range map[string]*Tensor{"itself": x, "Add": Add(x, shared), "Square": Square(x), "rule": ruled()} {
+		for _, seed := range []*Tensor{shared, tape.Const(shared), NewTape().Const(shared)} {
+			g := Gradients(y, GradOptions{CreateGraph: true, Seed: seed}, x)[0]
+			require.Same(t, tape, g.Tape(), name)
+			g.Fill(7)
+			require.Equal(t, []float64{1, 10}, shared.Values(), name)
+		}
+	}
+	// A recorded seed is a variable of the gradient.
+	v := tape.Watch(shared)
+	g := Gradients(Square(x), GradOptions{CreateGraph: true, Seed: v}, x)[0]
+	require.Equal(t, []float64{6, 8}, Grad(Sum(g), v)[0].Values())
+	other := NewTape().Watch(shared)
+	require.PanicsWithValue(t, "tensor: Grad: seed of shape [2] is recorded on another tape than y", func() {
+		Gradients(x, GradOptions{CreateGraph: true, Seed: other}, x)
+	})
+	require.Equal(t, []float64{1, 10}, Gradients(x, GradOptions{Seed: other}, x)[0].Values())
 }
 
 // The recorded gradient of the cross-entropy keeps its accuracy where the fast one

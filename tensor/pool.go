@@ -13,8 +13,9 @@ func poolWindow(name string, x shape, kh, kw int, win Window) kernel.Window {
 		panic(fmt.Sprintf("tensor: %s: images %v, want [N H W C]", name, x))
 	}
 	win = win.withDefaults()
-	// A window must touch the image: its padding is smaller than it is.
-	if kh < 1 || kw < 1 || win.StrideH < 1 || win.StrideW < 1 ||
+	// A window must touch the image, which has pixels: its padding is smaller
+	// than it is.
+	if x.dim(1) < 1 || x.dim(2) < 1 || kh < 1 || kw < 1 || win.StrideH < 1 || win.StrideW < 1 ||
 		min(win.Top, win.Left, win.Bottom, win.Right) < 0 ||
 		max(win.Top, win.Bottom) >= kh || max(win.Left, win.Right) >= kw ||
 		x.dim(1)+win.Top+win.Bottom < kh || x.dim(2)+win.Left+win.Right < kw {
@@ -71,16 +72,16 @@ func maxUnpool(y *Tensor, w winners) *Tensor {
 	t := operandsOf("MaxPool backward", y)
 	x := newOn(t, y.dtype, w.images(y.shape.dim(0)))
 	if y.dtype == Float32 {
-		maxUnpoolOn(x.f32, y.f32, w)
+		maxUnpoolOn(x.f32, y.f32, y.shape.dim(0), w)
 	} else {
-		maxUnpoolOn(x.f64, y.f64, w)
+		maxUnpoolOn(x.f64, y.f64, y.shape.dim(0), w)
 	}
 	return t.record(node{op: opMaxUnpool, aux: w}, x, y)
 }
 
-func maxUnpoolOn[T kernel.Float](x, y []T, w winners) {
+func maxUnpoolOn[T kernel.Float](x, y []T, n int, w winners) {
 	in, out := w.H*w.W*w.C, w.OH*w.OW*w.C
-	eachImage(len(x)/in, in, func(i int) {
+	eachImage(n, in, func(i int) {
 		kernel.MaxUnpool(x[i*in:(i+1)*in], y[i*out:(i+1)*out], w.idx[i*out:(i+1)*out], w.Window)
 	})
 }

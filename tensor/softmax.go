@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -50,15 +51,28 @@ func rowOpOn[T kernel.Float](code op, y, x []T, c int) {
 	})
 }
 
-// LogSumExp returns log(sum(exp(x))) along the last axis, which disappears.
+// LogSumExp returns log(sum(exp(x))) along the last axis, which disappears. A row
+// whose largest element is infinite gives that element, -Inf or +Inf, and has the
+// gradient 0.
 func LogSumExp(x *Tensor) *Tensor {
 	lastAxis("LogSumExp", x)
 	last := x.shape.rank() - 1
 	// Shifting by the maximum keeps exp in range; the shift cancels, so it is
 	// a constant for the derivative.
 	m := reshape(Max(x.Detach(), last), x.shape.with(last, 1))
-	return reshape(Add(m, Log(sumLast(Exp(Sub(x, m))))), x.shape.without(last))
+	if !AllFinite(m) {
+		// An infinite maximum is the result as it is, and zeros stand in for
+		// its row, which would subtract infinity from infinity.
+		infinite := Equal(Abs(m), Scalar(x.dtype, math.Inf(1)))
+		rows, shift := zerosOn(x.tape, x.dtype, x.shape), zerosOn(x.tape, x.dtype, m.shape)
+		y := logSumExp(Where(broadcastTo(infinite, x.shape), rows, x), Where(infinite, shift, m))
+		return reshape(Where(infinite, m, y), x.shape.without(last))
+	}
+	return reshape(logSumExp(x, m), x.shape.without(last))
 }
+
+// logSumExp keeps the last axis and shifts each row by m.
+func logSumExp(x, m *Tensor) *Tensor { return Add(m, Log(sumLast(Exp(Sub(x, m))))) }
 
 // CrossEntropy returns, for each row of logits [n, c], the negative logarithm of
 // the softmax probability of its label: a tensor [n] in nats. Labels lie in

@@ -32,11 +32,12 @@ type Tape struct {
 	pool64   mem.Pool[float64]
 	poolInts mem.Pool[int32]
 
-	// While a backward pass that keeps no graph runs, nothing is recorded,
-	// and memory made by the rule at hand collects in temps so that what no
-	// gradient slot holds can be reused by the next rule.
-	quiet bool
-	temps []*storage
+	// While a backward pass walks the tape, another one cannot. If it keeps no
+	// graph, nothing is recorded, and memory made by the rule at hand collects
+	// in temps so that what no gradient slot holds can be reused by the next
+	// rule.
+	walking, quiet bool
+	temps          []*storage
 
 	visits []visit // scratch of Grad
 	resets uint32  // calls of Reset, to tell records of an earlier time
@@ -236,8 +237,11 @@ func (n *node) versions() uint64 {
 			v += x.st.version.Load()
 		}
 	}
-	if x, ok := n.aux.(*Tensor); ok {
+	switch x := n.aux.(type) {
+	case *Tensor:
 		v += x.st.version.Load()
+	case normalisation:
+		v += x.mean.st.version.Load()
 	}
 	return v
 }

@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -157,6 +158,39 @@ func TestEmptyTensors(t *testing.T) {
 	require.Equal(t, []int{0, 3}, Softmax(e).Shape())
 }
 
+// Images without channels, or none at all, are pooled to as little, and back again.
+func TestPoolingOfNothing(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for _, dims := range [][]int{{2, 4, 6, 0}, {0, 4, 6, 3}} {
+			for name, pool := range map[string]func(x *Tensor) *Tensor{
+				"MaxPool":     func(x *Tensor) *Tensor { return MaxPool(x, 2, 2, Same(2, 0)) },
+				"overlapping": func(x *Tensor) *Tensor { return MaxPool(x, 3, 3, Same(1, 1)) },
+				"AvgPool":     func(x *Tensor) *Tensor { return AvgPool(x, 2, 2, Same(2, 0), false) },
+			} {
+				x := NewTape().Watch(Zeros(d, dims...))
+				y := Square(pool(x))
+				require.Equal(t, dims[0], y.Dim(0), name)
+				require.Equal(t, dims[3], y.Dim(3), name)
+				g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+				require.Equal(t, dims, g.Shape(), name)
+				require.Equal(t, dims, Grad(Sum(g), x)[0].Shape(), name)
+			}
+		}
+	}
+}
+
+// A large layer that sees no examples learns nothing from them.
+func TestGradientsOfAnEmptyBatchAreZero(t *testing.T) {
+	tape := NewTape()
+	w, b := tape.Watch(Full(Float32, 1, 1024, 1024)), tape.Watch(Full(Float32, 1, 1024))
+	y := Linear(Zeros(Float32, 0, 1024), w, b, Rectify)
+	require.Equal(t, []int{0, 1024}, y.Shape())
+	for _, g := range Grad(Sum(y), w, b) {
+		require.Zero(t, MaxAbs(g))
+	}
+	require.Zero(t, MaxAbs(MatMul(Zeros(Float32, 1024, 0), Zeros(Float32, 0, 1024))))
+}
+
 func TestNumbersThatAreNotFinite(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, d := range []DType{Float32, Float64} {
@@ -200,7 +234,39 @@ func TestShapeMistakesNameOperationAndShapes(t *testing.T) {
 	}
 	require.Panics(t, func() { Conv2D(Zeros(Float32, 1, 2, 2, 1), Zeros(Float32, 5, 5, 1, 1), nil, Window{}, Identity) })
 	require.Panics(t, func() { MaxPool(Zeros(Float32, 1, 2, 2, 1), 3, 3, Window{}) })
+	for _, d := range []DType{Float32, Float64} {
+		// Padding alone would make room for a window here.
+		for _, x := range []*Tensor{Zeros(d, 1, 0, 4, 16), Zeros(d, 1, 4, 0, 16)} {
+			fit := fmt.Sprintf("window 3x3 {StrideH:1 StrideW:1 Top:2 Left:2 Bottom:2 Right:2} does not fit images %v", x.Shape())
+			require.PanicsWithValue(t, "tensor: MaxPool: "+fit, func() { MaxPool(x, 3, 3, Same(1, 2)) })
+			require.PanicsWithValue(t, "tensor: AvgPool: "+fit, func() { AvgPool(x, 3, 3, Same(1, 2), true) })
+		}
+	}
 	require.Panics(t, func() { Zeros(Float32, 1<<20, 1<<20, 1<<20, 1<<20) })
+}
+
+// Rows of LogSumExp with an infinite maximum have that as their value and no
+// gradient, of any order; a NaN stays one, and the rows beside them are not touched.
+func TestLogSumExpOfInfiniteRows(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	rows := []float64{-inf, -inf, -inf, 1, inf, -inf, inf, 2, inf, nan, 1, inf, 0.5, -inf, 2}
+	for _, d := range []DType{Float32, Float64} {
+		finite := NewTape().Watch(FromFloat64(append(make([]float64, 12), rows[12:]...), 5, 3).To(d))
+		want := LogSumExp(finite)
+		slope := Grad(Sum(want), finite)[0].Values()
+		require.InDelta(t, math.Log(math.Exp(0.5)+math.Exp(2)), want.At(4), 1e-6)
+
+		x := NewTape().Watch(FromFloat64(rows, 5, 3).To(d))
+		y := LogSumExp(x)
+		require.Equal(t, []float64{-inf, inf, inf}, y.Values()[:3])
+		require.True(t, math.IsNaN(y.At(3)))
+		require.Equal(t, want.At(4), y.At(4))
+		g := Gradients(Sum(y), GradOptions{CreateGraph: true}, x)[0]
+		require.Equal(t, make([]float64, 9), g.Values()[:9])
+		require.True(t, math.IsNaN(g.At(3, 1)))
+		require.Equal(t, slope[12:], g.Values()[12:])
+		require.Equal(t, make([]float64, 9), Grad(Sum(Square(g)), x)[0].Values()[:9])
+	}
 }
 
 // A forward and backward pass on a reset tape reuses its memory: what is left is

@@ -167,11 +167,13 @@ func (l *Landscape) loss(ctx context.Context, m attack.Model, x *tensor.Tensor, 
 // Li et al., NeurIPS 2018, section 4.
 func Direction(rng *rand.Rand, net nn.Layer) []*tensor.Tensor {
 	var out []*tensor.Tensor
+	seen := make(map[*tensor.Tensor]bool)
 	net.Visit("", func(s nn.Slot) {
-		if !s.Trainable {
+		w := s.Tensor
+		if !s.Trainable || seen[w] {
 			return
 		}
-		w := s.Tensor
+		seen[w] = true
 		d := tensor.Zeros(w.DType(), w.Shape()...)
 		if s.Layout == nn.Matrix || s.Layout == nn.Filter {
 			d = tensor.Normal(rng, w.DType(), 0, 1, w.Shape()...)

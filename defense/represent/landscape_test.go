@@ -48,6 +48,13 @@ func TestDirectionsHaveTheLengthOfFilters(t *testing.T) {
 	require.NotEqual(t, dirs[0].Values(), Direction(rng(2), net)[0].Values())
 }
 
+// A layer in two places moves once.
+func TestDirectionsOfSharedLayers(t *testing.T) {
+	shared := nn.NewLinear(rng(1), 4, 4)
+	net := nn.NewSequential(shared, nn.ReLU, shared)
+	require.Len(t, Direction(rng(2), net), len(nn.Params(net)))
+}
+
 // small is a network with normalisation, and inputs with labels for it.
 func small() (net *nn.Sequential, x *tensor.Tensor, y []int) {
 	r := rand.New(rand.NewPCG(3, 3))

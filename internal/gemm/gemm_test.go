@@ -118,6 +118,34 @@ func TestProductsMatchFloat64Loops(t *testing.T) {
 	testSizes[float64](t, 2, 200)
 }
 
+// The product over an empty reduction is zero, however large, in every form.
+func TestLargeProductsOfNothingAreZero(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		testNothing[float32](t)
+		testNothing[float64](t)
+	})
+}
+
+func testNothing[T kernel.Float](t *testing.T) {
+	const m, n = 640, 512 // enough to run in parallel and to pack A
+	bias := random[T](rand.New(rand.NewPCG(3, 3)), n)
+	for form := range 4 {
+		// The row strides are those of matrices without padding.
+		lda, ldb := 0, n
+		if form&1 == 1 {
+			lda = m
+		}
+		if form&2 == 2 {
+			ldb = 0
+		}
+		c := random[T](rand.New(rand.NewPCG(4, 4)), m*n)
+		Gemm(form&1 == 1, form&2 == 2, m, n, 0, nil, lda, nil, ldb, c, n, Epilogue[T]{Bias: bias})
+		for i := range m {
+			require.Equal(t, bias, c[i*n:(i+1)*n], "form %d, row %d", form, i)
+		}
+	}
+}
+
 func TestThreadsDoNotChangeBits(t *testing.T) {
 	old := par.Threads()
 	defer par.SetThreads(old)

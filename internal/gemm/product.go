@@ -90,11 +90,13 @@ func (p *product[T]) run() {
 	// side by side.
 	p.packB = p.transB || p.tiles > 3 && (p.panels > 1 || p.n%p.nr != 0)
 	// A transposed A costs a page per step; the rows of a plain one that lie
-	// a large power of two apart fight over a few cache sets.
+	// a large power of two apart fight over a few cache sets. An A without
+	// elements has nothing to pack.
+	wide := p.panels >= 8 && p.k > 0
 	if p.transA {
-		p.packA = p.panels >= 8 && p.lda >= 256
+		p.packA = wide && p.lda >= 256
 	} else {
-		p.packA = p.panels >= 8 && (p.lda%256 == 0 || p.lda >= 1024)
+		p.packA = wide && (p.lda%256 == 0 || p.lda >= 1024)
 	}
 
 	blocks := max(1, (p.k+depth-1)/depth)
@@ -248,9 +250,6 @@ func (p *product[T]) multiply(lo, hi int) {
 // packTiles copies tiles [lo, hi) of the reduction block of A, each as kc steps
 // of as many elements as the tile has rows.
 func (p *product[T]) packTiles(lo, hi int) {
-	if p.kc == 0 {
-		return
-	}
 	for tile := lo; tile < hi; tile++ {
 		i0 := p.rowOf(tile)
 		rows := p.rowOf(tile+1) - i0

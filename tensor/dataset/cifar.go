@@ -28,7 +28,10 @@ var CIFAR10Classes = []string{"airplane", "automobile", "bird", "cat", "deer", "
 // (https://www.cs.toronto.edu/~kriz/cifar.html), plain or gzip: records of
 // 3,073 bytes, each a label in [0, 9] and the red, green and blue planes of a
 // 32x32 image. Any number of records above 0 is accepted.
-func ReadCIFARBinary(r io.Reader) (*Set, error) {
+func ReadCIFARBinary(r io.Reader) (*Set, error) { return readCIFAR(r, 0) }
+
+// readCIFAR is ReadCIFARBinary of a part of a file that has given others already.
+func readCIFAR(r io.Reader, before int) (*Set, error) {
 	r, err := plain(r)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
@@ -46,7 +49,7 @@ func ReadCIFARBinary(r io.Reader) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cifar: record %d: %w", len(s.Labels), err)
 		}
-		if err := affordable(int64(len(s.Labels)+1), 3*cifarPixels, "records"); err != nil {
+		if err := affordable(int64(before+len(s.Labels)+1), 3*cifarPixels, "records"); err != nil {
 			return nil, fmt.Errorf("cifar: found %w", err)
 		}
 		if record[0] > 9 {
@@ -133,7 +136,8 @@ func loadCIFARBinary(dir string, split Split) (*Set, error) {
 }
 
 // ReadCIFARArchive reads the binary files of one split out of the published
-// archive cifar-10-binary.tar.gz.
+// archive cifar-10-binary.tar.gz. MaxBytes holds for all of them together; of two
+// of one name the last counts.
 func ReadCIFARArchive(r io.Reader, split Split) (*Set, error) {
 	r, err := plain(r)
 	if err != nil {
@@ -153,7 +157,14 @@ func ReadCIFARArchive(r io.Reader, split Split) (*Set, error) {
 			if path.Base(entry.Name) != name {
 				continue
 			}
-			if parts[i], err = ReadCIFARBinary(archive); err != nil {
+			parts[i] = nil
+			before := 0
+			for _, part := range parts {
+				if part != nil {
+					before += part.Len()
+				}
+			}
+			if parts[i], err = readCIFAR(archive, before); err != nil {
 				return nil, fmt.Errorf("%s: %w", entry.Name, err)
 			}
 		}

@@ -55,8 +55,8 @@
 //
 // A file that is cut short, damaged or not what it says is an error that names
 // the field, what was found and what was wanted. No reader panics on bad input
-// or allocates by a length that the file only claims, and none takes more than
-// MaxBytes, however well the file is compressed.
+// or allocates by a length that the file only claims, and the images or the labels
+// of one file take no more than MaxBytes, however well it is compressed.
 //
 // # Batches and augmentation
 //

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"image"
 	"image/png"
@@ -68,6 +69,14 @@ func TestReadersStopAtTheLimit(t *testing.T) {
 		want  string
 	}{
 		{"cifar", discardSet(ReadCIFARBinary), zipped(cifarFile(1, 2, 3)), 3 * 3 * cifarPixels, "cifar: found 3 records, want at most 2"},
+		{"archive", func(r io.Reader) error { _, err := ReadCIFARArchive(r, Train); return err }, cifarArchive(t, 6), 5 * 3 * cifarPixels, "data_batch_5.bin: cifar: found 5 records, want at most 4"},
+		{"archive with a file twice", func(r io.Reader) error {
+			s, err := ReadCIFARArchive(r, Test)
+			if err == nil {
+				require.Equal(t, []int{8}, s.Labels)
+			}
+			return err
+		}, cifarArchiveOf(t, []string{"test_batch.bin", "test_batch.bin"}, []byte{7, 8}), 3 * cifarPixels, "test_batch.bin: cifar: found 1 records, want at most 0"},
 		{"usps", discardSet(ReadUSPSText), zipped(uspsFile(3)), 3 * 256 * 4, "usps: line 3: found 3 images, want at most 2"},
 		{"digits", discardSet(ReadDigitsCSV), zipped(digitsFile(3)), 3 * 64 * 4, "digits: line 3: found 3 images, want at most 2"},
 		{"json", func(r io.Reader) error { _, err := ReadJSONLabels(r, 10); return err }, []byte("[1,2,3]"), 24, "json labels: found 3 labels, want at most 2"},
@@ -80,6 +89,7 @@ func TestReadersStopAtTheLimit(t *testing.T) {
 			return err
 		}, zipped(idxFile(ones(6), 6)), 48, "idx: 6 labels, want at most 5"},
 		{"sheet", discardSet(readSheet4), sheetFile(3, 2, 2), 3 * 4 * 4, "row sheet: header announces 3 rows, want at most 2"},
+		{"interlaced sheet", discardSet(readSheet4), interlacedSheet(4, 3), 3 * 4 * 8, "row sheet: header announces 3 rows, want at most 2"},
 		{"svhn", func(r io.Reader) error {
 			return scanMAT(r, func(v *matVar) error { _, err := v.ints(); return err })
 		}, svhn, 800, `variable "y": 100 elements, want at most 99`},
@@ -89,6 +99,30 @@ func TestReadersStopAtTheLimit(t *testing.T) {
 		maxBytes--
 		require.ErrorContains(t, c.read(bytes.NewReader(c.file)), c.want, c.name)
 	}
+}
+
+// interlacedSheet is a black picture in the seven passes of PNG's interlacing.
+func interlacedSheet(w, h int) []byte {
+	var data bytes.Buffer
+	z := zlib.NewWriter(&data)
+	for _, p := range [][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
+		cols, rows := (w-p[0]+p[2]-1)/p[2], (h-p[1]+p[3]-1)/p[3]
+		if cols > 0 {
+			z.Write(make([]byte, max(rows, 0)*(1+3*cols)))
+		}
+	}
+	z.Close()
+	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(w)), uint32(h))
+	file := []byte("\x89PNG\r\n\x1a\n")
+	for _, c := range []struct {
+		kind string
+		data []byte
+	}{{"IHDR", append(header, 8, 2, 0, 0, 1)}, {"IDAT", data.Bytes()}, {"IEND", nil}} {
+		file = binary.BigEndian.AppendUint32(file, uint32(len(c.data)))
+		chunk := append([]byte(c.kind), c.data...)
+		file = binary.BigEndian.AppendUint32(append(file, chunk...), crc(chunk))
+	}
+	return file
 }
 
 // A sheet whose rows are all the same shrinks so much that its size is looked

@@ -60,14 +60,16 @@ func TestLoadFindsEveryForm(t *testing.T) {
 // cifarArchive is an archive of the first n of data_batch_1.bin (one image of
 // class 1) to data_batch_5.bin (class 5) and test_batch.bin (class 9).
 func cifarArchive(t *testing.T, n int) []byte {
+	names := append(cifarFiles(Train), cifarFiles(Test)...)[:n]
+	return cifarArchiveOf(t, names, []byte{1, 2, 3, 4, 5, 9})
+}
+
+// cifarArchiveOf is an archive of files of one image each, of the given labels.
+func cifarArchiveOf(t *testing.T, names []string, labels []byte) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for i, name := range append(cifarFiles(Train), cifarFiles(Test)...)[:n] {
-		label := byte(i + 1)
-		if i == 5 {
-			label = 9
-		}
-		file := cifarFile(label)
+	for i, name := range names {
+		file := cifarFile(labels[i])
 		require.NoError(t, w.WriteHeader(&tar.Header{Name: "cifar-10-batches-bin/" + name, Size: int64(len(file)), Mode: 0o644}))
 		_, err := w.Write(file)
 		require.NoError(t, err)

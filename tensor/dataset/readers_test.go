@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"image"
+	"image/color/palette"
 	"image/png"
 	"math"
 	"strings"
@@ -87,18 +88,20 @@ func TestRowSheetRowsAreImages(t *testing.T) {
 }
 
 func TestRowSheetOfAnotherColourTypeIsAnError(t *testing.T) {
-	clear := image.NewNRGBA(image.Rect(0, 0, 4, 1))
-	opaque := image.NewNRGBA64(image.Rect(0, 0, 4, 1))
 	for want, img := range map[string]image.Image{
-		"*image.Gray":                   image.NewGray(image.Rect(0, 0, 4, 1)),
-		"found transparent":             clear,
-		"*image.NRGBA64, want":          opaque,
-		"width is 5, want 4 for images": image.NewGray(image.Rect(0, 0, 5, 1)),
+		"8 bits and colour type 0, want 8 bits and colour type 2 (RGB)": image.NewGray(image.Rect(0, 0, 4, 1)),
+		"8 bits and colour type 3":                                      image.NewPaletted(image.Rect(0, 0, 4, 1), palette.Plan9),
+		"16 bits and colour type 6":                                     image.NewNRGBA64(image.Rect(0, 0, 4, 1<<18)),
+		"16 bits and colour type 0":                                     image.NewGray16(image.Rect(0, 0, 4, 1)),
+		"found transparent":                                             image.NewNRGBA(image.Rect(0, 0, 4, 1)),
+		"width is 5, want 4 for images":                                 image.NewGray(image.Rect(0, 0, 5, 1)),
 	} {
 		var b bytes.Buffer
-		require.NoError(t, png.Encode(&b, img))
-		_, err := ReadRowSheet(&b, 2, 2)
+		require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, img))
+		var err error
+		got := allocated(func() { _, err = readSheet4(&b) })
 		require.ErrorContains(t, err, want)
+		require.Less(t, got, uint64(2<<20), "before the picture is decoded: %s", want)
 	}
 }
 

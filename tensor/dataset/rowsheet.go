@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"io"
 	"io/fs"
@@ -21,7 +22,8 @@ const maxSheet = 1 << 30
 // of h x w pixels: pixel (x = w*r + c, y = i) is row r, column c of image i.
 // The set has no labels. Errors: a damaged PNG, another colour type, a width
 // other than h*w, more than MaxBytes for the decoded picture (four bytes a
-// pixel), more rows announced than there are. It panics if h or w is below 1.
+// pixel, eight if it is interlaced), more rows announced than there are. It
+// panics if h or w is below 1.
 func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 	if h < 1 || w < 1 {
 		panic(fmt.Sprintf("dataset: ReadRowSheet: images of %dx%d, want at least 1x1", h, w))
@@ -40,9 +42,16 @@ func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 	if config.Width != h*w {
 		return nil, fmt.Errorf("row sheet: width is %d, want %d for images of %dx%d", config.Width, h*w, h, w)
 	}
+	if config.ColorModel != color.RGBAModel && config.ColorModel != color.NRGBAModel {
+		return nil, fmt.Errorf("row sheet: header announces %d bits and colour type %d, want 8 bits and colour type 2 (RGB)", file[24], file[25])
+	}
 	// The decoder holds four bytes for each pixel, and sets them aside before
-	// it has seen any.
-	if err := affordable(int64(config.Height), 4*int64(config.Width), "rows"); err != nil {
+	// it has seen any; an interlaced picture it holds once more, in passes.
+	size := int64(4)
+	if file[28] != 0 {
+		size = 8
+	}
+	if err := affordable(int64(config.Height), size*int64(config.Width), "rows"); err != nil {
 		return nil, fmt.Errorf("row sheet: header announces %w", err)
 	}
 	if pixels := int64(config.Width) * int64(config.Height); pixels > 8*int64(len(file)) {
@@ -69,8 +78,6 @@ func ReadRowSheet(r io.Reader, h, w int) (*Set, error) {
 			return nil, errors.New("row sheet: found transparent pixels, want an opaque image")
 		}
 		pix, stride = sheet.Pix, sheet.Stride
-	default:
-		return nil, fmt.Errorf("row sheet: PNG decodes to %T, want 8-bit RGB", sheet)
 	}
 	for y := range config.Height {
 		row := pix[y*stride : y*stride+4*config.Width]

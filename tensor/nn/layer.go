@@ -15,8 +15,8 @@ type Layer interface {
 	// in the layer and may be called by several goroutines, each with its own
 	// Pass. It panics if x does not fit the layer.
 	Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor
-	// Visit calls visit with each of the layer's tensors, in a fixed order;
-	// names begin with prefix.
+	// Visit calls visit with each of the layer's tensors, in a fixed order and
+	// once for each place that it has; names begin with prefix.
 	Visit(prefix string, visit func(Slot))
 }
 
@@ -94,13 +94,20 @@ type moments struct {
 }
 
 // Watch makes the pass use watched versions of the given parameters, and returns
-// them in that order; Grad can be asked for their gradients.
+// them in that order; Grad can be asked for their gradients. A parameter that occurs
+// more than once is watched once, so that each place has the whole gradient.
 func (p *Pass) Watch(tape *tensor.Tape, params []*tensor.Tensor) []*tensor.Tensor {
 	if p.watched == nil {
 		p.watched = make(map[*tensor.Tensor]*tensor.Tensor, len(params))
 	}
 	out := make([]*tensor.Tensor, len(params))
+	first := make(map[*tensor.Tensor]int, len(params))
 	for i, w := range params {
+		if k, ok := first[w]; ok {
+			out[i] = out[k]
+			continue
+		}
+		first[w] = i
 		out[i] = tape.Watch(w)
 		p.watched[w] = out[i]
 	}
@@ -156,11 +163,14 @@ func average(running, batch *tensor.Tensor, momentum, scale float64) {
 	}
 }
 
-// Params returns the trainable tensors of a network.
+// Params returns the trainable tensors of a network, each once, in the order in
+// which Visit first comes to them: a layer may occur in several places.
 func Params(l Layer) []*tensor.Tensor {
 	var out []*tensor.Tensor
+	seen := make(map[*tensor.Tensor]bool)
 	l.Visit("", func(s Slot) {
-		if s.Trainable {
+		if s.Trainable && !seen[s.Tensor] {
+			seen[s.Tensor] = true
 			out = append(out, s.Tensor)
 		}
 	})

@@ -159,7 +159,7 @@ func (k *call) aligned(v, with *value, order []int) (func() operand, error) {
 		}
 		return func() operand { return func(r *run) *tensor.Tensor { return widen(w(r), r.n) } }, nil
 	}
-	if err := k.spend(v.name, v.constant.values.Len()); err != nil {
+	if err := k.spend(v.name, v.constant.values.Len(), k.numberSize()); err != nil {
 		return nil, err
 	}
 	t := widen(v.constant.values, 1)
@@ -176,12 +176,16 @@ func arithmeticOnWholes(k *call) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &value{kind: wholes, dims: dims}
+	n := product(dims).fixed
+	if err := k.spend(k.node.outputs[0], n, wholeSize); err != nil {
+		return nil, err
+	}
+	out := &value{kind: wholes, dims: dims, whole: make([]dim, n)}
 	f := map[string]func(a, b dim) (dim, error){
 		"Add": sum, "Mul": times, "Div": quotient,
 		"Sub": func(a, b dim) (dim, error) { return sum(a, dim{-b.fixed, -b.batch}) },
 	}[k.node.op]
-	for i := range product(dims).fixed {
+	for i := range out.whole {
 		p, err := a.whole[i%len(a.whole)].bounded()
 		if err != nil {
 			return nil, err
@@ -190,11 +194,9 @@ func arithmeticOnWholes(k *call) (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		d, err := f(p, q)
-		if err != nil {
+		if out.whole[i], err = f(p, q); err != nil {
 			return nil, err
 		}
-		out.whole = append(out.whole, d)
 	}
 	return out, nil
 }

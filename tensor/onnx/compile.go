@@ -20,11 +20,12 @@ type compiler struct {
 	readers    map[string]int // how many inputs of nodes name a value
 	parameters []*parameter
 	byConstant map[*constant]*parameter
-	budget     int // elements that constants made from those of the file may have
+	budget     int // bytes that constants made from those of the file may take
 
 	steps       []step
 	regs        int
 	largest     int   // elements of the largest value for one image
+	made        int   // elements of all results of steps, for one image
 	reads       []int // registers that the step at hand reads
 	learns      bool  // whether it reads a parameter
 	lastRead    map[int]int
@@ -41,14 +42,22 @@ type call struct {
 	in   []*value // nil for one that is left out
 }
 
-// spend takes n elements from the budget for what is derived from constants: a
-// small file must not take a large memory.
-func (c *compiler) spend(name string, n int) error {
-	if n > c.budget {
+// spend takes n elements of size bytes from the budget for what is derived from
+// constants: a small file must not take a large memory.
+func (c *compiler) spend(name string, n, size int) error {
+	if n > c.budget/size {
 		return fmt.Errorf("tensor %q: constants made from the file's are too large, want at most %d times its size", name, memoryFactor)
 	}
-	c.budget -= n
+	c.budget -= n * size
 	return nil
+}
+
+// numberSize is the size in bytes of a floating-point number of the model.
+func (c *compiler) numberSize() int {
+	if c.dtype == tensor.Float64 {
+		return 8
+	}
+	return 4
 }
 
 // needed returns the nodes on which the output depends, in the file's order, and
@@ -136,6 +145,10 @@ func (c *compiler) compileNode(n *nodeProto) error {
 		return errors.New("has no output")
 	}
 	v, err := k.build(op)
+	if attrs.wrong != nil {
+		// Whatever else went wrong may come of it.
+		return attrs.wrong
+	}
 	if err != nil {
 		return err
 	}
@@ -166,13 +179,14 @@ func (k *call) build(op operator) (*value, error) {
 		constants = constants && (v == nil || v.kind != computed)
 	}
 	if constants && op.fold != foldNone && len(k.in) > 0 {
-		return k.folded(op)
+		return k.folded(op, k.numberSize())
 	}
 	return op.build(k)
 }
 
-// folded computes a node whose inputs are all constants by a program of its own.
-func (k *call) folded(op operator) (*value, error) {
+// folded computes a node whose inputs are all constants, of numbers of size bytes, by a
+// program of its own.
+func (k *call) folded(op operator, size int) (*value, error) {
 	sub := &compiler{
 		dtype: k.dtype, opset: k.opset, budget: k.budget,
 		byConstant: map[*constant]*parameter{}, lastRead: map[int]int{}, learnedRegs: map[int]bool{}, named: map[int]bool{}, shared: map[int]bool{},
@@ -190,6 +204,7 @@ func (k *call) folded(op operator) (*value, error) {
 		}
 		inner.in[i] = lifted
 	}
+	given := sub.made
 	v, err := op.build(inner)
 	if err != nil {
 		return nil, err
@@ -197,11 +212,11 @@ func (k *call) folded(op operator) (*value, error) {
 	if v, err = sub.plain(v); err != nil {
 		return nil, err
 	}
-	// The program may hold each of its results at once.
-	for range sub.steps {
-		if err := k.spend(k.node.outputs[0], product(v.dims).fixed); err != nil {
-			return nil, err
-		}
+	// The program may hold each of its results at once, and some may be larger
+	// than the last.
+	k.budget = sub.budget
+	if err := k.spend(k.node.outputs[0], sub.made-given, size); err != nil {
+		return nil, err
 	}
 	p := program{sub.steps, sub.regs}
 	return &value{

@@ -36,6 +36,9 @@ func buildConv(k *call) (*value, error) {
 	if c.groups < 1 || channels%c.groups != 0 || s[0]%c.groups != 0 || s[1] != channels/c.groups {
 		return nil, fmt.Errorf("%d groups of %d channels with weights %v, want [K C/groups R S] with K a multiple of the groups", c.groups, channels, s)
 	}
+	if err := k.dilatable(s, c.window); err != nil {
+		return nil, err
+	}
 	b, err := k.vectorAt(2, s[0])
 	if err != nil {
 		return nil, fmt.Errorf("bias: %w", err)
@@ -61,6 +64,23 @@ func buildConv(k *call) (*value, error) {
 		k.steps[len(k.steps)-1].rectify = &c.rectify
 	}
 	return out, err
+}
+
+// dilatable returns an error if weights [K, C/groups, R, S] become too many once they
+// are dilated.
+func (k *call) dilatable(s []int, w window) error {
+	if w.dilation == [2]int{1, 1} {
+		return nil
+	}
+	dims := fixedDims(s)
+	for i := range 2 {
+		dims[2+i].fixed = w.reach(i)
+	}
+	if err := checkShape(dims, len(dims)); err != nil {
+		return fmt.Errorf("weights dilated by %v: %w", w.dilation, err)
+	}
+	k.largest = max(k.largest, product(dims).fixed)
+	return nil
 }
 
 // forward convolves images [N, H, W, C] with filters [R, S, C/groups, K].

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strings"
 )
 
@@ -10,6 +11,9 @@ import (
 // Extents of axes are such numbers, and so are the values that shape
 // computations pass around.
 type dim struct{ fixed, batch int }
+
+// wholeSize is the size in bytes of a dim.
+const wholeSize = 2 * bits.UintSize / 8
 
 func fixedDims(dims []int) []dim {
 	out := make([]dim, len(dims))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // What does not fit is refused while reading, with the node and what was found.
@@ -65,7 +67,7 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`mode is "wrap", want constant, edge or reflect`, func(g *graph) {
 			g.node("Pad", attrs{"mode": "wrap"}, "x", g.constant([]int64{0, 0, 1, 0, 0, 0, 0, 0}))
 		}},
-		{`fills shape [1048576 1048576], want less than`, func(g *graph) {
+		{`fills shape [1048576 1048576], want at most`, func(g *graph) {
 			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1 << 20, 1 << 20})))
 		}},
 		{`is in operator sets from 20 on, and the file uses 13`, func(g *graph) { g.node("Gelu", nil, "x") }},
@@ -80,6 +82,45 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 		{`input 0 is tensor "q", which no earlier node makes`, func(g *graph) { g.node("Relu", nil, "q") }},
 		{`output "t0": has shape [3 3], want [N ...] for N images`, func(g *graph) {
 			g.node("Transpose", nil, g.constant(random(r, 3, 3)))
+		}},
+		{`node 0 (Clip "node0"): attribute "max" is INT, want FLOAT`, func(g *graph) {
+			g.opset = 10
+			g.node("Clip", attrs{"min": 0.0, "max": 6}, "x")
+		}},
+		{`node 0 (Gemm "node0"): attribute "alpha" is INT, want FLOAT`, func(g *graph) {
+			g.x.dims = []int{2, 3}
+			g.node("Gemm", attrs{"alpha": 1}, "x", g.constant(random(r, 3, 2)), g.constant(random(r, 2)))
+		}},
+		{`attribute "axis" is FLOAT, want INT`, func(g *graph) { g.node("Softmax", attrs{"axis": 1.0}, "x") }},
+		{`attribute "axis" is INTS, want INT`, func(g *graph) { g.node("Concat", attrs{"axis": []int{1}}, "x", "x") }},
+		{`attribute "kernel_shape" is INT, want INTS`, func(g *graph) { g.node("MaxPool", attrs{"kernel_shape": 2}, "x") }},
+		{`attribute "mode" is INT, want STRING`, func(g *graph) {
+			g.node("Pad", attrs{"mode": 1}, "x", g.constant(make([]int64, 8)))
+		}},
+		{`attribute "value" is FLOAT, want TENSOR`, func(g *graph) { g.node("Add", nil, "x", g.node("Constant", attrs{"value": 1.0})) }},
+		{`attribute "value_float" is INT, want FLOAT`, func(g *graph) { g.node("Add", nil, "x", g.node("Constant", attrs{"value_float": 1})) }},
+		{`attribute "alpha" is FLOAT and holds INT, want one type`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{1, attrFloat}}, "x") }},
+		{`attribute "alpha" has neither a type nor a value`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{nil, attrUndefined}}, "x") }},
+		{`attribute "alpha" is GRAPH, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{nil, attrGraph}}, "x") }},
+		{`attribute "alpha" is type 99, want a number, a text or a tensor`, func(g *graph) { g.node("Elu", attrs{"alpha": declared{1.0, 99}}, "x") }},
+		{`attribute "alpha" is a reference to a function's attribute`, func(g *graph) { g.node("Elu", attrs{"alpha": referred("a")}, "x") }},
+		{`fills shape [0 1099511627776] with extent 1099511627776 on axis 1`, func(g *graph) {
+			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{0, 1 << 40})))
+		}},
+		{`fills shape [0 1099511627776] with extent 1099511627776 on axis 1`, func(g *graph) {
+			whole := attrs{"value": initializer{data: []int64{1}, dims: []int{1}}}
+			list := g.node("ConstantOfShape", whole, g.constant([]int64{0, 1 << 40}))
+			g.node("Add", nil, "x", g.node("Cast", attrs{"to": int(typeFloat)}, list))
+		}},
+		{`fills shape of 7 axes, want at most 6`, func(g *graph) {
+			g.node("Add", nil, "x", g.node("ConstantOfShape", nil, g.constant([]int64{1, 1, 1, 1, 1, 1, 1})))
+		}},
+		{`strides is [1 2147483648], want numbers of 1 to 2147483647`, func(g *graph) {
+			g.node("MaxPool", attrs{"kernel_shape": []int{2, 2}, "strides": []int{1, 1 << 31}}, "x")
+		}},
+		{`weights dilated by [32767 32767]: result has shape [4 1 32768 32768], want at most 2147483647 elements`, func(g *graph) {
+			g.x.dims = []int{1, 1, 1 << 15, 1 << 15}
+			g.node("Conv", attrs{"dilations": []int{1<<15 - 1, 1<<15 - 1}}, "x", g.constant(random(r, 4, 1, 2, 2)))
 		}},
 		{`initializer "c0": element type is type 77`, func(g *graph) { g.node("Add", nil, "x", g.constant(77)) }},
 	} {
@@ -102,16 +143,70 @@ func TestOpsetsOutsideTheRangeAreRefused(t *testing.T) {
 	}
 }
 
+// A file that has no types, or leaves out values of zero, is read all the same.
+func TestTypesAndZerosMayBeLeftOut(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, c := range []struct {
+		low any
+		min float64
+	}{{declared{-0.5, attrUndefined}, -0.5}, {declared{nil, attrFloat}, 0}} {
+		g := newGraph(7, random(r, 2, 9))
+		y := g.node("Clip", attrs{"min": c.low}, "x")
+		g.node("Transpose", attrs{"perm": declared{[]int{0, 1}, attrUndefined}}, y)
+		g.check(t, apply(g.x, func(v float64) float64 { return max(v, c.min) }))
+	}
+}
+
 // Constants that a small file blows up are refused before they are made.
 func TestConstantsStayWithinTheFilesSize(t *testing.T) {
-	g := newGraph(13, zeros(1, 2))
-	name := g.constant(random(rand.New(rand.NewPCG(1, 1)), 64))
-	for range 40 {
-		name = g.node("Concat", attrs{"axis": 0}, name, name)
+	r := rand.New(rand.NewPCG(1, 1))
+	const n = 1 << 10
+	for name, build := range map[string]func(g *graph){
+		"doubled": func(g *graph) {
+			c := g.constant(random(r, 64))
+			for range 40 {
+				c = g.node("Concat", attrs{"axis": 0}, c, c)
+			}
+			g.node("Add", nil, "x", c)
+		},
+		"whole numbers, added again and again": func(g *graph) {
+			ones := g.constant(slices.Repeat([]int64{1}, n))
+			c := ones
+			for range 200 {
+				c = g.node("Add", nil, c, ones)
+			}
+			g.node("Add", nil, "x", g.node("Cast", attrs{"to": int(typeDouble)}, c))
+		},
+		"large on the way": func(g *graph) {
+			c := g.node("Pad", nil, g.constant(random(r, 1, 2000)), g.constant([]int64{500, -1999, 500, 0}))
+			g.x = zeros(1, 1001)
+			g.node("MatMul", nil, "x", c)
+		},
+		"indices, kept by many nodes": func(g *graph) {
+			y, idx := "x", g.constant(slices.Repeat([]int64{1}, n))
+			for range 200 {
+				y = g.node("Gather", attrs{"axis": 1}, y, idx)
+			}
+		},
+	} {
+		g := newGraph(13, zeros(1, n))
+		build(g)
+		_, err := Read(bytes.NewReader(g.file()))
+		require.ErrorContains(t, err, "constants made from the file's are too large", name)
 	}
-	g.node("Add", nil, "x", name)
-	_, err := Read(bytes.NewReader(g.file()))
-	require.ErrorContains(t, err, "constants made from the file's are too large")
+}
+
+// What stays small is not refused for how it is made.
+func TestConstantsMayBeCutFromLargerOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 1))
+	g := newGraph(13, zeros(1, 16))
+	all := g.constant(random(r, 64, 16, 16))
+	y := "x"
+	for i := range 64 {
+		one := g.node("Slice", nil, all, g.constant([]int64{int64(i)}), g.constant([]int64{int64(i) + 1}))
+		y = g.node("MatMul", nil, y, g.node("Reshape", nil, one, g.constant([]int64{16, 16})))
+	}
+	require.Equal(t, 64*16*16, nn.CountParams(read(t, g)))
 }
 
 // Every way in which a file can hold numbers gives those numbers.

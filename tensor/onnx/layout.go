@@ -255,7 +255,7 @@ func clamped(at, n int) int {
 }
 
 func buildConstant(k *call) (*value, error) {
-	if p := k.find("value"); p != nil {
+	if p := k.find("value", attrTensor); p != nil {
 		if p.tensor == nil {
 			return nil, errors.New("attribute \"value\" holds no tensor")
 		}
@@ -267,19 +267,19 @@ func buildConstant(k *call) (*value, error) {
 	}
 	v := &value{}
 	switch {
-	case k.find("value_float") != nil:
+	case k.find("value_float", attrFloat) != nil:
 		v.constant = &constant{values: k.one(k.float("value_float", 0))}
-	case k.find("value_floats") != nil:
-		f := k.find("value_floats").floats
+	case k.find("value_floats", attrFloats) != nil:
+		f := k.find("value_floats", attrFloats).floats
 		t := tensor.Zeros(k.dtype, len(f))
 		for i, x := range f {
 			t.Set(float64(x), i)
 		}
 		v.constant, v.dims = &constant{values: t}, []dim{{fixed: len(f)}}
-	case k.find("value_int") != nil:
+	case k.find("value_int", attrInt) != nil:
 		v.kind, v.whole = wholes, []dim{{fixed: k.number("value_int", 0)}}
 		return v, nil
-	case k.find("value_ints") != nil:
+	case k.find("value_ints", attrInts) != nil:
 		list := k.ints("value_ints")
 		v.kind, v.whole, v.dims = wholes, fixedDims(list), []dim{{fixed: len(list)}}
 		return v, nil

@@ -105,7 +105,7 @@ func (o Options) decode(b []byte) (*Model, error) {
 		return nil, err
 	}
 	c := &compiler{
-		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<12, memoryFactor*len(b)/4),
+		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
 		values: map[string]*value{}, readers: map[string]int{out: 1},
 		byConstant: map[*constant]*parameter{}, lastRead: map[int]int{}, learnedRegs: map[int]bool{}, named: map[int]bool{}, shared: map[int]bool{},
 	}
@@ -141,10 +141,13 @@ func (o Options) decode(b []byte) (*Model, error) {
 
 // input returns the graph's only input that no initializer gives a value.
 func (g *graphProto) input() (*valueProto, error) {
+	given := make(map[string]bool, len(g.initializers))
+	for i := range g.initializers {
+		given[g.initializers[i].name] = true
+	}
 	var found []*valueProto
 	for i := range g.inputs {
-		v := &g.inputs[i]
-		if !slices.ContainsFunc(g.initializers, func(t tensorProto) bool { return t.name == v.name }) {
+		if v := &g.inputs[i]; !given[v.name] {
 			found = append(found, v)
 		}
 	}
@@ -270,8 +273,9 @@ func (c *compiler) literal(t *tensorProto) (*value, error) {
 			return nil, err
 		}
 		v.kind = wholes
-		for _, k := range list {
-			v.whole = append(v.whole, dim{fixed: int(k)})
+		v.whole = make([]dim, len(list))
+		for i, k := range list {
+			v.whole[i].fixed = int(k)
 		}
 	} else {
 		values, err := t.numbers(c.dtype)

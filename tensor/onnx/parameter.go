@@ -64,7 +64,7 @@ func (c *compiler) parameter(k *constant, f form, trainable bool) (*parameter, e
 		if !tensor.AllFinite(k.values) {
 			return nil, fmt.Errorf("tensor %q holds a value that is not finite", k.name)
 		}
-		if err := c.spend(k.name, k.values.Len()); err != nil {
+		if err := c.spend(k.name, k.values.Len(), c.numberSize()); err != nil {
 			return nil, err
 		}
 		p = &parameter{form: f, Slot: nn.Slot{

@@ -3,13 +3,14 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
 func buildConcat(k *call) (*value, error) {
-	if k.find("axis") == nil {
+	if k.find("axis", attrInt) == nil {
 		return nil, errors.New("has no axis")
 	}
 	var parts []*value
@@ -354,11 +355,17 @@ func buildGather(k *call) (*value, error) {
 	return k.restore(x, dims, order)
 }
 
+// indexSize is the size in bytes of an index.
+const indexSize = bits.UintSize / 8
+
 // indices reads the second input of Gather for an axis of the given extent.
 func (k *call) indices(extent int) ([]int, error) {
 	v := k.in[1]
 	if v.kind != wholes || len(v.whole) == 0 {
 		return nil, fmt.Errorf("input 1 (%q) is not a constant of whole numbers", v.name)
+	}
+	if err := k.spend(v.name, len(v.whole), indexSize); err != nil {
+		return nil, err
 	}
 	out := make([]int, len(v.whole))
 	for i, d := range v.whole {

@@ -3,6 +3,9 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // These types hold what is needed of the messages of onnx.proto; the numbers in
@@ -38,14 +41,89 @@ func (n *nodeProto) String() string {
 
 type attributeProto struct {
 	name   string
+	typ    attributeType
 	float  float32
 	number int64
 	text   string
 	tensor *tensorProto
 	floats []float32
 	ints   []int64
-	// other says what the attribute holds that no supported operator reads.
-	other string
+	// holds are the types of which a value was found, in the file's order.
+	holds []attributeType
+	// reference says that the value is that of a function's attribute.
+	reference bool
+}
+
+// attributeType is an AttributeProto.AttributeType.
+type attributeType int64
+
+const (
+	attrUndefined attributeType = iota
+	attrFloat
+	attrInt
+	attrString
+	attrTensor
+	attrGraph
+	attrFloats
+	attrInts
+	attrStrings
+	attrTensors
+	attrGraphs
+	attrSparseTensor
+	attrSparseTensors
+	attrTypeProto
+	attrTypeProtos
+)
+
+var attributeTypes = [...]string{
+	"UNDEFINED", "FLOAT", "INT", "STRING", "TENSOR", "GRAPH", "FLOATS", "INTS", "STRINGS", "TENSORS", "GRAPHS",
+	"SPARSE_TENSOR", "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS",
+}
+
+func (t attributeType) String() string {
+	if t < 0 || int(t) >= len(attributeTypes) {
+		return fmt.Sprintf("type %d", int64(t))
+	}
+	return attributeTypes[t]
+}
+
+// readable says whether supported operators have attributes of the type.
+func (t attributeType) readable() bool {
+	switch t {
+	case attrFloat, attrInt, attrString, attrTensor, attrFloats, attrInts:
+		return true
+	}
+	return false
+}
+
+// attributeFields are the fields of an attribute with a value, and their types.
+var attributeFields = map[protowire.Number]attributeType{
+	2: attrFloat, 3: attrInt, 4: attrString, 5: attrTensor, 6: attrGraph, 7: attrFloats, 8: attrInts, 9: attrStrings,
+	10: attrTensors, 11: attrGraphs, 14: attrTypeProto, 15: attrTypeProtos, 22: attrSparseTensor, 23: attrSparseTensors,
+}
+
+// resolve makes sure that the attribute has one type, which operators read, and that
+// its value is of it. A file may leave out a value that is zero or empty; one from the
+// time before types leaves out the type, which is then that of the value.
+func (a *attributeProto) resolve() error {
+	if a.reference {
+		return fmt.Errorf("attribute %q is a reference to a function's attribute, want a value", a.name)
+	}
+	if a.typ == attrUndefined {
+		if len(a.holds) == 0 {
+			return fmt.Errorf("attribute %q has neither a type nor a value", a.name)
+		}
+		a.typ = a.holds[0]
+	}
+	if !a.typ.readable() {
+		return fmt.Errorf("attribute %q is %v, want a number, a text or a tensor", a.name, a.typ)
+	}
+	for _, t := range a.holds {
+		if t != a.typ {
+			return fmt.Errorf("attribute %q is %v and holds %v, want one type", a.name, a.typ, t)
+		}
+	}
+	return nil
 }
 
 // valueProto describes an input or output of the graph.
@@ -203,6 +281,9 @@ func decodeNode(b []byte) (nodeProto, error) {
 func decodeAttribute(b []byte) (attributeProto, error) {
 	var a attributeProto
 	err := fields(b, func(f field) (err error) {
+		if t, ok := attributeFields[f.num]; ok && !slices.Contains(a.holds, t) {
+			a.holds = append(a.holds, t)
+		}
 		switch f.num {
 		case 1:
 			a.name, err = f.text()
@@ -220,22 +301,16 @@ func decodeAttribute(b []byte) (attributeProto, error) {
 			t, err := decodeTensor(b)
 			a.tensor = &t
 			return err
-		case 6, 11:
-			a.other = "a graph"
 		case 7:
 			a.floats, err = f.floats(a.floats)
 		case 8:
 			a.ints, err = f.integers(a.ints)
-		case 9:
-			a.other = "a list of texts"
-		case 10:
-			a.other = "a list of tensors"
-		case 14, 15:
-			a.other = "a type"
+		case 20:
+			var n int64
+			n, err = f.integer()
+			a.typ = attributeType(n)
 		case 21:
-			a.other = "a reference to a function's attribute"
-		case 22, 23:
-			a.other = "a sparse tensor"
+			a.reference = true
 		}
 		return err
 	})

@@ -146,6 +146,7 @@ func (c *compiler) emit(dims []dim, order []int, f func(r *run) *tensor.Tensor) 
 	c.reads, c.learns = c.reads[:0], false
 	size := product(dims)
 	c.largest = max(c.largest, size.fixed, size.batch)
+	c.made += max(size.fixed, size.batch)
 	c.steps = append(c.steps, step{out: c.regs, f: f})
 	c.regs++
 	return v, nil

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -26,7 +27,7 @@ func moving(fold folding, build func(k *call) (*value, error)) func(k *call) (*v
 			if v == nil || v.kind != wholes {
 				return nil, fmt.Errorf("input %d does not hold whole numbers, as the first one does", i)
 			}
-			if err := k.spend(v.name, len(v.whole)); err != nil {
+			if err := k.spend(v.name, len(v.whole), wholeSize+positionSize); err != nil {
 				return nil, err
 			}
 			if len(v.whole) > 0 {
@@ -40,17 +41,24 @@ func moving(fold folding, build func(k *call) (*value, error)) func(k *call) (*v
 			}
 			return nil, fmt.Errorf("input 0 (%q) is empty", k.in[0].name)
 		}
-		moved, err := inner.folded(operator{fold: fold, build: build})
+		moved, err := inner.folded(operator{fold: fold, build: build}, positionSize)
 		if err != nil {
 			return nil, err
 		}
-		out := &value{kind: wholes, dims: moved.dims}
-		for _, p := range moved.constant.values.Values() {
-			out.whole = append(out.whole, all[int(p)])
+		at := moved.constant.values.Float64s()
+		if err := k.spend(k.node.outputs[0], len(at), wholeSize); err != nil {
+			return nil, err
+		}
+		out := &value{kind: wholes, dims: moved.dims, whole: make([]dim, len(at))}
+		for i, p := range at {
+			out.whole[i] = all[int(p)]
 		}
 		return out, nil
 	}
 }
+
+// positionSize is the size in bytes of a position.
+const positionSize = 8
 
 // positions numbers the elements of a value from first on.
 func positions(v *value, first int) *value {
@@ -71,7 +79,7 @@ func buildConstantOfShape(k *call) (*value, error) {
 		list = []int{}
 	}
 	fill := &value{kind: numbers, constant: &constant{values: k.one(0)}}
-	if p := k.find("value"); p != nil {
+	if p := k.find("value", attrTensor); p != nil {
 		if p.tensor == nil {
 			return nil, errors.New("attribute \"value\" holds no tensor")
 		}
@@ -79,20 +87,27 @@ func buildConstantOfShape(k *call) (*value, error) {
 			return nil, fmt.Errorf("attribute \"value\": %w", err)
 		}
 	}
-	n := 1
-	for _, d := range list {
-		if d < 0 || d > 0 && n > k.budget/d {
-			return nil, fmt.Errorf("fills shape %v, want less than %d elements", list, k.budget)
+	if len(list) > tensor.MaxRank {
+		return nil, fmt.Errorf("fills shape of %d axes, want at most %d", len(list), tensor.MaxRank)
+	}
+	size := k.numberSize()
+	if fill.kind == wholes {
+		size = wholeSize
+	}
+	n, most := 1, k.budget/size
+	for i, d := range list {
+		if d < 0 || d > math.MaxInt32 {
+			return nil, fmt.Errorf("fills shape %v with extent %d on axis %d, want 0 to %d", list, d, i, math.MaxInt32)
+		}
+		if d > 0 && n > most/d {
+			return nil, fmt.Errorf("fills shape %v, want at most %d elements", list, most)
 		}
 		n *= d
 	}
-	if err := k.spend(k.node.outputs[0], n); err != nil {
+	if err := k.spend(k.node.outputs[0], n, size); err != nil {
 		return nil, err
 	}
 	out := &value{kind: fill.kind, dims: fixedDims(list)}
-	if len(list) > tensor.MaxRank {
-		return nil, fmt.Errorf("fills shape %v, want at most %d axes", list, tensor.MaxRank)
-	}
 	switch {
 	case fill.kind == wholes && len(fill.whole) == 1:
 		out.whole = slices.Repeat(fill.whole, n)
@@ -114,7 +129,7 @@ func castWholes(k *call) (*value, error) {
 	if !to.isFloat() {
 		return nil, fmt.Errorf("to is %v, want a number's type", to)
 	}
-	if err := k.spend(v.name, len(v.whole)); err != nil {
+	if err := k.spend(v.name, len(v.whole), k.numberSize()); err != nil {
 		return nil, err
 	}
 	t := tensor.Zeros(k.dtype, extents(v.dims, 0)...)

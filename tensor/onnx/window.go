@@ -46,7 +46,7 @@ func (k *call) windowOf(v *value, size []int, ceil bool) (window, error) {
 		return w, fmt.Errorf("pads has %d numbers, want 4", len(pads))
 	}
 	for i := range 2 {
-		extent, reach := v.dims[2+i].fixed, (w.size[i]-1)*w.dilation[i]+1
+		extent, reach := v.dims[2+i].fixed, w.reach(i)
 		switch auto {
 		case "NOTSET", "":
 			w.before[i], w.after[i] = pads[i], pads[2+i]
@@ -65,10 +65,14 @@ func (k *call) windowOf(v *value, size []int, ceil bool) (window, error) {
 		if min(w.before[i], w.after[i]) < 0 || max(w.before[i], w.after[i]) > maxPad {
 			return w, fmt.Errorf("pads %v, want 0 to %d", pads, maxPad)
 		}
-		room := extent + w.before[i] + w.after[i] - reach
+		padded := extent + w.before[i] + w.after[i]
+		room := padded - reach
 		if room < 0 {
 			return w, fmt.Errorf("window of %d does not fit an extent of %d with padding %d and %d", reach, extent, w.before[i], w.after[i])
 		}
+		// A longer stride leaves one window too, but gradients take steps for
+		// all of it.
+		w.stride[i] = min(w.stride[i], padded)
 		w.out[i] = room/w.stride[i] + 1
 		if up && room%w.stride[i] != 0 && w.out[i]*w.stride[i] < extent+w.before[i] {
 			w.out[i]++
@@ -77,6 +81,9 @@ func (k *call) windowOf(v *value, size []int, ceil bool) (window, error) {
 	}
 	return w, nil
 }
+
+// reach is how many pixels of axis i a window spans.
+func (w window) reach(i int) int { return (w.size[i]-1)*w.dilation[i] + 1 }
 
 // tensor is the window as package tensor wants it.
 func (w window) tensor() tensor.Window {

@@ -1,8 +1,16 @@
 package onnx
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // drawWindow draws the padding of an axis and the attributes that ask for it.
@@ -145,4 +153,47 @@ func drawGlobalPool(r *rand.Rand) (*graph, array) {
 		return g, means(x, gone, false)
 	}
 	return g, means(x, gone, true)
+}
+
+// However long a stride, it gives what one as long as the padded image gives, and so do
+// its gradients.
+func TestStridesBeyondTheImage(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 1))
+	results := func(m *Model, x *tensor.Tensor) [][]float64 {
+		tape, pass := tensor.NewTape(), &nn.Pass{}
+		watched := append(pass.Watch(tape, nn.Params(m)), tape.Watch(x))
+		y := m.Forward(pass, watched[len(watched)-1])
+		out := [][]float64{y.Values()}
+		for _, g := range tensor.Grad(tensor.Sum(tensor.Square(y)), watched...) {
+			out = append(out, g.Values())
+		}
+		return out
+	}
+	for _, channels := range []int{2, 12} {
+		x := random(r, 2, channels, 5, 4)
+		for name, node := range map[string]func(g *graph, a attrs){
+			"Conv": func(g *graph, a attrs) { g.node("Conv", a, "x", g.constant(random(r, 3, channels, 3, 2))) },
+			"depthwise": func(g *graph, a attrs) {
+				a["group"] = channels
+				g.node("Conv", a, "x", g.constant(random(r, channels, 1, 3, 2)))
+			},
+			"MaxPool": func(g *graph, a attrs) {
+				a["kernel_shape"] = []int{2, 2}
+				a["ceil_mode"] = 1
+				g.node("MaxPool", a, "x")
+			},
+			"AveragePool": func(g *graph, a attrs) { a["kernel_shape"] = []int{2, 2}; g.node("AveragePool", a, "x") },
+		} {
+			for _, pads := range []attrs{{"pads": []int{1, 1, 1, 1}}, {"auto_pad": "SAME_UPPER"}, {}} {
+				g := newGraph(13, x)
+				a := maps.Clone(pads)
+				a["strides"] = []int{7, 6} // the padded image at most
+				node(g, a)
+				want := results(read(t, g), toOurs(x, tensor.Float64))
+				a["strides"] = []int{math.MaxInt32, math.MaxInt32}
+				what := fmt.Sprintf("%s of %d channels, %v", name, channels, pads)
+				require.Equal(t, want, results(read(t, g), toOurs(x, tensor.Float64)), what)
+			}
+		}
+	}
 }

@@ -201,28 +201,51 @@ func (g *graph) tensor(name string, data any, dims []int) []byte {
 	return message(b, 8, []byte(name))
 }
 
+// declared is the value of an attribute that says that it has another type; 0 says
+// nothing, and so does a nil value.
+type declared struct {
+	value any
+	as    attributeType
+}
+
+// referred is an attribute that stands for one of a function.
+type referred string
+
 func attribute(g *graph, name string, v any) []byte {
 	b := message(nil, 1, []byte(name))
-	kind := int64(0)
+	typ := attrUndefined
+	d, other := v.(declared)
+	if other {
+		v = d.value
+	}
 	switch v := v.(type) {
+	case nil:
 	case int:
-		b, kind = number(b, 3, int64(v)), 2
+		b, typ = number(b, 3, int64(v)), attrInt
 	case float64:
 		b = protowire.AppendFixed32(protowire.AppendTag(b, 2, protowire.Fixed32Type), math.Float32bits(float32(v)))
-		kind = 1
+		typ = attrFloat
 	case string:
-		b, kind = message(b, 4, []byte(v)), 3
+		b, typ = message(b, 4, []byte(v)), attrString
 	case []int:
 		for _, k := range v {
 			b = number(b, 8, int64(k))
 		}
-		kind = 7
+		typ = attrInts
 	case initializer:
-		b, kind = message(b, 5, g.tensor("", v.data, v.dims)), 4
+		b, typ = message(b, 5, g.tensor("", v.data, v.dims)), attrTensor
+	case referred:
+		b, typ = message(b, 21, []byte(v)), attrFloat
 	default:
 		panic(fmt.Sprintf("attribute %s of type %T", name, v))
 	}
-	return number(b, 20, kind)
+	if other {
+		typ = d.as
+	}
+	if typ == attrUndefined {
+		return b
+	}
+	return number(b, 20, int64(typ))
 }
 
 func valueInfo(name string, elem int64, dims []int, batch int) []byte {
@@ -245,7 +268,9 @@ func valueInfo(name string, elem int64, dims []int, batch int) []byte {
 }
 
 // file writes the graph; the output is that of the last node.
-func (g *graph) file() []byte {
+func (g *graph) file() []byte { return g.modelProto(g.graphProto()) }
+
+func (g *graph) graphProto() []byte {
 	var b []byte
 	for i, n := range g.nodes {
 		var m []byte
@@ -268,7 +293,10 @@ func (g *graph) file() []byte {
 	}
 	b = message(b, 11, valueInfo("x", g.floatType(), g.x.dims, g.batch))
 	out := g.nodes[len(g.nodes)-1].out[0]
-	b = message(b, 12, valueInfo(out, g.floatType(), nil, 0))
+	return message(b, 12, valueInfo(out, g.floatType(), nil, 0))
+}
+
+func (g *graph) modelProto(b []byte) []byte {
 	m := number(nil, 1, 8)
 	m = message(m, 7, b)
 	return message(m, 8, number(message(nil, 1, nil), 2, int64(g.opset)))
