@@ -241,7 +241,6 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 			}
 			size += math.Abs(coef[k]) * max(math.Abs(lo), math.Abs(hi))
 		}
-		slip += gamma(len(coef)) * size
 		terms = len(coef)
 		if i == first {
 			sum := constant
@@ -252,7 +251,7 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 					sum += c * pre.hi[k]
 				}
 			}
-			return orMinusInf(sum - slip - gamma(len(coef)+4)*size - tiny)
+			return orMinusInf(sum - slip - gamma(2*len(coef)+4)*size - tiny)
 		}
 		l := &p.layers[i]
 		next := other[:l.Weight.Cols]
@@ -280,6 +279,8 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 			}
 			slip += g * (math.Abs(c) * r.size[i][k])
 		}
+		// The constant has taken up two terms of each unit: its line's and its bias's.
+		slip += gamma(2*len(coef)) * size
 		other = coef[:cap(coef)]
 		coef = next
 	}
