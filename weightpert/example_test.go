@@ -163,7 +163,8 @@ func ExampleSamplePGD() {
 	// 0.3 broken: true <nil>
 }
 
-// An example that is not certified is refuted where it can be.
+// Whether an example that some method does not certify can be got wrong: broken, robust or
+// open.
 func ExampleRefute() {
 	net := small()
 	box, err := weightpert.Relative()(net, 0.1)
@@ -171,9 +172,9 @@ func ExampleRefute() {
 		fmt.Println(err)
 		return
 	}
-	_, broken, err := weightpert.Refute(context.Background(), net, box, weightpert.SamplePGD{}, input, 0)
-	fmt.Println(broken, err)
-	// Output: false <nil>
+	_, verdict, err := weightpert.Refute(context.Background(), net, box, weightpert.SamplePGD{}, input, 0)
+	fmt.Println(verdict, err)
+	// Output: robust <nil>
 }
 
 // The budgets that memory and quantisation give are boxes too.
