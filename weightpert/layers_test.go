@@ -88,6 +88,19 @@ func TestSafeBitsFindsTheCoarsestRounding(t *testing.T) {
 	require.ErrorContains(t, err, "share")
 }
 
+// Where nothing is certified there is nothing for a rounding to keep.
+func TestNoBitsAreSafeForAnExampleThatIsWrong(t *testing.T) {
+	n, x := g3(t)
+	bits, err := SafeBits(context.Background(), IBP{}, n, true, .5, [][]float64{x}, []int{0})
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 0, 0}, bits)
+	bits, err = SafeBits(context.Background(), IBP{}, n, true, .5, [][]float64{x, x}, []int{0, 1})
+	require.NoError(t, err)
+	for _, b := range bits {
+		require.Positive(t, b, "the other example is certified")
+	}
+}
+
 func TestSensitivitiesAreOfOneLayerEach(t *testing.T) {
 	n, x := g3(t)
 	s, err := Sensitivities(context.Background(), IBP{}, n, Absolute, .4, [][]float64{x}, []int{1})
