@@ -297,3 +297,10 @@ func TestHeldOutBounds(t *testing.T) {
 	}
 	require.Panics(t, func() { Ramp(1, 0) })
 }
+
+// The lower end is that of exact arithmetic where gonum's own inverse is far off.
+func TestCertifiedShareIsExactNearAllOfMany(t *testing.T) {
+	v, err := CertifiedShare(125_683, 125_690, 2.3295794752735073e-07)
+	require.NoError(t, err)
+	require.InDelta(t, 0.999753079040980, v, 1e-12, "decimal arithmetic of 60 digits")
+}

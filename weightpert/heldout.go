@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/mathext"
+	"github.com/redoubt-ml/redoubt/internal/binomial"
 )
 
 // CertifiedShare returns a lower bound, with probability 1-delta over the draw of
 // the examples, of the share of all examples that would be certified: that of
-// Clopper and Pearson for count of total examples that training has not seen.
+// Clopper and Pearson for count of total examples that training has not seen, rounded
+// down.
 func CertifiedShare(count, total int, delta float64) (float64, error) {
 	if total < 1 || count < 0 || count > total {
 		return 0, fmt.Errorf("weightpert: CertifiedShare: %d of %d examples, want 0 to at least 1", count, total)
@@ -18,10 +19,7 @@ func CertifiedShare(count, total int, delta float64) (float64, error) {
 	if !(delta > 0 && delta < 1) {
 		return 0, fmt.Errorf("weightpert: CertifiedShare: delta is %v, want between 0 and 1", delta)
 	}
-	if count == 0 {
-		return 0, nil
-	}
-	return mathext.InvRegIncBeta(float64(count), float64(total-count+1), delta), nil
+	return binomial.LowerBound(count, total, delta), nil
 }
 
 // PACBayes returns an upper bound, with probability 1-delta over the draw of n
