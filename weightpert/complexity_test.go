@@ -257,9 +257,14 @@ func TestHeldOutBounds(t *testing.T) {
 	v, err = CertifiedShare(0, 10, .05)
 	require.NoError(t, err)
 	require.Zero(t, v)
-	p, err := PACBayes(0, 0, 1000, .01)
+	require.InDelta(t, 1-math.Exp(-math.Log(2*math.Sqrt(1000)/.01)/1000), maurer(0, 0, 1000, .01), 1e-9)
+	p, err := PACBayes(0, 7, 0, 1000, .01)
 	require.NoError(t, err)
-	require.InDelta(t, 1-math.Exp(-math.Log(2*math.Sqrt(1000)/.01)/1000), p, 1e-9)
+	e := 1 - math.Exp(-math.Log(2/.01)/7)
+	require.InDelta(t, math.Log(2*math.Sqrt(1000)/.005)/1000, bernoulliKL(e, p), 1e-9)
+	many, err := PACBayes(.1, 1e12, 20, 1000, .01)
+	require.NoError(t, err)
+	require.InDelta(t, maurer(.1, 20, 1000, .005), many, 1e-4)
 	n, _ := g3(t)
 	m := n.Clone()
 	m.layers[0].Weight.Val[0] += .3
@@ -269,10 +274,11 @@ func TestHeldOutBounds(t *testing.T) {
 	for _, bad := range []func() error{
 		func() error { _, err := CertifiedShare(3, 2, .1); return err },
 		func() error { _, err := CertifiedShare(1, 2, 1); return err },
-		func() error { _, err := PACBayes(2, 1, 100, .1); return err },
-		func() error { _, err := PACBayes(.2, math.NaN(), 100, .1); return err },
-		func() error { _, err := PACBayes(.2, 1, 1, .1); return err },
-		func() error { _, err := PACBayes(.2, 1, 100, 0); return err },
+		func() error { _, err := PACBayes(2, 9, 1, 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 0, 1, 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, math.NaN(), 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, 1, 1, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, 1, 100, 0); return err },
 		func() error { _, err := GaussianDivergence(n, nil, .1); return err },
 		func() error { _, err := GaussianDivergence(n, n, 0); return err },
 		func() error { _, err := Generalization(context.Background(), n, .1, nil, nil, 1, .1); return err },
@@ -296,6 +302,27 @@ func TestHeldOutBounds(t *testing.T) {
 		require.Error(t, bad())
 	}
 	require.Panics(t, func() { Ramp(1, 0) })
+}
+
+// One draw of the weights in ten gets everything wrong. Three draws show none of that most
+// of the time, and the bound is below the error of 0.1 with no more than its probability.
+func TestPACBayesKnowsThatDrawsAreFew(t *testing.T) {
+	const draws, wrong, delta = 3, .1, .1
+	below, trusting := 0.0, 0.0
+	for k, ways := range []float64{1, 3, 3, 1} {
+		chance := ways * math.Pow(wrong, float64(k)) * math.Pow(1-wrong, float64(draws-k))
+		observed := float64(k) / draws
+		p, err := PACBayes(observed, draws, 0, 1000, delta)
+		require.NoError(t, err)
+		if p < wrong {
+			below += chance
+		}
+		if maurer(observed, 0, 1000, delta) < wrong {
+			trusting += chance
+		}
+	}
+	require.LessOrEqual(t, below, delta)
+	require.Greater(t, trusting, .7, "an estimate that is taken for the error itself")
 }
 
 // The lower end is that of exact arithmetic where gonum's own inverse is far off.
