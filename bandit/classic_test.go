@@ -158,3 +158,52 @@ func TestHalvingBudget(t *testing.T) {
 		require.LessOrEqual(t, first, budget/3)
 	}
 }
+
+// Halving ranks by the mean that Huber's root is here and not by the median, which prefers
+// the other arm, however small the sample: the interval says nothing yet.
+func TestHalvingRanksByTheEstimateItself(t *testing.T) {
+	for _, delta := range []float64{.5, 1e-9} {
+		var given [2][]float64
+		res, err := bandit.Run(ctx, bandit.Config{Arms: 2, Delta: delta, Eps: .05, Estimator: bandit.Huber{Sigma: 1}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 40},
+			func(_ context.Context, arm int, x []float64) error {
+				for i := range x {
+					x[i] = .5
+					if arm == 0 {
+						x[i] = []float64{0, 0, 0, 2, 2}[len(given[0])%5]
+					}
+					given[arm] = append(given[arm], x[i])
+				}
+				return nil
+			})
+		require.NoError(t, err)
+		require.Equal(t, 0, res.Arm, "delta %v", delta)
+		require.InDelta(t, mean(given[0]), res.Intervals[0].Est, 1e-9)
+		require.Equal(t, delta < .1, math.IsInf(res.Intervals[0].Radius, 1))
+	}
+}
+
+// What halving pulls, ranks by and answers is the same whatever the confidence.
+func TestHalvingDoesNotDependOnDelta(t *testing.T) {
+	for name, cfg := range everyRule() {
+		if _, ok := cfg.Rule.(bandit.SuccessiveHalving); !ok {
+			continue
+		}
+		for _, budget := range []int{90, 400, 3000} {
+			var want bandit.Result
+			for k, delta := range []float64{.1, .5, 1e-3, 1e-12} {
+				cfg.MaxPulls, cfg.Delta = budget, delta
+				res, err := bandit.Run(ctx, cfg, world(t, instanceFor(cfg), env.Shift{Offset: 20}, .05, 6).Pull)
+				require.NoError(t, err)
+				if k == 0 {
+					want = res
+					continue
+				}
+				require.Equal(t, want.Arm, res.Arm, "%s, budget %d, delta %v", name, budget, delta)
+				require.Equal(t, want.ArmPulls, res.ArmPulls)
+				for i := range res.Intervals {
+					require.Equal(t, want.Intervals[i].Est, res.Intervals[i].Est, "%s, budget %d, delta %v, arm %d", name, budget, delta, i)
+				}
+			}
+		}
+	}
+}
