@@ -79,9 +79,9 @@ func TestMedianEliminationPhases(t *testing.T) {
 // The bounds of LUCB and of Even-Dar's elimination, from the counts alone.
 func TestClassicalRadii(t *testing.T) {
 	res, _ := classical(t, bandit.Config{Arms: 5, Delta: .1, Rule: bandit.LUCB{Sigma: 1}}, fiveArms)
-	round := float64((res.Pulls-5)/2 + 1)
-	for i, iv := range res.Intervals {
-		require.InDelta(t, math.Sqrt(2*math.Log(1.25*5*math.Pow(round, 4)/.1)/float64(res.ArmPulls[i])), iv.Radius, 1e-12)
+	for k, e := range res.Log {
+		round := float64(max(1, (k-5)/2+1)) // that the pulls are of; the first five are before them
+		require.InDelta(t, math.Sqrt(2*math.Log(1.25*5*math.Pow(round, 4)/.1)/float64(e.N)), (e.Hi-e.Lo)/2, 1e-12)
 	}
 	for k := 5; k < len(res.Log); k += 2 {
 		require.NotEqual(t, res.Log[k].Arm, res.Log[k+1].Arm, "leader and challenger are pulled together")
@@ -204,6 +204,59 @@ func TestHalvingDoesNotDependOnDelta(t *testing.T) {
 					require.Equal(t, want.Intervals[i].Est, res.Intervals[i].Est, "%s, budget %d, delta %v, arm %d", name, budget, delta, i)
 				}
 			}
+		}
+	}
+}
+
+// All intervals of a result hold together, also of rules whose own, which the log has, do
+// not.
+func TestIntervalsOfAResultHoldTogether(t *testing.T) {
+	many := func(arms int, law env.Law) (in env.Instance) {
+		for range arms {
+			in.Arms = append(in.Arms, law)
+		}
+		return in
+	}
+	normal := env.Gaussian{Sigma: 1}
+	for _, c := range []struct {
+		cfg  bandit.Config
+		law  env.Law
+		mean float64
+		runs int
+	}{
+		{bandit.Config{Rule: bandit.LilUCB{Sigma: 1}, Arms: 60, Delta: .2, MaxPulls: 60}, normal, 0, 100},
+		{bandit.Config{Rule: bandit.KLLUCB{}, Arms: 60, Delta: .2, MaxPulls: 60}, env.Bernoulli{P: .99}, .99, 200},
+		{bandit.Config{Rule: bandit.MedianElimination{Sigma: 1}, Arms: 2000, Delta: .5, Tol: 8, MaxPulls: 20000}, normal, 0, 20},
+	} {
+		missed, own := 0, 0
+		for seed := range uint64(c.runs) {
+			res, err := bandit.Run(ctx, c.cfg, world(t, many(c.cfg.Arms, c.law), env.None{}, 0, seed).Pull)
+			require.NoError(t, err)
+			require.Equal(t, c.cfg.MaxPulls, res.Pulls)
+			holds, ownHold := true, true
+			for _, iv := range res.Intervals {
+				holds = holds && iv.Lo <= c.mean && c.mean <= iv.Hi
+			}
+			for _, e := range res.Log {
+				ownHold = ownHold && e.Lo <= c.mean && c.mean <= e.Hi
+			}
+			if !holds {
+				missed++
+			}
+			if !ownHold {
+				own++
+			}
+		}
+		allowed := c.cfg.Delta * float64(c.runs)
+		require.LessOrEqual(t, float64(missed), allowed, c.cfg.Rule.Name())
+		require.Greater(t, float64(own), allowed, "%s: the test is too weak", c.cfg.Rule.Name())
+	}
+	for _, r := range []bandit.Rule{bandit.LUCB{Sigma: 1}, bandit.LilUCB{Sigma: 1}, bandit.TrackAndStop{Sigma: 1}} {
+		res, _ := classical(t, bandit.Config{Arms: 5, Delta: .1, Rule: r}, fiveArms)
+		for i, iv := range res.Intervals {
+			n := res.ArmPulls[i]
+			require.InDelta(t, math.Sqrt(2*bandit.Level(n, 2, 5, .1)/float64(n)), iv.Radius, 1e-12, r.Name())
+			require.InDelta(t, iv.Est-iv.Radius, iv.Lo, 1e-12)
 		}
 	}
 }
