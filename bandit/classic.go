@@ -19,6 +19,12 @@ func (plainFamily) Radius(int) float64 { return math.NaN() }
 // mean is the plain mean of an arm's rewards under a classic rule.
 func (s *Search) mean(arm int) float64 { return s.arms[arm].sample.(*meanSample).mean() }
 
+// anytime is the interval around a plain mean by a union bound over arms and pulls.
+func (s *Search) anytime(arm int, sigma float64) Interval {
+	n := s.arms[arm].n
+	return symmetric(s.mean(arm), meanRadius(n, s.d.setting.level(n, 2), sigma), 0)
+}
+
 // checkScale is for rules whose zero Sigma means rewards in [0, 1], which are
 // 1/2-sub-Gaussian by Hoeffding's lemma.
 func checkScale(rule string, sigma float64) error {

@@ -79,9 +79,9 @@ func TestMedianEliminationPhases(t *testing.T) {
 // The bounds of LUCB and of Even-Dar's elimination, from the counts alone.
 func TestClassicalRadii(t *testing.T) {
 	res, _ := classical(t, bandit.Config{Arms: 5, Delta: .1, Rule: bandit.LUCB{Sigma: 1}}, fiveArms)
-	round := float64((res.Pulls-5)/2 + 1)
-	for i, iv := range res.Intervals {
-		require.InDelta(t, math.Sqrt(2*math.Log(1.25*5*math.Pow(round, 4)/.1)/float64(res.ArmPulls[i])), iv.Radius, 1e-12)
+	for k, e := range res.Log {
+		round := float64(max(1, (k-5)/2+1)) // that the pulls are of; the first five are before them
+		require.InDelta(t, math.Sqrt(2*math.Log(1.25*5*math.Pow(round, 4)/.1)/float64(e.N)), (e.Hi-e.Lo)/2, 1e-12)
 	}
 	for k := 5; k < len(res.Log); k += 2 {
 		require.NotEqual(t, res.Log[k].Arm, res.Log[k+1].Arm, "leader and challenger are pulled together")
@@ -156,5 +156,107 @@ func TestHalvingBudget(t *testing.T) {
 			first = e.Pulls
 		}
 		require.LessOrEqual(t, first, budget/3)
+	}
+}
+
+// Halving ranks by the mean that Huber's root is here and not by the median, which prefers
+// the other arm, however small the sample: the interval says nothing yet.
+func TestHalvingRanksByTheEstimateItself(t *testing.T) {
+	for _, delta := range []float64{.5, 1e-9} {
+		var given [2][]float64
+		res, err := bandit.Run(ctx, bandit.Config{Arms: 2, Delta: delta, Eps: .05, Estimator: bandit.Huber{Sigma: 1}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 40},
+			func(_ context.Context, arm int, x []float64) error {
+				for i := range x {
+					x[i] = .5
+					if arm == 0 {
+						x[i] = []float64{0, 0, 0, 2, 2}[len(given[0])%5]
+					}
+					given[arm] = append(given[arm], x[i])
+				}
+				return nil
+			})
+		require.NoError(t, err)
+		require.Equal(t, 0, res.Arm, "delta %v", delta)
+		require.InDelta(t, mean(given[0]), res.Intervals[0].Est, 1e-9)
+		require.Equal(t, delta < .1, math.IsInf(res.Intervals[0].Radius, 1))
+	}
+}
+
+// What halving pulls, ranks by and answers is the same whatever the confidence.
+func TestHalvingDoesNotDependOnDelta(t *testing.T) {
+	for name, cfg := range everyRule() {
+		if _, ok := cfg.Rule.(bandit.SuccessiveHalving); !ok {
+			continue
+		}
+		for _, budget := range []int{90, 400, 3000} {
+			var want bandit.Result
+			for k, delta := range []float64{.1, .5, 1e-3, 1e-12} {
+				cfg.MaxPulls, cfg.Delta = budget, delta
+				res, err := bandit.Run(ctx, cfg, world(t, instanceFor(cfg), env.Shift{Offset: 20}, .05, 6).Pull)
+				require.NoError(t, err)
+				if k == 0 {
+					want = res
+					continue
+				}
+				require.Equal(t, want.Arm, res.Arm, "%s, budget %d, delta %v", name, budget, delta)
+				require.Equal(t, want.ArmPulls, res.ArmPulls)
+				for i := range res.Intervals {
+					require.Equal(t, want.Intervals[i].Est, res.Intervals[i].Est, "%s, budget %d, delta %v, arm %d", name, budget, delta, i)
+				}
+			}
+		}
+	}
+}
+
+// All intervals of a result hold together, also of rules whose own, which the log has, do
+// not.
+func TestIntervalsOfAResultHoldTogether(t *testing.T) {
+	many := func(arms int, law env.Law) (in env.Instance) {
+		for range arms {
+			in.Arms = append(in.Arms, law)
+		}
+		return in
+	}
+	normal := env.Gaussian{Sigma: 1}
+	for _, c := range []struct {
+		cfg  bandit.Config
+		law  env.Law
+		mean float64
+		runs int
+	}{
+		{bandit.Config{Rule: bandit.LilUCB{Sigma: 1}, Arms: 60, Delta: .2, MaxPulls: 60}, normal, 0, 100},
+		{bandit.Config{Rule: bandit.KLLUCB{}, Arms: 60, Delta: .2, MaxPulls: 60}, env.Bernoulli{P: .99}, .99, 200},
+		{bandit.Config{Rule: bandit.MedianElimination{Sigma: 1}, Arms: 2000, Delta: .5, Tol: 8, MaxPulls: 20000}, normal, 0, 20},
+	} {
+		missed, own := 0, 0
+		for seed := range uint64(c.runs) {
+			res, err := bandit.Run(ctx, c.cfg, world(t, many(c.cfg.Arms, c.law), env.None{}, 0, seed).Pull)
+			require.NoError(t, err)
+			require.Equal(t, c.cfg.MaxPulls, res.Pulls)
+			holds, ownHold := true, true
+			for _, iv := range res.Intervals {
+				holds = holds && iv.Lo <= c.mean && c.mean <= iv.Hi
+			}
+			for _, e := range res.Log {
+				ownHold = ownHold && e.Lo <= c.mean && c.mean <= e.Hi
+			}
+			if !holds {
+				missed++
+			}
+			if !ownHold {
+				own++
+			}
+		}
+		allowed := c.cfg.Delta * float64(c.runs)
+		require.LessOrEqual(t, float64(missed), allowed, c.cfg.Rule.Name())
+		require.Greater(t, float64(own), allowed, "%s: the test is too weak", c.cfg.Rule.Name())
+	}
+	for _, r := range []bandit.Rule{bandit.LUCB{Sigma: 1}, bandit.LilUCB{Sigma: 1}, bandit.TrackAndStop{Sigma: 1}} {
+		res, _ := classical(t, bandit.Config{Arms: 5, Delta: .1, Rule: r}, fiveArms)
+		for i, iv := range res.Intervals {
+			n := res.ArmPulls[i]
+			require.InDelta(t, math.Sqrt(2*bandit.Level(n, 2, 5, .1)/float64(n)), iv.Radius, 1e-12, r.Name())
+			require.InDelta(t, iv.Est-iv.Radius, iv.Lo, 1e-12)
+		}
 	}
 }

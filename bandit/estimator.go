@@ -99,13 +99,24 @@ type Sample interface {
 	encoding.BinaryUnmarshaler
 }
 
+// ranked is a Sample of an estimator that takes a setting from Delta: rank is its
+// estimate with one that it does not, for a rule that ranks arms and promises no
+// confidence. It is the median, cut to the finite numbers, where that is not defined.
+type ranked interface{ rank(j int) float64 }
+
+// rankDelta takes the place of Delta in the settings of estimates that rank.
+const rankDelta = 0.05
+
+// rankLevel is level at rankDelta.
+func (s Setting) rankLevel(j, c int) float64 { return Level(j, c, s.Arms, rankDelta) }
+
 // Interval is what is known of an arm's mean.
 //
 // The core interval [CoreLo, CoreHi] is for the limit of the statistic and shrinks
 // to a point; [Lo, Hi] is for the mean itself and adds the unavoidable bias, so
 // that its width has a floor.
 type Interval struct {
-	Est            float64 // the statistic
+	Est            float64 // the statistic, also where the interval says nothing; the median where it is not defined
 	Lo, Hi         float64
 	CoreLo, CoreHi float64
 	Radius         float64 // half-width of [Lo, Hi]; +Inf before the interval says anything
@@ -118,7 +129,7 @@ func symmetric(est, r, b float64) Interval {
 	if math.IsInf(r, 1) {
 		return unknown(est)
 	}
-	est = max(-math.MaxFloat64, min(est, math.MaxFloat64))
+	est = cut(est)
 	s := max(r-b, 0)
 	return Interval{Est: est, Lo: est - r, Hi: est + r, CoreLo: est - s, CoreHi: est + s, Radius: r, Core: s}
 }
@@ -127,9 +138,12 @@ func symmetric(est, r, b float64) Interval {
 // finite numbers.
 func unknown(est float64) Interval {
 	inf := math.Inf(1)
-	est = max(-math.MaxFloat64, min(est, math.MaxFloat64))
+	est = cut(est)
 	return Interval{Est: est, Lo: -inf, Hi: inf, CoreLo: -inf, CoreHi: inf, Radius: inf, Core: inf}
 }
+
+// cut returns the finite number nearest to an estimate.
+func cut(est float64) float64 { return max(-math.MaxFloat64, min(est, math.MaxFloat64)) }
 
 // ends returns the interval that a mode compares, and its half-width.
 func (iv Interval) ends(m Mode) (lo, hi, radius float64) {

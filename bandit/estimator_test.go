@@ -315,3 +315,32 @@ func TestMostlyInfiniteSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+// Before an interval says anything the estimate is already that of its estimator, and the
+// median only where this is not defined.
+func TestEstimatesBeforeTheFirstInterval(t *testing.T) {
+	x := []float64{5, 0, .03, .24, .2, .26, .06, 1.5, .1, .4}
+	const median = .22
+	sorted := slices.Sorted(slices.Values(x))
+	_, threshold := gaussianHuberBias(.05, Oblivious)
+	for _, c := range []struct {
+		e    Estimator
+		want float64
+	}{
+		{Huber{1}, huberRoot(sorted, Huber{1}.Threshold(.05, Oblivious))},
+		{GaussianHuber{1}, huberRoot(sorted, threshold)},
+		{TrimmedMean{1}, median}, // it would drop all ten
+		{MedianOfMeans{1}, median},
+		{Catoni{1}, median},
+	} {
+		f := prepare(t, c.e, setting(2, 1e-9, .05, Oblivious, 1.1))
+		s := f.NewSample()
+		require.NoError(t, s.Add(x))
+		iv := s.Interval(1)
+		require.True(t, math.IsInf(iv.Radius, 1), c.e.Name())
+		require.Equal(t, c.want, iv.Est, c.e.Name())
+	}
+	for _, b := range []float64{threshold, Huber{1}.Threshold(.05, Oblivious)} {
+		require.Greater(t, math.Abs(huberRoot(sorted, b)-median), .01)
+	}
+}

@@ -74,7 +74,8 @@ func (p *evenDarPolicy) next(s *Search) {
 // MedianElimination finds an arm within Tol of the best, Tol > 0. From e = Tol/4 and
 // d = Delta/2 on, each phase pulls every survivor 4 (2 Sigma)² ln(3/d)/e² times
 // afresh, drops the lower half by the means of the phase, and goes on with 3e/4 and
-// d/2.
+// d/2. The log has these means ± e/2, of which each holds with probability
+// 1 - 2 (d/3)², and not all of them together.
 //
 // Even-Dar, Mannor and Mansour, JMLR 2006, Algorithm 4.
 type MedianElimination struct {
@@ -128,6 +129,8 @@ func (p *medianElimination) observed(s *Search, arm int) {
 	s.arms[arm].interval = symmetric((sum-p.Sums[arm])/float64(p.pulls()), p.Tol/2, 0)
 	p.Sums[arm] = sum
 }
+
+func (p *medianElimination) report(s *Search, arm int) Interval { return s.anytime(arm, p.sigma) }
 
 func (p *medianElimination) restore(s *Search) error {
 	if len(p.Sums) != len(s.arms) || !(p.Tol > 0 && p.Delta > 0) || !(phasePulls(p.sigma, p.Tol, p.Delta) < 1<<40) {

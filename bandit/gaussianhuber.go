@@ -9,8 +9,9 @@ import (
 //
 // The exact moment of a clipped Gaussian replaces the sub-Gaussian bound, and the
 // symmetry of the law removes most of the bias. At each grid point the threshold
-// is the one of {0.1 1.35^k Sigma, k = 0..13} with the smallest radius; it depends
-// on no data. It is not valid for other laws.
+// is the one of {0.1 1.35^k Sigma, k = 0..13} with the smallest radius, or with the
+// smallest bias where none has a finite radius; it depends on no data. It is not valid
+// for other laws.
 //
 // The limit b of the radius is the smallest root r over those thresholds B of
 //
@@ -39,14 +40,25 @@ func (e GaussianHuber) Prepare(s Setting) (Family, error) {
 	if s.Eps == 0 {
 		return newMeanFamily(s, 2, e.Sigma), nil
 	}
-	bias := gaussianHuberBias(s.Eps, s.Adversary)
+	bias, fallback := gaussianHuberBias(s.Eps, s.Adversary)
 	if math.IsInf(bias, 1) {
 		return nil, fmt.Errorf("bandit: GaussianHuber: Eps is %v, want less than .478, or .459 against a malicious adversary: above, no threshold has a finite bias", s.Eps)
 	}
 	f := &huberFamily{}
+	at := func(j int, level float64) (threshold, radius float64) {
+		threshold, radius = gaussianThreshold(s.Grid.Size(j), level, s.Eps, s.Adversary)
+		if math.IsInf(radius, 1) {
+			threshold = fallback
+		}
+		return e.Sigma * threshold, e.Sigma * radius
+	}
 	f.rows.row = func(j int, _ huberRow) huberRow {
-		b, r := gaussianThreshold(s.Grid.Size(j), s.level(j, 2), s.Eps, s.Adversary)
-		return huberRow{threshold: e.Sigma * b, r: e.Sigma * r}
+		b, r := at(j, s.level(j, 2))
+		return huberRow{threshold: b, r: r}
+	}
+	f.ranks.row = func(j int, _ float64) float64 {
+		b, _ := at(j, s.rankLevel(j, 2))
+		return b
 	}
 	f.shared = shared{bias: e.Sigma * bias, radius: func(j int) float64 { return f.rows.at(j).r }}
 	return f, nil
@@ -58,9 +70,9 @@ const gaussianThresholds = 14
 func thresholdNumber(k int) float64 { return 0.1 * math.Pow(1.35, float64(k)) }
 
 // gaussianHuberBias returns the limit of the radius at Sigma = 1, +Inf if there is
-// none.
-func gaussianHuberBias(eps float64, a Adversary) float64 {
-	bias := math.Inf(1)
+// none, and the threshold that has it.
+func gaussianHuberBias(eps float64, a Adversary) (bias, threshold float64) {
+	bias = math.Inf(1)
 	for k := range gaussianThresholds {
 		b := thresholdNumber(k)
 		drift := func(r float64) float64 {
@@ -80,9 +92,9 @@ func gaussianHuberBias(eps float64, a Adversary) float64 {
 				hi = mid
 			}
 		}
-		bias = hi
+		bias, threshold = hi, b
 	}
-	return bias
+	return bias, threshold
 }
 
 // gaussianThreshold returns the best threshold and its radius at Sigma = 1.

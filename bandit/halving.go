@@ -14,6 +14,15 @@ import (
 // Arms are pulled to sizes of the grid, and what a round leaves over goes to the
 // next.
 //
+// An arm is ranked by its estimate even while its interval says nothing, and whatever
+// Delta is: where an Estimator of this package takes a setting from Delta (the trims of
+// TrimmedMean, the thresholds of GaussianHuber, the blocks of MedianOfMeans, the scale
+// of Catoni) it is that of Delta = 0.05 here. The median stands in where even so a mean
+// is not defined: where TrimmedMean has nothing left or something infinite,
+// MedianOfMeans fewer rewards than blocks, and Catoni n <= 2 L. In the result Est is
+// what an arm was ranked by and the interval that of Delta, so Est need not be its
+// middle.
+//
 // Karnin, Koren and Somekh, ICML 2013, with all rewards of an arm in its estimate.
 type SuccessiveHalving struct{}
 
@@ -42,6 +51,9 @@ func (p *halving) observed(s *Search, arm int) {
 	a := &s.arms[arm]
 	a.j = s.d.setting.Grid.index(a.n)
 	a.interval = a.sample.Interval(a.j)
+	if r, ok := a.sample.(ranked); ok {
+		a.interval.Est = r.rank(a.j)
+	}
 }
 
 func (p *halving) restore(s *Search) error {

@@ -3,13 +3,15 @@ package bandit
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MedianOfMeans is the median of the means of k = ceil(8 L) blocks in order of
 // arrival, of equal size, or of sizes n/k rounded down and up where k does not
 // divide n, for rewards of deviation at most Sigma, c = 1: it is within Sigma sqrt(32 L/n) of
-// mu but for a probability of exp(-L). It handles heavy tails; it survives fewer
-// than k/2 outliers, not a share of them, and ignores Eps.
+// mu but for a probability of exp(-L). Of fewer than k rewards it is the median. It
+// handles heavy tails; it survives fewer than k/2 outliers, not a share of them, and
+// ignores Eps.
 //
 // Lugosi and Mendelson, Foundations of Computational Mathematics 2019, Theorem 2.
 type MedianOfMeans struct {
@@ -26,7 +28,7 @@ func (e MedianOfMeans) Prepare(s Setting) (Family, error) {
 	if err := checkSigma("MedianOfMeans", e.Sigma); err != nil {
 		return nil, err
 	}
-	f := &arrivalFamily{sigma: e.Sigma, level: func(j int) float64 { return s.level(j, 1) }, estimate: medianOfMeans}
+	f := &arrivalFamily{sigma: e.Sigma, setting: s, events: 1, estimate: medianOfMeans}
 	f.shared = shared{radius: func(j int) float64 {
 		n, l := float64(s.Grid.Size(j)), s.level(j, 1)
 		if n < math.Ceil(8*l) {
@@ -57,8 +59,8 @@ func medianOfMeans(x []float64, l, _ float64) float64 {
 //	alpha = sqrt( 2 L / (n Sigma² (1 + 2 L/(n - 2 L))) ),
 //
 // is within Sigma sqrt(2 L/(n - 2 L)) of mu, each side failing with probability at
-// most exp(-L), for n > 2 L. psi is not bounded: an outlier pulls with the
-// logarithm of its distance. It ignores Eps.
+// most exp(-L), for n > 2 L; of fewer rewards the estimate is their median. psi is not
+// bounded: an outlier pulls with the logarithm of its distance. It ignores Eps.
 //
 // Catoni, Annales de l'IHP 2012, Proposition 2.4.
 type Catoni struct {
@@ -75,7 +77,7 @@ func (e Catoni) Prepare(s Setting) (Family, error) {
 	if err := checkSigma("Catoni", e.Sigma); err != nil {
 		return nil, err
 	}
-	f := &arrivalFamily{sigma: e.Sigma, level: func(j int) float64 { return s.level(j, 2) }, estimate: catoniRoot}
+	f := &arrivalFamily{sigma: e.Sigma, setting: s, events: 2, estimate: catoniRoot}
 	f.shared = shared{radius: func(j int) float64 {
 		n, l := float64(s.Grid.Size(j)), s.level(j, 2)
 		if n <= 2*l {
@@ -88,6 +90,9 @@ func (e Catoni) Prepare(s Setting) (Family, error) {
 
 func catoniRoot(x []float64, l, sigma float64) float64 {
 	n := float64(len(x))
+	if n <= 2*l {
+		return medianOf(slices.Sorted(slices.Values(x)))
+	}
 	alpha := math.Sqrt(2*l/(n*(1+2*l/(n-2*l)))) / sigma
 	lo, hi := x[0], x[0]
 	for _, v := range x {
@@ -124,7 +129,8 @@ func catoniPsi(x float64) float64 {
 type arrivalFamily struct {
 	shared
 	sigma    float64
-	level    func(j int) float64
+	setting  Setting
+	events   int // c
 	estimate func(x []float64, l, sigma float64) float64
 }
 
@@ -148,11 +154,11 @@ func (s *arrivalSample) Add(rewards []float64) error {
 func (s *arrivalSample) Len() int { return len(s.x) }
 
 func (s *arrivalSample) Interval(j int) Interval {
-	r := s.f.radius(j)
-	if math.IsInf(r, 1) {
-		return unknown(s.x[0])
-	}
-	return symmetric(s.f.estimate(s.x, s.f.level(j), s.f.sigma), r, 0)
+	return symmetric(s.f.estimate(s.x, s.f.setting.level(j, s.f.events), s.f.sigma), s.f.radius(j), 0)
+}
+
+func (s *arrivalSample) rank(j int) float64 {
+	return cut(s.f.estimate(s.x, s.f.setting.rankLevel(j, s.f.events), s.f.sigma))
 }
 
 func (s *arrivalSample) MarshalBinary() ([]byte, error) { return packFloats(s.x), nil }

@@ -46,6 +46,7 @@ func (e Huber) Prepare(s Setting) (Family, error) {
 	}
 	b, threshold := huberConstants(s.Eps, s.Adversary)
 	f := &huberFamily{}
+	f.ranks.row = func(int, float64) float64 { return e.Sigma * threshold }
 	f.rows.row = func(j int, _ huberRow) huberRow {
 		r := moment(subGaussianMoment).chernoffRadius(s.Grid.Size(j), s.level(j, 2), threshold, s.Eps, s.Adversary)
 		return huberRow{threshold: e.Sigma * threshold, r: e.Sigma * r}
@@ -94,7 +95,8 @@ type huberRow struct{ threshold, r float64 }
 
 type huberFamily struct {
 	shared
-	rows table[huberRow]
+	rows  table[huberRow]
+	ranks table[float64] // thresholds for ranking
 }
 
 func (f *huberFamily) NewSample() Sample { return &huberSample{f: f} }
@@ -112,10 +114,17 @@ func (s *huberSample) Add(rewards []float64) error {
 func (s *huberSample) Interval(j int) Interval {
 	row := s.f.rows.at(j)
 	// With half of the rewards infinite no root is to be relied on.
-	if median := s.median(); math.IsInf(row.r, 1) || math.IsInf(median, 0) {
+	if median := s.median(); math.IsInf(median, 0) {
 		return unknown(median)
 	}
 	return symmetric(huberRoot(s.x, row.threshold), row.r, s.f.bias)
+}
+
+func (s *huberSample) rank(j int) float64 {
+	if median := s.median(); math.IsInf(median, 0) {
+		return cut(median)
+	}
+	return cut(huberRoot(s.x, s.f.ranks.at(j)))
 }
 
 // huberRoot returns the root of F(t) = sum clip(x_i - t, -B, B) for a sorted

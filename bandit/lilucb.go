@@ -10,7 +10,8 @@ import (
 //	mean + (1+Beta) sqrt(2 Sigma² ln(ln(n+2)/Delta)/n)
 //
 // and stops when one arm has at least 1 + Lambda times the pulls of all others
-// together. It is the heuristic variant (epsilon = 0), which has no proof.
+// together. It is the heuristic variant (epsilon = 0), which has no proof. The log has
+// intervals of the root alone, which cover nothing at all times.
 //
 // Jamieson, Malloy, Nowak and Bubeck, COLT 2014.
 type LilUCB struct {
@@ -56,6 +57,10 @@ func (p *lilPolicy) observed(s *Search, arm int) {
 	s.arms[arm].interval = symmetric(s.mean(arm), r, 0)
 	p.index.set(arm, s.mean(arm)+(1+p.rule.Beta)*r)
 	p.last = arm
+}
+
+func (p *lilPolicy) report(s *Search, arm int) Interval {
+	return s.anytime(arm, scale(p.rule.Sigma))
 }
 
 func (p *lilPolicy) restore(s *Search) error {

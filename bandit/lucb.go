@@ -10,7 +10,9 @@ import (
 //
 //	Sigma sqrt(2 ln(1.25 K t⁴/Delta)/n)
 //
-// after n pulls in round t; for rewards in [0, 1] that is sqrt(ln(...)/(2n)).
+// after n pulls in round t; for rewards in [0, 1] that is sqrt(ln(...)/(2n)). The answer
+// is wrong with probability at most Delta: that takes one end of each interval, and the
+// two ends of all arms can fail together more often.
 //
 // Kalyanakrishnan, Tewari, Auer and Stone, ICML 2012 (LUCB1).
 type LUCB struct {
@@ -27,16 +29,19 @@ func (r LUCB) check(*Config) error { return checkScale("LUCB", r.Sigma) }
 
 func (r LUCB) start(d *Design) policy {
 	k := 1.25 * float64(d.cfg.Arms) / d.cfg.Delta
-	return &lucbPolicy{bounds: func(s *Search, arm, round int) Interval {
-		level := math.Log(k) + 4*math.Log(float64(round))
-		return symmetric(s.mean(arm), scale(r.Sigma)*math.Sqrt(2*level/float64(s.arms[arm].n)), 0)
-	}}
+	return &lucbPolicy{
+		bounds: func(s *Search, arm, round int) Interval {
+			level := math.Log(k) + 4*math.Log(float64(round))
+			return symmetric(s.mean(arm), scale(r.Sigma)*math.Sqrt(2*level/float64(s.arms[arm].n)), 0)
+		},
+		joint: func(s *Search, arm int) Interval { return s.anytime(arm, scale(r.Sigma)) },
+	}
 }
 
 // KLLUCB is LUCB with the intervals of the binary relative entropy, for rewards in
 // [0, 1] (others are clipped): { q : n kl(phat, q) <= beta }. beta is
-// ln((1 + ln t)/Delta) after t pulls in all, the choice of practice; or, with Union,
-// the provable ln(2 K π² n²/(6 Delta)).
+// ln((1 + ln t)/Delta) after t pulls in all, the choice of practice, of which nothing
+// is proved; or, with Union, the provable ln(2 K π² n²/(6 Delta)).
 //
 // Kaufmann and Kalyanakrishnan, COLT 2013.
 type KLLUCB struct {
@@ -56,17 +61,21 @@ func (KLLUCB) family(s Setting) (Family, error) {
 }
 
 func (r KLLUCB) start(d *Design) policy {
-	return &lucbPolicy{bounds: func(s *Search, arm, _ int) Interval {
-		n := s.arms[arm].n
-		beta := math.Log((1 + math.Log(float64(s.pulls))) / d.cfg.Delta)
-		if r.Union {
-			beta = d.setting.level(n, 2)
-		}
+	at := func(s *Search, arm int, beta float64) Interval {
+		n := float64(s.arms[arm].n)
 		p := s.arms[arm].sample.(*boundedSample).mean()
-		lo, hi := klLower(p, beta/float64(n)), klUpper(p, beta/float64(n))
+		lo, hi := klLower(p, beta/n), klUpper(p, beta/n)
 		half := (hi - lo) / 2
 		return Interval{Est: p, Lo: lo, Hi: hi, CoreLo: lo, CoreHi: hi, Radius: half, Core: half}
-	}}
+	}
+	joint := func(s *Search, arm int) Interval { return at(s, arm, d.setting.level(s.arms[arm].n, 2)) }
+	bounds := func(s *Search, arm, _ int) Interval {
+		if r.Union {
+			return joint(s, arm)
+		}
+		return at(s, arm, math.Log((1+math.Log(float64(s.pulls)))/d.cfg.Delta))
+	}
+	return &lucbPolicy{bounds: bounds, joint: joint}
 }
 
 // lucbPolicy pulls leader and challenger in every round.
@@ -74,8 +83,11 @@ type lucbPolicy struct {
 	everyArm
 	oneEach
 	Round  int
-	bounds func(s *Search, arm, round int) Interval
+	bounds func(s *Search, arm, round int) Interval // that leader and challenger are chosen by
+	joint  func(s *Search, arm int) Interval
 }
+
+func (p *lucbPolicy) report(s *Search, arm int) Interval { return p.joint(s, arm) }
 
 func (p *lucbPolicy) observed(s *Search, arm int) {
 	s.arms[arm].interval = p.bounds(s, arm, max(1, p.Round))

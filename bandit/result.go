@@ -47,21 +47,26 @@ type Event struct {
 	Arm   int     `json:"arm"`   // the arm pulled
 	N     int     `json:"n"`     // its rewards after it
 	Est   float64 `json:"est"`   // estimate of the mean
-	Lo    float64 `json:"lo"`    // interval of the mean, infinite if it says nothing
+	Lo    float64 `json:"lo"`    // interval of the mean that the rule goes by, infinite if it says nothing
 	Hi    float64 `json:"hi"`
 }
 
 // Result is what a search found, or how far it is.
 type Result struct {
-	Outcome   Outcome    `json:"outcome"`   // how the search ended, or Running
-	Arm       int        `json:"arm"`       // the best arm if Identified and one was sought, else -1
-	Set       []int      `json:"set"`       // the answer if Identified, else the arms not ruled out
-	Leader    int        `json:"leader"`    // arm with the largest estimate; the lowest index of equals
-	Pulls     int        `json:"pulls"`     // of all arms
-	ArmPulls  []int      `json:"arm_pulls"` // of each arm
-	Intervals []Interval `json:"intervals"` // of each arm, at confidence 1-Delta for all together
-	Bias      float64    `json:"-"`         // b of the estimator; NaN if it cannot tell
-	Log       []Event    `json:"-"`         // every batch in order, unless NoLog
+	Outcome  Outcome `json:"outcome"`   // how the search ended, or Running
+	Arm      int     `json:"arm"`       // the best arm if Identified and one was sought, else -1
+	Set      []int   `json:"set"`       // the answer if Identified, else the arms that the rule has not ruled out
+	Leader   int     `json:"leader"`    // arm with the largest estimate; the lowest index of equals
+	Pulls    int     `json:"pulls"`     // of all arms
+	ArmPulls []int   `json:"arm_pulls"` // of each arm
+	// Intervals are those of the arms' means: all of them hold, at all times, with a
+	// probability of at least 1-Delta, if rewards are as the estimator or the rule
+	// assumes. LUCB, KLLUCB, LilUCB and MedianElimination go by others, of which that
+	// is not so; theirs here are from a union bound over arms and pulls. That the
+	// answer is right is a promise of its own, which each rule states.
+	Intervals []Interval `json:"intervals"`
+	Bias      float64    `json:"-"` // b of the estimator; NaN if it cannot tell
+	Log       []Event    `json:"-"` // every batch in order, unless NoLog
 }
 
 // Result returns the result so far. Its slices are the caller's.
@@ -71,9 +76,13 @@ func (s *Search) Result() Result {
 		ArmPulls: make([]int, len(s.arms)), Intervals: make([]Interval, len(s.arms)),
 		Log: slices.Clone(s.log),
 	}
+	own, _ := s.policy.(reporter)
 	for i, a := range s.arms {
 		r.ArmPulls[i], r.Intervals[i] = a.n, a.interval
-		if a.n > 0 && (s.arms[r.Leader].n == 0 || a.interval.Est > r.Intervals[r.Leader].Est) {
+		if own != nil && a.n > 0 {
+			r.Intervals[i] = own.report(s, i)
+		}
+		if a.n > 0 && (s.arms[r.Leader].n == 0 || r.Intervals[i].Est > r.Intervals[r.Leader].Est) {
 			r.Leader = i
 		}
 	}

@@ -41,6 +41,13 @@ type policy interface {
 	restore(s *Search) error
 }
 
+// reporter is a policy that goes by intervals which do not hold for all arms together.
+type reporter interface {
+	// report returns the interval of an arm, which has been pulled, that does: all of
+	// them hold, at all times, with a probability of at least 1-Delta.
+	report(s *Search, arm int) Interval
+}
+
 // phases is for rules that set the number of pulls of each phase themselves, the
 // first included.
 type phases struct{}

@@ -36,8 +36,7 @@ type trackPolicy struct {
 }
 
 func (p *trackPolicy) observed(s *Search, arm int) {
-	r := meanRadius(s.arms[arm].n, s.d.setting.level(s.arms[arm].n, 2), p.sigma)
-	s.arms[arm].interval = symmetric(s.mean(arm), r, 0)
+	s.arms[arm].interval = s.anytime(arm, p.sigma)
 }
 
 func (p *trackPolicy) restore(*Search) error { return nil }

@@ -34,7 +34,8 @@ import (
 //	b = Sigma sqrt(4 eps h(2 eps))/(1-2 eps)    malicious, Eps below 1/4,
 //
 // with h the entropy of a coin in nats. Dropping just eps n at each end would not
-// do: half the time an outlier survives.
+// do: half the time an outlier survives. Where n-2m < 1 nothing would be left, and the
+// median stands in as the estimate.
 type TrimmedMean struct {
 	Sigma float64 // sub-Gaussian scale, positive
 }
@@ -61,6 +62,9 @@ func (e TrimmedMean) Prepare(s Setting) (Family, error) {
 		n, l := s.Grid.Size(j), s.level(j, 5)
 		m := contaminatedFrom(previous.m, n, s.Eps, l)
 		return trimmedRow{m, e.Sigma * trimmedRadius(n, m, l, s.Adversary)}
+	}
+	f.ranks.row = func(j int, previous int) int {
+		return contaminatedFrom(previous, s.Grid.Size(j), s.Eps, s.rankLevel(j, 5))
 	}
 	f.shared = shared{bias: b, radius: func(j int) float64 { return f.rows.at(j).r }}
 	return f, nil
@@ -123,6 +127,7 @@ type trimmedFamily struct {
 	shared
 	sigma float64
 	rows  table[trimmedRow]
+	ranks table[int] // m for ranking
 }
 
 func (f *trimmedFamily) NewSample() Sample { return &trimmedSample{f: f} }
@@ -199,6 +204,18 @@ func (s *trimmedSample) Interval(j int) Interval {
 		return unknown(s.x.median())
 	}
 	return symmetric(s.sum/float64(n-2*s.k), row.r, s.f.bias)
+}
+
+func (s *trimmedSample) rank(j int) float64 {
+	n, m := len(s.x.x), s.f.ranks.at(j)
+	sum := 0.0
+	for k := m; k < n-m; k++ {
+		sum += s.x.x[k]
+	}
+	if n-2*m < 1 || math.IsInf(sum, 0) || math.IsNaN(sum) {
+		return cut(s.x.median())
+	}
+	return sum / float64(n-2*m)
 }
 
 func (s *trimmedSample) MarshalBinary() ([]byte, error) {

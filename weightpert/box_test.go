@@ -193,3 +193,36 @@ func TestSparseLastLayersStaySparse(t *testing.T) {
 	_, err = NewNetwork(Layer{Weight: Matrix{Rows: 2, Cols: 2, Val: []float64{1, 2}, Col: []int32{0, 0}, Start: []int{0, 2, 2}}})
 	require.ErrorContains(t, err, "two values in column 0")
 }
+
+// A large weight that stays hides no difference between the intervals of small ones: bounds
+// take them one by one and stay exact.
+func TestIntervalsBesideALargeWeightStayExact(t *testing.T) {
+	n := mlp(t, ReLU, rows([]float64{1e10, .5, .25}), rows([]float64{1}, []float64{0}))
+	x := []float64{0, 1, 1}
+	const r = 1e-6 // less than the ulp of 1e10
+	b := NewBox(n)
+	require.NoError(t, b.SetLayer(0, []float64{1e10, .5, .25 - r}, []float64{1e10, .5, .25 + r}))
+	w, err := LastTwo(n, b, x, 0, 1)
+	require.NoError(t, err)
+	require.InDelta(t, .75-r, w.Margin, 1e-12)
+	require.InDelta(t, w.Margin, margin(t, IBP{}, n, b, x, 0, 1), 1e-12)
+	a, err := ActivationBox(n, b, x)
+	require.NoError(t, err)
+	require.True(t, a.Exact)
+	require.InDelta(t, .75-r, a.Lo[0], 1e-12)
+	require.InDelta(t, .75+r, a.Hi[0], 1e-12)
+	// Of one radius for all the large weight has more, by its rounding.
+	b = grown(t, n, Absolute(0), r)
+	w, err = LastTwo(n, b, x, 0, 1)
+	require.NoError(t, err)
+	require.InDelta(t, w.Margin, margin(t, IBP{}, n, b, x, 0, 1), 1e-12)
+	// Radii that differ by the rounding of ordinary weights are still taken for one.
+	rng := rand.New(rand.NewPCG(6, 3))
+	for range 50 {
+		n := mlp(t, ReLU, Matrix{Rows: 3, Cols: 4, Val: draws(rng, 12)}, Matrix{Rows: 2, Cols: 3, Val: draws(rng, 6)})
+		p, err := prepare(n, grown(t, n, Absolute(0), math.Exp(-3*rng.Float64())))
+		require.NoError(t, err)
+		require.Positive(t, p.layers[0].even)
+		require.True(t, p.layers[0].symmetric)
+	}
+}

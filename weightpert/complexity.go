@@ -12,7 +12,7 @@ import (
 // Eps of the network's get a fresh example wrong, and what it is made of.
 type GeneralizationBound struct {
 	Eps       float64
-	Scale     float64 // of the margin
+	Scale     float64 // of the margin: the one given, rounded up to the grid
 	Empirical float64 // mean robust ramp loss of the examples
 	// Network is the term of the network's own complexity and Perturbation the
 	// one that grows with eps. An overflow makes them +Inf.
@@ -49,12 +49,11 @@ func (g GeneralizationBound) String() string {
 	return s
 }
 
-// Generalization bounds, with probability 1-delta over the draw of the n examples
-// and for all networks with norms ‖W_m‖∞ <= s_m and ‖W_m‖₁ <= b_m, here those of the
-// given one,
+// Generalization bounds, with probability 1-delta over the draw of the n examples and
+// for every network of the given one's form at once, however it was trained on them,
 //
 //	P[some Ŵ within eps errs] <= mean φ(M(f(x),y) - q(x))
-//	    + (2/g) [2K H + (Ψ/n) Σ_k ‖X_k‖₂] + 3 √(ln(2/delta)/(2n)),
+//	    + (2/g) [2K H + (Ψ/n) Σ_k ‖X_k‖₂] + 3 √(ln(2/δ)/(2n)),
 //	H = ∏ s_m max_k ‖X_k‖₂ min(2^{L-1} √(2 ln 2d), 2 √(L+1+ln d)) / n,
 //	Ψ = Σ_m eps σ_m ∏_{k<m} (b_k + eps d_k), σ_L = 2, σ_m = 2 s_L ∏_{m<k<L} s_k,
 //
@@ -64,25 +63,54 @@ func (g GeneralizationBound) String() string {
 // contraction and peeling of layers give the rest. The first form of H peels one
 // layer at a time, the second all of them under a logarithm (Golowich, Rakhlin and
 // Shamir, Size-independent sample complexity of neural networks, COLT 2018, the
-// theorem for networks with bounded rows). On images the bound is vacuous; it is
-// the order of networks that it gets right. Every term is rounded up. A bound that says something is
-// CertifiedShare, from examples that training has not seen.
+// theorem for networks with bounded rows).
+//
+// So far this is a theorem for a scale g and a class ‖W_m‖∞ <= s_m, ‖W_m‖₁ <= b_m that
+// are chosen before the examples are drawn. Norms of a trained network are not, nor need
+// its scale be: s_m, b_m and g are its norms and the given scale rounded up to the grid
+// 2^(k/64), k any whole number, and the theorem holds for all points of the grid together
+// when each has a share of delta,
+//
+//	δ = delta ∏ 1/(i(i+1)),  i = 2k+1 for k >= 0, -2k for k < 0,
+//
+// the product over the L values s_m, the L values b_m and g: these shares add up to
+// delta. eps and the form of the network, unlike the scale, must not be chosen by the
+// examples.
+//
+// On images the bound is vacuous; it is the order of networks that it gets right. Every
+// term is rounded up. A bound that says something is CertifiedShare, from examples that
+// training has not seen.
 func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64, y []int, scale, delta float64) (GeneralizationBound, error) {
 	fail := func(err error) (GeneralizationBound, error) {
 		return GeneralizationBound{}, fmt.Errorf("weightpert: Generalization: %w", err)
 	}
 	switch {
-	case !(scale > 0 && scale <= math.MaxFloat64):
-		return fail(fmt.Errorf("scale is %v, want above 0 and finite", scale))
+	case !(scale > 0 && scale <= 1e300):
+		return fail(fmt.Errorf("scale is %v, want above 0 and at most 1e300", scale))
 	case !(delta > 0 && delta < 1):
 		return fail(fmt.Errorf("delta is %v, want between 0 and 1", delta))
 	}
-	q, err := LinearDrop(n, eps)
-	if err != nil {
+	if err := plainReLU(n, eps); err != nil {
 		return fail(err)
 	}
 	if err := n.checkSet(x, y); err != nil {
 		return fail(err)
+	}
+	class, price := n.norms().onGrid()
+	scale, more := onGrid(scale)
+	g, err := class.bound(ctx, n, eps, x, y, scale, (math.Log(2/delta)+price+more)*(1+8*unit))
+	if err != nil {
+		return fail(err)
+	}
+	return g, nil
+}
+
+// bound is that of Generalization for a scale and a class that the network is in and
+// that were chosen before the examples, at a delta with the given ln(2/delta).
+func (c normClass) bound(ctx context.Context, n *Network, eps float64, x [][]float64, y []int, scale, logDelta float64) (GeneralizationBound, error) {
+	q, err := LinearDrop(n, eps)
+	if err != nil {
+		return GeneralizationBound{}, err
 	}
 	g := GeneralizationBound{Eps: eps, Scale: scale}
 	p, err := prepare(n, NewBox(n))
@@ -92,7 +120,7 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 	clean, low := p.newClean(), make([]float64, n.Classes())
 	for i, v := range x {
 		if err := ctx.Err(); err != nil {
-			return fail(fmt.Errorf("stopped: %w", err))
+			return GeneralizationBound{}, fmt.Errorf("stopped: %w", err)
 		}
 		drop := 0.0
 		for k, a := range v {
@@ -106,8 +134,8 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 	g.Empirical = min(1, g.Empirical/count*(1+gamma(len(x))))
 	largest, sum := columnNorms(x)
 	product := 1.0
-	for i := range n.layers {
-		product = mulUp(product, n.layers[i].Weight.rowSum(n.layers[i].Weight.Val))
+	for _, s := range c.rows {
+		product = mulUp(product, s)
 	}
 	peeled, err := MaxColumnRademacher(product, largest, n.Inputs(), len(x))
 	if err != nil {
@@ -119,10 +147,67 @@ func Generalization(ctx context.Context, n *Network, eps float64, x [][]float64,
 	}
 	const up = 1 + 16*unit
 	g.Network = orInf(4 / scale * float64(n.Classes()) * min(math.Exp2(float64(n.Depth()-1))*peeled, logged) * up)
-	g.Perturbation = orInf(mulUp(2/scale*up, mulUp(psi(n, eps)/count*up, sum)))
-	g.Confidence = 3 * math.Sqrt(math.Log(2/delta)/(2*count)) * up
+	g.Perturbation = orInf(mulUp(2/scale*up, mulUp(c.psi(eps)/count*up, sum)))
+	g.Confidence = 3 * math.Sqrt(logDelta/(2*count)) * up
 	g.Total = orInf((g.Empirical + g.Network + g.Perturbation + g.Confidence) * up)
 	return g, nil
+}
+
+// normClass is a class of networks of one form, by bounds of the norms of each layer.
+type normClass struct {
+	rows, columns []float64 // of ‖W_m‖∞ and ‖W_m‖₁
+	units         []float64 // d_m, of outputs
+}
+
+// norms returns the smallest class that the network is in.
+func (n *Network) norms() normClass {
+	var c normClass
+	for i := range n.layers {
+		w := &n.layers[i].Weight
+		c.rows, c.columns = append(c.rows, w.rowSum(w.Val)), append(c.columns, w.columnSum(w.Val))
+		c.units = append(c.units, float64(w.Rows))
+	}
+	return c
+}
+
+// onGrid returns the smallest class of the grid that holds c, and the logarithm of 1
+// over its share of delta.
+func (c normClass) onGrid() (up normClass, price float64) {
+	round := func(norms []float64) (out []float64) {
+		for _, v := range norms {
+			point, more := onGrid(v)
+			out, price = append(out, point), price+more
+		}
+		return out
+	}
+	return normClass{rows: round(c.rows), columns: round(c.columns), units: c.units}, price
+}
+
+// gridSteps is the number of grid points from a number to its double.
+const gridSteps = 64
+
+// gridPoint is point k of the grid, 0 and +Inf at its ends.
+func gridPoint(k int) float64 { return math.Exp2(float64(k) / gridSteps) }
+
+// onGrid returns the first point of the grid that v >= 0 does not exceed, and the
+// logarithm of 1 over its share of delta.
+func onGrid(v float64) (point, price float64) {
+	const beyond = 1100 // 2 to it is +Inf, and to minus it 0
+	k := int(math.Ceil(gridSteps*min(max(math.Log2(v), -beyond), beyond))) - 1
+	for gridPoint(k) < v {
+		k++
+	}
+	return gridPoint(k), gridPrice(k)
+}
+
+// gridPrice is the logarithm of 1 over the share of delta that point k has: 1/(i(i+1))
+// with i counting the points 0, -1, 1, -2, 2 and so on from 1. The shares add up to 1.
+func gridPrice(k int) float64 {
+	i := float64(-2 * k)
+	if k >= 0 {
+		i = float64(2*k + 1)
+	}
+	return math.Log(i) + math.Log(i+1)
 }
 
 // columnNorms returns the largest 2-norm of a column of the examples and the sum of
@@ -269,23 +354,22 @@ func LinearDrop(n *Network, eps float64) ([]float64, error) {
 	return q, nil
 }
 
-// psi bounds the coefficients of LinearDrop over all networks of the same norms; it is
+// psi bounds the coefficients of LinearDrop over all networks of the class; it is
 // rounded up.
-func psi(n *Network, eps float64) float64 {
-	last := len(n.layers) - 1
+func (c normClass) psi(eps float64) float64 {
+	last := len(c.rows) - 1
 	prefix := make([]float64, last+1)
 	p := 1.0
-	for k := range n.layers {
-		w := &n.layers[k].Weight
+	for k := range prefix {
 		prefix[k] = p
-		p = mulUp(p, (w.columnSum(w.Val)+mulUp(eps, float64(w.Rows)))*(1+2*unit))
+		p = mulUp(p, (c.columns[k]+mulUp(eps, c.units[k]))*(1+2*unit))
 	}
-	sum, gain := 0.0, 2*n.layers[last].Weight.rowSum(n.layers[last].Weight.Val)
+	sum, gain := 0.0, 2*c.rows[last]
 	for m := last; m >= 0; m-- {
 		s := 2.0
 		if m < last {
 			s = gain
-			gain = mulUp(gain, n.layers[m].Weight.rowSum(n.layers[m].Weight.Val))
+			gain = mulUp(gain, c.rows[m])
 		}
 		sum = (sum + mulUp(eps, mulUp(s, prefix[m]))) * (1 + 2*unit)
 	}

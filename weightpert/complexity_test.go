@@ -11,8 +11,9 @@ import (
 
 func TestGoldenTermsOfGeneralization(t *testing.T) {
 	n, x := g3(t)
-	require.InDelta(t, .423208, psi(n, .01), 1e-9)
-	require.InDelta(t, 4.528, psi(n, .1), 1e-9)
+	class := n.norms()
+	require.InDelta(t, .423208, class.psi(.01), 1e-9)
+	require.InDelta(t, 4.528, class.psi(.1), 1e-9)
 	q, err := LinearDrop(n, .01)
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float64{.161908, .252508}, q, 1e-9)
@@ -20,13 +21,8 @@ func TestGoldenTermsOfGeneralization(t *testing.T) {
 	q, err = LinearDrop(n, .1)
 	require.NoError(t, err)
 	require.InDelta(t, 3.177, q[0]*x[0]+q[1]*x[1], 1e-9)
-	norms := 0.0
-	for i := range n.layers {
-		w := &n.layers[i].Weight
-		norms += w.rowSum(w.Val) + w.columnSum(w.Val)
-	}
-	require.InDelta(t, 15.5, norms, 1e-12)
-	g, err := Generalization(context.Background(), n, .01, [][]float64{x}, []int{1}, 2, .01)
+	require.InDelta(t, 15.5, sumAbs(class.rows)+sumAbs(class.columns), 1e-12)
+	g, err := class.bound(context.Background(), n, .01, [][]float64{x}, []int{1}, 2, math.Log(2/.01))
 	require.NoError(t, err)
 	require.InDelta(t, .288162/2, g.Empirical, 1e-9)
 	peeled, logged := 4*15*1*math.Sqrt(2*math.Log(4)), 2*15*math.Sqrt(4+math.Log(2))
@@ -36,6 +32,58 @@ func TestGoldenTermsOfGeneralization(t *testing.T) {
 	require.True(t, g.Vacuous())
 	require.Contains(t, g.String(), "vacuous")
 	require.NotContains(t, GeneralizationBound{Total: .5}.String(), "vacuous")
+}
+
+// The class and the scale of the theorem are points of a grid that is there before the
+// examples, and each pays its share of delta: networks of other norms in the same cells
+// have the same terms.
+func TestGeneralizationIsOfAGridOfClasses(t *testing.T) {
+	n, x := g3(t)
+	ctx, images, y := context.Background(), [][]float64{x, {.3, -2}}, []int{1, 0}
+	get := func(n *Network, scale float64) GeneralizationBound {
+		g, err := Generalization(ctx, n, .01, images, y, scale, .05)
+		require.NoError(t, err)
+		return g
+	}
+	g := get(n, 1.99)
+	require.Equal(t, 2., g.Scale)
+	class, price := n.norms().onGrid()
+	for i, own := range n.norms().rows {
+		require.LessOrEqual(t, own, class.rows[i])
+		require.Greater(t, own, class.rows[i]/1.0109, "2^(1/64)")
+	}
+	want, err := class.bound(ctx, n, .01, images, y, 2, math.Log(2/.05)+price+gridPrice(64))
+	require.NoError(t, err)
+	require.InDelta(t, want.Total, g.Total, 1e-12*want.Total)
+	require.Equal(t, want.Network, g.Network)
+	require.InDelta(t, 3*math.Sqrt((math.Log(2/.05)+price+math.Log(129*130))/4), g.Confidence, 1e-12)
+	own, err := n.norms().bound(ctx, n, .01, images, y, 2, math.Log(2/.05))
+	require.NoError(t, err)
+	require.Less(t, own.Network, g.Network)
+	require.Less(t, own.Perturbation, g.Perturbation)
+	require.Less(t, own.Confidence, g.Confidence)
+	other := n.Clone()
+	for i := range other.layers {
+		for k := range other.layers[i].Weight.Val {
+			other.layers[i].Weight.Val[k] *= 1.001
+		}
+	}
+	h := get(other, 1.985)
+	require.Equal(t, []float64{g.Scale, g.Network, g.Perturbation, g.Confidence}, []float64{h.Scale, h.Network, h.Perturbation, h.Confidence})
+
+	sum, shares := 0.0, 1e5
+	for k := -int(shares) / 2; k < int(shares)/2; k++ {
+		sum += math.Exp(-gridPrice(k))
+	}
+	require.InDelta(t, 1-1/(shares+1), sum, 1e-9)
+	for _, v := range []float64{0, 5e-324, 1e-310, .3, 1, 1.0108, 1.0109, 2, 1e10, 1e300, math.MaxFloat64, math.Inf(1)} {
+		point, price := onGrid(v)
+		require.GreaterOrEqual(t, point, v)
+		require.True(t, v < 1e-300 || point <= v*1.0109, "%v for %v", point, v)
+		require.True(t, price > 0 && price < 25)
+	}
+	point, price := onGrid(1)
+	require.Equal(t, []float64{1, math.Ln2}, []float64{point, price})
 }
 
 // TestDepthRademacherIsNeverExceeded compares the bound with the best of many random
@@ -209,9 +257,14 @@ func TestHeldOutBounds(t *testing.T) {
 	v, err = CertifiedShare(0, 10, .05)
 	require.NoError(t, err)
 	require.Zero(t, v)
-	p, err := PACBayes(0, 0, 1000, .01)
+	require.InDelta(t, 1-math.Exp(-math.Log(2*math.Sqrt(1000)/.01)/1000), maurer(0, 0, 1000, .01), 1e-9)
+	p, err := PACBayes(0, 7, 0, 1000, .01)
 	require.NoError(t, err)
-	require.InDelta(t, 1-math.Exp(-math.Log(2*math.Sqrt(1000)/.01)/1000), p, 1e-9)
+	e := 1 - math.Exp(-math.Log(2/.01)/7)
+	require.InDelta(t, math.Log(2*math.Sqrt(1000)/.005)/1000, bernoulliKL(e, p), 1e-9)
+	many, err := PACBayes(.1, 1e12, 20, 1000, .01)
+	require.NoError(t, err)
+	require.InDelta(t, maurer(.1, 20, 1000, .005), many, 1e-4)
 	n, _ := g3(t)
 	m := n.Clone()
 	m.layers[0].Weight.Val[0] += .3
@@ -221,10 +274,11 @@ func TestHeldOutBounds(t *testing.T) {
 	for _, bad := range []func() error{
 		func() error { _, err := CertifiedShare(3, 2, .1); return err },
 		func() error { _, err := CertifiedShare(1, 2, 1); return err },
-		func() error { _, err := PACBayes(2, 1, 100, .1); return err },
-		func() error { _, err := PACBayes(.2, math.NaN(), 100, .1); return err },
-		func() error { _, err := PACBayes(.2, 1, 1, .1); return err },
-		func() error { _, err := PACBayes(.2, 1, 100, 0); return err },
+		func() error { _, err := PACBayes(2, 9, 1, 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 0, 1, 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, math.NaN(), 100, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, 1, 1, .1); return err },
+		func() error { _, err := PACBayes(.2, 9, 1, 100, 0); return err },
 		func() error { _, err := GaussianDivergence(n, nil, .1); return err },
 		func() error { _, err := GaussianDivergence(n, n, 0); return err },
 		func() error { _, err := Generalization(context.Background(), n, .1, nil, nil, 1, .1); return err },
@@ -248,4 +302,32 @@ func TestHeldOutBounds(t *testing.T) {
 		require.Error(t, bad())
 	}
 	require.Panics(t, func() { Ramp(1, 0) })
+}
+
+// One draw of the weights in ten gets everything wrong. Three draws show none of that most
+// of the time, and the bound is below the error of 0.1 with no more than its probability.
+func TestPACBayesKnowsThatDrawsAreFew(t *testing.T) {
+	const draws, wrong, delta = 3, .1, .1
+	below, trusting := 0.0, 0.0
+	for k, ways := range []float64{1, 3, 3, 1} {
+		chance := ways * math.Pow(wrong, float64(k)) * math.Pow(1-wrong, float64(draws-k))
+		observed := float64(k) / draws
+		p, err := PACBayes(observed, draws, 0, 1000, delta)
+		require.NoError(t, err)
+		if p < wrong {
+			below += chance
+		}
+		if maurer(observed, 0, 1000, delta) < wrong {
+			trusting += chance
+		}
+	}
+	require.LessOrEqual(t, below, delta)
+	require.Greater(t, trusting, .7, "an estimate that is taken for the error itself")
+}
+
+// The lower end is that of exact arithmetic where gonum's own inverse is far off.
+func TestCertifiedShareIsExactNearAllOfMany(t *testing.T) {
+	v, err := CertifiedShare(125_683, 125_690, 2.3295794752735073e-07)
+	require.NoError(t, err)
+	require.InDelta(t, 0.999753079040980, v, 1e-12, "decimal arithmetic of 60 digits")
 }

@@ -104,8 +104,12 @@ func (bw *backward) lines(r *reach, i int) {
 		case l >= 0:
 			bw.slope[i][k] = 1
 		default:
+			top, width := u, u-l
+			if math.IsInf(width, 1) {
+				top, width = u/2, u/2-l/2
+			}
 			// Rounded up, the line stays above ReLU at both ends.
-			bw.slope[i][k] = min(1, u/(u-l)*(1+8*unit))
+			bw.slope[i][k] = min(1, top/width*(1+8*unit))
 		}
 	}
 }
@@ -232,12 +236,11 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 				coef[k] = c * s
 			case bw.sameSlope:
 				coef[k] = c * (1 - 16*unit) * s
-			case hi < -lo:
+			case c > 0 && hi < -lo: // a coefficient that is no number stays, and spoils the bound
 				coef[k] = 0
 			}
 			size += math.Abs(coef[k]) * max(math.Abs(lo), math.Abs(hi))
 		}
-		slip += gamma(len(coef)) * size
 		terms = len(coef)
 		if i == first {
 			sum := constant
@@ -248,7 +251,7 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 					sum += c * pre.hi[k]
 				}
 			}
-			return orMinusInf(sum - slip - gamma(len(coef)+4)*size - tiny)
+			return orMinusInf(sum - slip - gamma(2*len(coef)+4)*size - tiny)
 		}
 		l := &p.layers[i]
 		next := other[:l.Weight.Cols]
@@ -276,6 +279,8 @@ func (bw *backward) down(r *reach, first, i int, coef []float64, constant, size,
 			}
 			slip += g * (math.Abs(c) * r.size[i][k])
 		}
+		// The constant has taken up two terms of each unit: its line's and its bias's.
+		slip += gamma(2*len(coef)) * size
 		other = coef[:cap(coef)]
 		coef = next
 	}

@@ -334,3 +334,52 @@ func TestBallBoundsAreSoundAndAttained(t *testing.T) {
 	_, err = SamplePGD{}.RunFrobenius(ctx, n, 0, -1, x, 1)
 	require.ErrorContains(t, err, "eps is -1")
 }
+
+// A unit that reaches from -1.45e308 to 0.95e308 is wider than any number, and on at its
+// upper end, where the rival wins.
+func TestUnitsWiderThanAnyNumberAreNotLeftOut(t *testing.T) {
+	n, err := NewNetwork(
+		Layer{Weight: rows([]float64{-2.5e307}), Act: ReLU},
+		Layer{Weight: rows([]float64{0}, []float64{.5}), Bias: []float64{1e300, 0}})
+	require.NoError(t, err)
+	x := []float64{1}
+	const eps = 1.2e308
+	b := grown(t, n, Absolute(0), eps)
+	worst := n.Clone()
+	worst.layers[0].Weight.Val[0] += eps
+	require.True(t, b.Contains(worst))
+	f := worst.Logits(x)
+	require.Negative(t, f[0]-f[1])
+	for _, m := range everyMethod {
+		require.LessOrEqual(t, margin(t, m, n, b, x, 0, 1), f[0]-f[1], "%+v", m)
+	}
+	for _, merge := range []bool{false, true} {
+		out, err := WengBound(context.Background(), n, RowBall{0, eps, math.Inf(1)}, merge, x, 0)
+		require.NoError(t, err)
+		require.LessOrEqual(t, out[1], f[0]-f[1])
+	}
+}
+
+// Two coefficients of 1e310 overflow to infinities of opposite signs, and what they add up
+// to is no number: the bound knows nothing then.
+func TestCoefficientsThatOverflowAreNotLeftOut(t *testing.T) {
+	n, err := NewNetwork(
+		Layer{Weight: rows([]float64{-1e-290}), Act: ReLU},
+		Layer{Weight: rows([]float64{1e155}, []float64{1e155}), Act: ReLU},
+		Layer{Weight: rows([]float64{1e155, 0}, []float64{0, 2e155}), Bias: []float64{1e12, 0}})
+	require.NoError(t, err)
+	x := []float64{1}
+	const eps = 2e-290
+	b := grown(t, n, Absolute(0), eps)
+	worst := n.Clone()
+	worst.layers[0].Weight.Val[0] += eps
+	require.True(t, b.Contains(worst))
+	f := worst.Logits(x)
+	require.Negative(t, f[0]-f[1])
+	for _, m := range everyMethod {
+		require.LessOrEqual(t, margin(t, m, n, b, x, 0, 1), f[0]-f[1], "%+v", m)
+	}
+	out, err := WengBound(context.Background(), n, RowBall{0, eps, math.Inf(1)}, true, x, 0)
+	require.NoError(t, err)
+	require.LessOrEqual(t, out[1], f[0]-f[1])
+}

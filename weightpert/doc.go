@@ -72,11 +72,13 @@
 // # Attacks
 //
 // SamplePGD looks for weights that break one example, PGD for weights that break as
-// many of a set as possible; RunFrobenius is the adversary of FrobeniusBound;
-// RandomBitErrors, StuckWeights, DeadUnits and GaussianNoise are faults without an
-// adversary, and BitSearch flips the few bits of a quantised
-// network that hurt most. Accuracy certified <= accuracy under SamplePGD <= accuracy
-// under PGD.
+// many of a set as possible; RunFrobenius is the adversary of FrobeniusBound for a dense
+// layer; RandomBitErrors, StuckWeights, DeadUnits and GaussianNoise are faults without
+// an adversary, and BitSearch flips the few bits of a quantised network that hurt most.
+//
+// Certified accuracy is never above the accuracy under SamplePGD or under PGD. The worst
+// weights for each example alone leave no more right than the worst for all at once, but
+// the two attacks need not find the worst, and either may come out lower.
 //
 // # Training
 //

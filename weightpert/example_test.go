@@ -163,7 +163,8 @@ func ExampleSamplePGD() {
 	// 0.3 broken: true <nil>
 }
 
-// An example that is not certified is refuted where it can be.
+// Whether an example that some method does not certify can be got wrong: broken, robust or
+// open.
 func ExampleRefute() {
 	net := small()
 	box, err := weightpert.Relative()(net, 0.1)
@@ -171,9 +172,9 @@ func ExampleRefute() {
 		fmt.Println(err)
 		return
 	}
-	_, broken, err := weightpert.Refute(context.Background(), net, box, weightpert.SamplePGD{}, input, 0)
-	fmt.Println(broken, err)
-	// Output: false <nil>
+	_, verdict, err := weightpert.Refute(context.Background(), net, box, weightpert.SamplePGD{}, input, 0)
+	fmt.Println(verdict, err)
+	// Output: robust <nil>
 }
 
 // The budgets that memory and quantisation give are boxes too.
@@ -328,11 +329,12 @@ func ExampleGeneralization() {
 	// at least 0.94 of all examples <nil>
 }
 
-// The error of a stochastic network, from 50 wrong of 1000 and a divergence of 10 nats.
+// The error of a stochastic network: 200 draws of its weights got 5 % of 1000 examples
+// wrong on average, and the divergence is 10 nats.
 func ExamplePACBayes() {
-	p, err := weightpert.PACBayes(0.05, 10, 1000, 0.05)
+	p, err := weightpert.PACBayes(0.05, 200, 10, 1000, 0.05)
 	fmt.Printf("%.2f %v\n", p, err)
-	// Output: 0.10 <nil>
+	// Output: 0.17 <nil>
 }
 
 // train trains a network on two groups of points with a loss, and returns the largest

@@ -10,9 +10,9 @@ import "fmt"
 type Activations struct {
 	Layer  int
 	Lo, Hi []float64
-	// Exact says that every point of the box is reached, since rows move
-	// independently. The rows of a convolution share weights: its box is larger
-	// than the set.
+	// Exact says that every point of the box is reached, but for its outward
+	// rounding and a 1e-9th of its width, since rows move independently. The rows of a
+	// convolution share weights: its box is larger than the set.
 	Exact bool
 }
 

@@ -2,6 +2,7 @@ package weightpert
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 
@@ -87,6 +88,19 @@ func TestSafeBitsFindsTheCoarsestRounding(t *testing.T) {
 	require.ErrorContains(t, err, "share")
 }
 
+// Where nothing is certified there is nothing for a rounding to keep.
+func TestNoBitsAreSafeForAnExampleThatIsWrong(t *testing.T) {
+	n, x := g3(t)
+	bits, err := SafeBits(context.Background(), IBP{}, n, true, .5, [][]float64{x}, []int{0})
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 0, 0}, bits)
+	bits, err = SafeBits(context.Background(), IBP{}, n, true, .5, [][]float64{x, x}, []int{0, 1})
+	require.NoError(t, err)
+	for _, b := range bits {
+		require.Positive(t, b, "the other example is certified")
+	}
+}
+
 func TestSensitivitiesAreOfOneLayerEach(t *testing.T) {
 	n, x := g3(t)
 	s, err := Sensitivities(context.Background(), IBP{}, n, Absolute, .4, [][]float64{x}, []int{1})
@@ -103,20 +117,38 @@ func TestSensitivitiesAreOfOneLayerEach(t *testing.T) {
 func TestRefuteDecidesTwoLayers(t *testing.T) {
 	n := mlp(t, ReLU, rows([]float64{1, -2}, []float64{.5, 1}, []float64{-1, 1}), rows([]float64{1, -1, .5}, []float64{0, 2, -1}))
 	x := []float64{1, -.5}
-	for eps, broken := range map[float64]bool{.1: false, .199: false, .201: true, .3: true} {
+	for eps, want := range map[float64]Verdict{.1: Robust, .199: Robust, .201: Broken, .3: Broken} {
 		b := grown(t, n, Absolute(), eps)
 		w, got, err := Refute(context.Background(), n, b, SamplePGD{}, x, 0)
 		require.NoError(t, err)
-		require.Equal(t, broken, got, "eps %v: %v", eps, w.Margin)
+		require.Equal(t, want, got, "eps %v: %v", eps, w.Margin)
 		require.True(t, b.Contains(w.Network))
 		f := w.Network.Logits(x)
 		require.InDelta(t, w.Margin, f[0]-f[w.Rival], 1e-12)
 	}
 	g, gx := g3(t)
-	w, broken, err := Refute(context.Background(), g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
+	w, verdict, err := Refute(context.Background(), g, grown(t, g, Absolute(), .2), SamplePGD{}, gx, 1)
 	require.NoError(t, err)
-	require.True(t, broken)
+	require.Equal(t, Broken, verdict)
 	require.Equal(t, 0, w.Rival)
 	_, _, err = Refute(context.Background(), g, grown(t, g, Absolute(), .2), SamplePGD{Rivals: -1}, gx, 1)
 	require.ErrorContains(t, err, "rivals")
+}
+
+// Two layers with tanh between them: LastTwo refuses, so weights that no attack found may
+// still be there.
+func TestRefuteLeavesOpenWhatNothingDecides(t *testing.T) {
+	n := mlp(t, Tanh, rows([]float64{-1}), rows([]float64{-1}, []float64{0}))
+	x := []float64{1}
+	lazy := SamplePGD{StartOnly: true}
+	for _, c := range []struct {
+		eps    float64
+		attack SamplePGD
+		want   Verdict
+	}{{.1, lazy, Robust}, {1.2, lazy, Open}, {1.2, SamplePGD{}, Broken}} {
+		_, got, err := Refute(context.Background(), n, grown(t, n, Absolute(), c.eps), c.attack, x, 0)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, "eps %v, %+v", c.eps, c.attack)
+	}
+	require.Equal(t, "open broken robust Verdict(3)", fmt.Sprint(Open, " ", Broken, " ", Robust, " ", Verdict(3)))
 }

@@ -251,6 +251,6 @@ func TestComplexityTermsAreRoundedUp(t *testing.T) {
 			require.InEpsilon(t, f, q[k], 1e-12)
 		}
 		// Ψ bounds the coefficients of every network of these norms.
-		require.GreaterOrEqual(t, psi(n, eps), max(q[0], q[1])*(1-1e-12))
+		require.GreaterOrEqual(t, n.norms().psi(eps), max(q[0], q[1])*(1-1e-12))
 	}
 }

@@ -140,21 +140,24 @@ func sameForm(a, b *Network) bool {
 	return true
 }
 
-// radii returns the symmetric radius max(w-lo, hi-w) of each value, rounded up,
-// and their common value if they differ by no more than rounding; symmetric says whether
-// this goes for both sides of every value.
+// alike is the share of the largest radius by which others may be less and still count
+// as the same: room for the rounding of the ends.
+const alike = 1e-9
+
+// radii returns the symmetric radius max(w-lo, hi-w) of each value, rounded up, and
+// their common value, the largest, if they are alike: bounds that are exact lose no more
+// than that share of the radius by it. symmetric says whether it goes for both sides of
+// every value.
 func radii(val, lo, hi []float64) (r []float64, even float64, symmetric bool) {
 	r = make([]float64, len(val))
-	least, inner, most, largest := math.Inf(1), math.Inf(1), 0.0, 0.0
+	least, inner, most := math.Inf(1), math.Inf(1), 0.0
 	for k, w := range val {
 		r[k] = max(w-lo[k], hi[k]-w) * (1 + 4*unit)
 		least, most = min(least, r[k]), max(most, r[k])
 		inner = min(inner, w-lo[k], hi[k]-w)
-		largest = max(largest, math.Abs(w))
 	}
-	near := 8 * unit * (largest + most)
-	if most-least <= near {
-		return r, most, most-inner <= near
+	if most-least <= alike*most {
+		return r, most, most-inner <= alike*most
 	}
 	return r, -1, false
 }

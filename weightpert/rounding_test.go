@@ -193,3 +193,32 @@ func TestSumsOfModuliAreRoundedUp(t *testing.T) {
 		}
 	}
 }
+
+// Each unit of a wide layer adds two terms to the constant of a linear bound, one for its
+// line and one for its bias. Here both are just under half an ulp of the constant, which
+// loses all of them; the narrow layer in front has no room for that.
+func TestRoundingOfTheConstantOfAWideLayerIsCovered(t *testing.T) {
+	const (
+		units = 3000
+		ulp   = 0x1p-52 // of numbers from 1 to 2
+	)
+	wide, top := Layer{Weight: Matrix{Rows: units, Cols: 1}, Act: ReLU}, Matrix{Rows: 2, Cols: units, Val: make([]float64, 2*units)}
+	for k := range units {
+		wide.Weight.Val, wide.Bias = append(wide.Weight.Val, -1.96*ulp), append(wide.Bias, .98*ulp)
+		top.Val[k] = -1
+	}
+	n, err := NewNetwork(Layer{Weight: rows([]float64{.5}), Act: ReLU}, wide, Layer{Weight: top, Bias: []float64{1 + 0x1p-20, 0}})
+	require.NoError(t, err)
+	b := NewBox(n)
+	require.NoError(t, b.SetLayer(0, []float64{0}, []float64{1}))
+	x := []float64{1}
+	worst := n.Clone()
+	worst.layers[0].Weight.Val[0] = 0
+	require.True(t, b.Contains(worst))
+	f := ratLogits(worst, x)
+	exact := new(big.Rat).Sub(f[0], f[1])
+	for _, m := range []Method{CROWN{Pure: true}, CROWN{Pure: true, Intervals: true}, CROWN{}} {
+		low := margin(t, m, n, b, x, 0, 1)
+		require.LessOrEqual(t, rat(low).Cmp(exact), 0, "%+v: bound %v, margin %v", m, low, exact.FloatString(30))
+	}
+}

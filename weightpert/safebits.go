@@ -7,9 +7,10 @@ import (
 
 // SafeBits returns, for each layer rounded alone, the least number of bits with which
 // every rounding keeps the prediction of at least the given share of the examples
-// that the network gets right; 0 where not even 8 bits do. It asks the method for one
-// number of bits after the other, so a smaller number may be safe without the method
-// being able to say so.
+// that the method certifies when no weight moves; 0 where not even 8 bits do, and for
+// every layer if there are no such examples. It asks the method for one number of bits
+// after the other, so a smaller number may be safe without the method being able to say
+// so.
 func SafeBits(ctx context.Context, m Method, n *Network, perRow bool, share float64, x [][]float64, y []int) ([]int, error) {
 	if !(share > 0 && share <= 1) {
 		return nil, fmt.Errorf("weightpert: SafeBits: share is %v, want above 0 and at most 1", share)
@@ -22,6 +23,9 @@ func SafeBits(ctx context.Context, m Method, n *Network, perRow bool, share floa
 		return nil, err
 	}
 	out := make([]int, n.Depth())
+	if clean.Count == 0 {
+		return out, nil
+	}
 	for i := range out {
 		for bits := 8; bits >= 2; bits-- {
 			all, err := Quantizer{Bits: bits, PerRow: perRow}.Rounding(n)

@@ -98,7 +98,9 @@ func (a SamplePGD) Run(ctx context.Context, n *Network, b *Box, x []float64, y i
 
 // RunFrobenius is Run for a change of one layer by a matrix of at most eps in the
 // Frobenius norm, the budget of FrobeniusBound: descent along the gradient, of steps
-// relative to eps, pulled back into the ball.
+// relative to eps, pulled back into the ball. Of a convolution that is laid out the
+// entries move apart, by at most eps together: FrobeniusBound covers that too, but a
+// change of the filters by eps, which it also covers, can move the entries further.
 func (a SamplePGD) RunFrobenius(ctx context.Context, n *Network, layer int, eps float64, x []float64, y int) (Worst, error) {
 	fail := func(err error) (Worst, error) { return Worst{}, fmt.Errorf("weightpert: SamplePGD: %w", err) }
 	if _, err := (RowBall{layer, eps, 2}).check(n); err != nil {

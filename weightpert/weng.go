@@ -7,7 +7,8 @@ import (
 )
 
 // RowBall says that each row of one layer may change by a vector of at most Eps in
-// the P-norm.
+// the P-norm. A row of a convolution laid out by FromNN is a filter at one place, so
+// changes of each filter by at most Eps are among these.
 type RowBall struct {
 	Layer int     // from 0
 	Eps   float64 // from 0 on

@@ -2,9 +2,10 @@ package smoothing
 
 import (
 	"fmt"
-	"math"
 
 	"gonum.org/v1/gonum/mathext"
+
+	"github.com/redoubt-ml/redoubt/internal/binomial"
 )
 
 // LowerBound returns the one-sided lower confidence bound of Clopper and Pearson
@@ -16,28 +17,7 @@ func LowerBound(k, n int, alpha float64) float64 {
 	if !(alpha > 0 && alpha < 1) {
 		panic(fmt.Sprintf("smoothing: LowerBound: alpha is %v, want between 0 and 1", alpha))
 	}
-	switch k {
-	case 0:
-		return 0
-	case n:
-		// P(K = n | p) = pⁿ; rounded down.
-		return math.Nextafter(math.Exp(math.Log(alpha)/float64(n)), 0)
-	}
-	// The p at which P(K >= k | p) is alpha, from below, by bisection: what gonum has
-	// for the inverse (v0.17.0) is far off where k is near a large n and alpha is small.
-	a, b := float64(k), float64(n-k+1)
-	lo, hi := 0.0, 1.0
-	for {
-		p := lo + (hi-lo)/2
-		if p <= lo || p >= hi {
-			return lo
-		}
-		if mathext.RegIncBeta(a, b, p) <= alpha {
-			lo = p
-		} else {
-			hi = p
-		}
-	}
+	return binomial.LowerBound(k, n, alpha)
 }
 
 // BinomialTest returns the p-value of the two-sided exact test that a success has

@@ -1,0 +1,36 @@
+package binomial
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// LowerBound returns the one-sided lower confidence bound of Clopper and Pearson
+// (Biometrika 1934), rounded down, for a probability, from k successes in n draws: with a
+// probability of at least 1-alpha over the draws it is not above the truth. It is 0 for
+// no success. The caller sees to 0 <= k <= n, n >= 1 and 0 < alpha < 1.
+func LowerBound(k, n int, alpha float64) float64 {
+	switch k {
+	case 0:
+		return 0
+	case n:
+		// P(K = n | p) = pⁿ.
+		return math.Nextafter(math.Exp(math.Log(alpha)/float64(n)), 0)
+	}
+	// The p at which P(K >= k | p) is alpha, from below, by bisection: what gonum has
+	// for the inverse (v0.17.0) is far off where k is near a large n and alpha is small.
+	a, b := float64(k), float64(n-k+1)
+	lo, hi := 0.0, 1.0
+	for {
+		p := lo + (hi-lo)/2
+		if p <= lo || p >= hi {
+			return lo
+		}
+		if mathext.RegIncBeta(a, b, p) <= alpha {
+			lo = p
+		} else {
+			hi = p
+		}
+	}
+}
