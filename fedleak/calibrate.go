@@ -19,7 +19,10 @@ type Calibrated struct {
 	// CAFE holds the settings of Steps I and II, for both.
 	CAFE CAFE
 	// Shadow is a federation of the other samples with the model, the defence and a
-	// schedule like the one that is attacked.
+	// schedule like the one that is attacked. Its Seed must be another one: the
+	// victim's selects the noise and the fake gradients of its parties, which are
+	// their secret, and an attack that draws the same ones learns what no attacker can
+	// know.
 	Shadow *Federation
 	// Rounds are those of Shadow that are attacked.
 	Rounds int

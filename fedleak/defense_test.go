@@ -230,7 +230,8 @@ func TestAdaptiveAttacksUndoScaleAndNoise(t *testing.T) {
 	require.Greater(t, rescaled, raw+2)
 	shadow := dense(t, 40, Uniform{K: 8, Seed: 7})
 	x, y := digits(t, 1000, 120, 2)
-	shadow.X, shadow.Labels, shadow.Defense = Quadrants(x.To(tensor.Float64)), y, f.Defense
+	shadow.X, shadow.Labels = Quadrants(x.To(tensor.Float64)), y
+	shadow.Defense, shadow.Seed = &FakeGradients{Sigma: 1.1}, f.Seed+1 // the victim's fakes are secret
 	calibrated := score(Calibrated{CAFE: CAFE{Coverage: -1, Ridge: 1}, Shadow: shadow, Rounds: 480})
 	require.Greater(t, calibrated, raw+2)
 	require.Greater(t, calibrated, NewScore(f.X, MeanImage(shadow.X, 40), nil).OfMean)
