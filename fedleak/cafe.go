@@ -180,7 +180,7 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 			return nil, fmt.Errorf("fedleak: CAFE: sample %d is wanted, want 0 to %d", id, n-1)
 		}
 	}
-	w.plain = newSystem(w.batches, n, max(1, set.Clients), weights)
+	w.plain = newSystem(w.batches, n, blocks(w.batches, n, set.Clients), weights)
 	w.system = w.plain.withRidge(c.Ridge)
 	w.known = slices.Clone(w.system.report.Determined)
 	w.out = newRecovery(c.Name(), m, n)
