@@ -143,6 +143,12 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 	if set.BatchStatistics {
 		return nil, errors.New("fedleak: CAFE: normalisation with batch statistics ties the samples of a batch together, so that they have no gradients of their own")
 	}
+	if c.Masked && set.Clients > 0 {
+		return nil, errors.New("fedleak: CAFE: Masked is set for a horizontal federation, want a vertical one: the mean over clients does not show what one of them left out")
+	}
+	if err := c.Rescale.check(m); err != nil {
+		return nil, err
+	}
 	refs := make([]Ref, len(m.Bottoms))
 	for p := range m.Bottoms {
 		l, err := m.firstDense(p)

@@ -243,6 +243,30 @@ func TestAdaptiveAttacksUndoScaleAndNoise(t *testing.T) {
 	require.ErrorContains(t, err, "no public slices")
 }
 
+func TestBadPublicSlicesAreNamed(t *testing.T) {
+	f := dense(t, 12, Uniform{K: 3, Seed: 1})
+	o := observe(t, f, 18)
+	with := func(party int, x *tensor.Tensor) []*tensor.Tensor {
+		out := slices.Clone(f.X)
+		out[party] = x
+		return out
+	}
+	nan := f.X[1].Clone()
+	nan.Set(math.NaN(), 2, 3, 3, 0)
+	for want, public := range map[string][]*tensor.Tensor{
+		"of 3 parties, want 4":                                f.X[:3],
+		"of 0 parties, want 4":                                {},
+		"of party 3 are [], want [n 7 7 1] with n at least 1": with(3, nil),
+		"of party 2 are [12 7 7], want [n 7 7 1]":             with(2, tensor.Reshape(f.X[2], 12, 7, 7)),
+		"of party 1 are [12 7 1 7], want [n 7 7 1]":           with(1, tensor.Reshape(f.X[1], 12, 7, 1, 7)),
+		"of party 0 are [0 7 7 1], want [n 7 7 1]":            with(0, tensor.Zeros(tensor.Float64, 0, 7, 7, 1)),
+		"of party 1 hold a NaN":                               with(1, nan),
+	} {
+		_, err := CAFE{Rescale: &Rescale{Public: public}}.Run(ctx, f.Model, o)
+		require.ErrorContains(t, err, "fedleak: Rescale: public slices "+want)
+	}
+}
+
 func TestTrainingWithDefencesLearns(t *testing.T) {
 	x, y := digits(t, 0, 600, 2)
 	held, labels := digits(t, 1200, 300, 2)
