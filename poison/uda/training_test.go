@@ -409,6 +409,59 @@ func TestCancelledTrainingStops(t *testing.T) {
 	require.NotNil(t, m)
 }
 
+// Training that ends early gives what it has, unless it has diverged.
+func TestRunGivesWhatTrainingHasReached(t *testing.T) {
+	once := smallTraining(SourceOnly{})
+	once.Epochs = 1
+	want, err := once.Run(ctx)
+	require.NoError(t, err)
+	stop := errors.New("enough")
+	for name, change := range map[string]func(*Training){
+		"OnEpoch": func(t *Training) { t.OnEpoch = func(Epoch, *Model) error { return stop } },
+		"Keep": func(t *Training) {
+			t.Keep = func(_ context.Context, epoch int, _ *Model, s *dataset.Set) ([]int, error) {
+				if epoch == 1 {
+					return nil, stop
+				}
+				all := make([]int, s.Len())
+				for i := range all {
+					all[i] = i
+				}
+				return all, nil
+			}
+		},
+	} {
+		tr := smallTraining(SourceOnly{})
+		change(&tr)
+		m, err := tr.Run(ctx)
+		require.ErrorIs(t, err, stop, name)
+		require.NotNil(t, m, name)
+		require.Equal(t, values(want.networks()...), values(m.networks()...), name)
+	}
+	c, cancel := context.WithCancel(ctx)
+	tr := smallTraining(broken{cancel: cancel})
+	m, err := tr.Run(c)
+	var d *DivergedError
+	require.ErrorAs(t, err, &d)
+	require.Nil(t, m, "cancelled or not, a model that diverged is of no use")
+	require.ErrorIs(t, c.Err(), context.Canceled)
+	tr.Epochs = 0
+	m, err = tr.Run(ctx)
+	require.ErrorContains(t, err, "0 epochs")
+	require.Nil(t, m)
+}
+
+// broken diverges in its first step, and cancels.
+type broken struct {
+	SourceOnly
+	cancel func()
+}
+
+func (b broken) Step(*Model, Batch) Losses {
+	b.cancel()
+	return Losses{Class: math.NaN()}
+}
+
 func TestBadTrainingIsAnError(t *testing.T) {
 	for want, change := range map[string]func(*Training){
 		"the source is empty":       func(t *Training) { t.Source = &dataset.Set{} },
