@@ -38,15 +38,15 @@ type AMPGD struct {
 	// Eps/Steps. For Raw they multiply the gradient; nil means 1/6.
 	StepSizes []float64
 	// Raw steps along the weighted gradient itself. By default a step goes along
-	// its direction, which does not depend on the weights: the sign for L∞, length
+	// its direction, which without DPAR does not depend on the weights: the sign for L∞, length
 	// 1 for L2, the signs of the 5 to 20 largest entries for L1 (Maini, Wong and
 	// Kolter, ICML 2020), L1 length 1 for L0.
 	Raw bool
 	// NoRandomStart starts from the examples instead of random points of the sets.
 	NoRandomStart bool
 	// Clean is the weight of the loss of the clean examples beside that of the
-	// attacked ones, which have 1: 0 trains on attacked examples alone. The paper
-	// names a ratio of 1.
+	// attacked ones, with DPAR's regulariser, which have 1; both are divided by
+	// 1 + Clean. 0 trains on attacked examples alone. The paper names a ratio of 1.
 	Clean float64
 	// Global keeps one set of weights for all examples and carries it from batch
 	// to batch, moved by mean losses once for each training step. By default every
@@ -54,8 +54,9 @@ type AMPGD struct {
 	Global bool
 	// DPAR is the weight lambda of the diversity-promoting regulariser log det(GᵀG),
 	// where G holds the input gradients of an example's attacks, scaled to length
-	// 1: attacks climb it and the network descends it, with second derivatives. 0
-	// leaves it out; the earlier version of the paper has 0.1.
+	// 1: attacks climb, and the network descends, sum_i w_i L_i + lambda log det(GᵀG),
+	// with second derivatives. 0 leaves it out; the earlier version of the paper has
+	// 0.1.
 	DPAR float64
 	// RampSteps is the number of training steps over which radii and step sizes
 	// grow linearly from 0; 0 attacks in full from the first step.
@@ -190,12 +191,12 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 		}
 	}
 	total := weighted(p, net, copies, weights, b.Y)
+	if s.DPAR > 0 {
+		total = tensor.Add(total, tensor.MulScalar(tensor.Mean(diversity(net, p, b.X.Tape(), copies, b.Y)), s.DPAR))
+	}
 	if s.Clean > 0 {
 		clean := tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y))
 		total = tensor.MulScalar(tensor.Add(total, tensor.MulScalar(clean, s.Clean)), 1/(1+s.Clean))
-	}
-	if s.DPAR > 0 {
-		total = tensor.Add(total, tensor.MulScalar(tensor.Mean(diversity(net, p, b.X.Tape(), copies, b.Y)), s.DPAR))
 	}
 	return total, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -348,6 +349,66 @@ func TestDPARMakesAttacksDiverse(t *testing.T) {
 		return tensor.Mean(defense.LogDet(0, tensor.Slice(g, 0, 0, len(y)).Detach(), tensor.Slice(g, 0, len(y), 2*len(y)).Detach())).Item()
 	}
 	require.Greater(t, mean(5), mean(0))
+}
+
+// attacked returns the copies that a training step learns from, of every threat.
+func attacked(t *testing.T, a *defense.AMPGD, net nn.Layer, x *tensor.Tensor, y []int) []float64 {
+	var copies []float64
+	spy := nn.Function(func(p *nn.Pass, in *tensor.Tensor) *tensor.Tensor {
+		if p.Train && copies == nil {
+			copies = in.Values()
+		}
+		return net.Forward(p, in)
+	})
+	_, err := a.Loss(ctx, &nn.Pass{Train: true}, spy, nn.Batch{X: tensor.NewTape().Const(x), Y: y})
+	require.NoError(t, err)
+	return copies
+}
+
+// Beside the regulariser the weights of the losses matter for where attacks go; without
+// it they do not, as steps go along directions.
+func TestDPARIsClimbedBesideWeightedLosses(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(r, 25, 12), nn.Tanh, nn.NewLinear(r, 12, 4))
+	_, x, y := small(9)
+	ths := []attack.Threat{{Norm: attack.L2, Eps: 1}, {Norm: attack.L2, Eps: 1.5}}
+	at := func(lambda float64, weights ...float64) []float64 {
+		a := &defense.AMPGD{Threats: ths, Rule: minmax.Fixed{Weights: weights}, Steps: 5, DPAR: lambda}
+		return attacked(t, a, net, x, y)
+	}
+	require.Equal(t, at(0, 0.5, 0.5), at(0, 0.01, 0.99))
+	require.NotEqual(t, at(0.1, 0.5, 0.5), at(0.1, 0.01, 0.99))
+	// Half the weights and half of lambda have the direction of the whole.
+	part := func(share float64) []float64 {
+		a := &defense.AMPGD{Threats: ths, Rule: constant{share, share}, Steps: 5, DPAR: 0.2 * share}
+		return attacked(t, a, net, x, y)
+	}
+	require.InDeltaSlice(t, part(1), part(0.5), 1e-3)
+}
+
+// constant is a rule of any weights.
+type constant []float64
+
+func (constant) String() string                   { return "constant" }
+func (c constant) Start(int) ([]float64, error)   { return slices.Clone(c), nil }
+func (constant) Update([]float64, []float64, int) {}
+func (constant) Value([]float64) float64          { return 0 }
+
+// The regulariser belongs to the attacked examples' part of a mixed loss.
+func TestCleanExamplesAreMixedWithTheWholeLoss(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(r, 25, 12), nn.Tanh, nn.NewLinear(r, 12, 4))
+	_, x, y := small(9)
+	loss := func(c float64) float64 {
+		a := &defense.AMPGD{Threats: both, Rule: minmax.Average{}, Steps: 1, StepSizes: []float64{0, 0}, DPAR: 0.3, Clean: c}
+		l, _ := step(t, a.Loss, net, x, y)
+		return l
+	}
+	clean, _ := step(t, nn.CrossEntropy, net, x, y)
+	whole := loss(0)
+	for _, c := range []float64{0.5, 1, 3} {
+		require.InDelta(t, (whole+c*clean)/(1+c), loss(c), 1e-5)
+	}
 }
 
 func TestDefendedWeightsAreTheSameForAnyNumberOfThreads(t *testing.T) {

@@ -115,11 +115,12 @@ func (in *inner) hear(losses []*tensor.Tensor, r int) error {
 	return nil
 }
 
-// gradients are those that the copies climb.
+// gradients are those that the copies climb: of sum_i w_i L_i + DPAR h. A step along the
+// direction alone does not depend on w_i without the second term, and w_i is left out.
 func (in *inner) gradients(losses, copies []*tensor.Tensor) []*tensor.Tensor {
 	var total *tensor.Tensor
 	for k, l := range losses {
-		if in.Raw {
+		if in.Raw || in.DPAR > 0 {
 			w := tensor.Zeros(l.DType(), len(in.y))
 			for i, row := range in.weights {
 				w.Set(row[k], i)

@@ -63,7 +63,7 @@ func (a Analytic) Run(ctx context.Context, m *Model, o Observations) (*Recovery,
 				out.H.SetRow(id, h)
 			}
 		}
-		a.Inversion.stepThree(ctx, m, p, l, out, func(i int) bool { return i == list[0][0] }, nil)
+		a.Inversion.stepThree(ctx, m, p, l, out, out.HError, func(i int) bool { return i == list[0][0] }, nil)
 		if err := ctx.Err(); err != nil {
 			return r, fmt.Errorf("fedleak: stopped: %w", err)
 		}

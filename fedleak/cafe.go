@@ -35,7 +35,14 @@ type CAFE struct {
 	// the rows of H, and the images are mid-grey.
 	SkipImages bool
 	// Masked takes entries of gradients that are 0 for left out, as Sparse leaves
-	// them: the equations of the others still hold.
+	// them: the equations of the others still hold. An output of the first dense
+	// layer is used if the rounds that show its bias gradient determine as much as all
+	// rounds do; with none such at a party nothing of it is recovered, and Run
+	// returns a *LeftOutError. Features that the entries that are shown leave open
+	// are those for which zeros are values, which is wrong by the size of what Sparse
+	// leaves out: HError says by how much, and where that may be more than a fifth
+	// of the features' norm the slice is undetermined. A horizontal federation is an
+	// error: the mean over clients does not show what one of them left out.
 	Masked bool
 	// Rescale undoes a defence's change of scale; nil takes features as they come.
 	Rescale *Rescale
@@ -68,7 +75,8 @@ func (c CAFE) Check() error {
 }
 
 // Run implements Attack. Rounds that leave samples unidentified give the identifiable
-// part and a *NotIdentifiableError.
+// part and a *NotIdentifiableError; parties of which Masked finds nothing give what is
+// found of the others and a *LeftOutError.
 func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -89,11 +97,14 @@ func (c CAFE) Run(ctx context.Context, m *Model, o Observations) (*Recovery, err
 		if c.SkipImages {
 			break
 		}
-		c.Inversion.stepThree(ctx, m, p, l, &w.out.Parties[p], c.wanted, progress)
+		c.Inversion.stepThree(ctx, m, p, l, &w.out.Parties[p], w.noise[p], c.wanted, progress)
 		if err := ctx.Err(); err != nil {
 			w.withdraw(p + 1)
 			return w.out, fmt.Errorf("fedleak: stopped: %w", err)
 		}
+	}
+	if w.leftOut != nil {
+		return w.out, w.leftOut
 	}
 	if !all(w.known) {
 		return w.out, &NotIdentifiableError{w.out.Identifiability}
@@ -126,6 +137,8 @@ type work struct {
 	known   []bool     // samples whose gradients the rounds determine
 	layers  []layer
 	biases  []*mat.Dense // of each party, [T, d2]
+	noise   [][]float64  // relative error of the rows of H by noise, by party
+	leftOut *LeftOutError
 	out     *Recovery
 }
 
@@ -142,6 +155,12 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 	set := o.Setting()
 	if set.BatchStatistics {
 		return nil, errors.New("fedleak: CAFE: normalisation with batch statistics ties the samples of a batch together, so that they have no gradients of their own")
+	}
+	if c.Masked && set.Clients > 0 {
+		return nil, errors.New("fedleak: CAFE: Masked is set for a horizontal federation, want a vertical one: the mean over clients does not show what one of them left out")
+	}
+	if err := c.Rescale.check(m); err != nil {
+		return nil, err
 	}
 	refs := make([]Ref, len(m.Bottoms))
 	for p := range m.Bottoms {
@@ -169,6 +188,9 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 		if err != nil {
 			return nil, err
 		}
+		if c.Masked && r.Party != Top {
+			return nil, fmt.Errorf("fedleak: CAFE: Masked is set and labels are to be read from %v, which may leave out entries, want SkipLabels", r)
+		}
 		refs = append(refs, r)
 	}
 	if w.biases, err = stack(ctx, m, o, refs); err != nil {
@@ -180,7 +202,7 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 			return nil, fmt.Errorf("fedleak: CAFE: sample %d is wanted, want 0 to %d", id, n-1)
 		}
 	}
-	w.plain = newSystem(w.batches, n, max(1, set.Clients), weights)
+	w.plain = newSystem(w.batches, n, blocks(w.batches, n, set.Clients), weights)
 	w.system = w.plain.withRidge(c.Ridge)
 	w.known = slices.Clone(w.system.report.Determined)
 	w.out = newRecovery(c.Name(), m, n)
@@ -196,8 +218,8 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 func (w *work) party(ctx context.Context, p int) error {
 	out := &w.out.Parties[p]
 	var g *gradients
-	if w.masked() {
-		g = w.maskedStepOne(w.biases[p])
+	if w.Masked {
+		g = w.maskedStepOne(p)
 	} else {
 		g = stepOne(w.system, w.biases[p])
 	}
@@ -207,7 +229,7 @@ func (w *work) party(ctx context.Context, p int) error {
 	out.V, out.VError = g.v, g.err
 	for i := range out.Status {
 		switch {
-		case !w.known[i]:
+		case !w.known[i] || g.lost:
 			out.Status[i] = Undetermined
 		case g.dead[i]:
 			out.Status[i] = Dead
@@ -231,10 +253,14 @@ func (w *work) party(ctx context.Context, p int) error {
 		}
 	}
 	w.bound(p, f.h)
-	out.H, out.HError = f.h, f.err
+	out.H, out.HError = f.h, f.err()
+	w.noise = append(w.noise, f.noise)
 	for i, ok := range f.determined {
-		if ok {
+		switch {
+		case ok:
 			out.Status[i] = Recovered
+		case out.Status[i] == Unseen && f.seen[i]:
+			out.Status[i] = Undetermined
 		}
 	}
 	return nil

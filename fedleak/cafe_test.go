@@ -369,6 +369,13 @@ func TestUnequalSharesOfClientsAreNotSettled(t *testing.T) {
 	for _, y := range r.Labels {
 		require.Equal(t, -1, y)
 	}
+	want, err := IdentifyClients(batchesOf(f.Schedule, 77, 80), 80, 4)
+	require.NoError(t, err)
+	require.Equal(t, 80, want.Reachable)
+	require.Equal(t, want, r.Identifiability)
+	r, err = Published{Iterations: 77, Alpha: 0, Gamma: 1}.Run(ctx, f.Model, observe(t, f, 77))
+	require.ErrorAs(t, err, &missing)
+	require.Equal(t, want, r.Identifiability)
 	bad := corrupted{Observations: observe(t, f, 77), setting: func(s Setting) Setting { s.Clients = 3; return s }}
 	_, err = CAFE{}.Run(ctx, f.Model, bad)
 	require.ErrorContains(t, err, "80 samples for 3 clients")

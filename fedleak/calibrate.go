@@ -19,7 +19,10 @@ type Calibrated struct {
 	// CAFE holds the settings of Steps I and II, for both.
 	CAFE CAFE
 	// Shadow is a federation of the other samples with the model, the defence and a
-	// schedule like the one that is attacked.
+	// schedule like the one that is attacked. Its Seed must be another one: the
+	// victim's selects the noise and the fake gradients of its parties, which are
+	// their secret, and an attack that draws the same ones learns what no attacker can
+	// know.
 	Shadow *Federation
 	// Rounds are those of Shadow that are attacked.
 	Rounds int
@@ -32,16 +35,16 @@ func (Calibrated) Name() string { return "calibrated CAFE" }
 
 // Run implements Attack. The slices of a party of which the shadow gives fewer than
 // eight are marked as unseen. Rounds that leave samples unidentified give the
-// identifiable part and a *NotIdentifiableError.
+// identifiable part and a *NotIdentifiableError, and what Masked finds nothing of a
+// *LeftOutError, as with CAFE.
 func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recovery, error) {
 	if c.Shadow == nil {
 		return nil, errors.New("fedleak: Calibrated: no shadow federation")
 	}
 	c.CAFE.SkipImages, c.CAFE.Rescale = true, nil
-	var open, openShadow *NotIdentifiableError
-	r, err := c.CAFE.Run(ctx, m, o)
-	if err != nil && !errors.As(err, &open) {
-		return r, err
+	r, left := c.CAFE.Run(ctx, m, o)
+	if left != nil && !partial(left) {
+		return r, left
 	}
 	shadow := *c.Shadow
 	shadow.Model = m
@@ -53,7 +56,7 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		return nil, err
 	}
 	s, err := c.CAFE.Run(ctx, m, seen)
-	if err != nil && !errors.As(err, &openShadow) {
+	if err != nil && !partial(err) {
 		return nil, fmt.Errorf("fedleak: Calibrated: shadow: %w", err)
 	}
 	for p := range r.Parties {
@@ -73,10 +76,14 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		}
 	}
 	r.Attack = c.Name()
-	if open != nil {
-		return r, open
-	}
-	return r, nil
+	return r, left
+}
+
+// partial says whether an error of CAFE comes beside an answer for a part of the slices.
+func partial(err error) bool {
+	var open *NotIdentifiableError
+	var leftOut *LeftOutError
+	return errors.As(err, &open) || errors.As(err, &leftOut)
 }
 
 // remembered is the largest number of gradient entries that are kept in memory to save

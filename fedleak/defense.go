@@ -31,7 +31,8 @@ type Defense interface {
 }
 
 // Clipper is a Defense before which the gradient of each sample, over all tensors of
-// the party, is scaled down to a norm of at most Bound.
+// the party, is scaled down to a norm of at most Bound. Federation.Check refuses it beside
+// BatchStatistics, under which samples have no gradients of their own.
 type Clipper interface {
 	Defense
 	Bound() float64

@@ -100,6 +100,64 @@ func TestSparseKeepsTheLargest(t *testing.T) {
 	require.Equal(t, []float64{0, -5, 0, 0, -3, 0, 4, 0, 0, 0}, g.Values())
 }
 
+// What is not finite must reach the server, who refuses it.
+func TestSparseLeavesWhatIsNotFinite(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		g := tensor.FromFloat64([]float64{1, -5, v, 2})
+		Sparse{Keep: 0.25}.Apply(Upload{}, g)
+		require.Equal(t, fmt.Sprint([]float64{1, -5, v, 2}), fmt.Sprint(g.Values()))
+	}
+	Sparse{Keep: 0.25}.Apply(Upload{}, tensor.Zeros(tensor.Float64, 0))
+}
+
+// The relation that Accountant states: against a gradient of 0 in its place a sample moves
+// an upload by at most Clip/K, against another sample's by up to twice as much.
+func TestSensitivityOfAnUpload(t *testing.T) {
+	f := dense(t, 20, Uniform{K: 4, Seed: 1})
+	bound := slices.Min(f.sampleNorms([]int{0, 1, 2, 3, 4, 5, 6, 7})[1])
+	f.Defense = ClippedNoise{Clip: bound}
+	refs := []Ref{{1, 0}, {1, 1}, {1, 2}, {1, 3}}
+	upload := func(ids ...int) []*tensor.Tensor {
+		gs, err := f.Upload(ctx, 0, ids, refs...)
+		require.NoError(t, err)
+		return gs
+	}
+	minus := func(a, b []*tensor.Tensor, times float64) []*tensor.Tensor {
+		out := make([]*tensor.Tensor, len(a))
+		for i := range a {
+			out[i] = tensor.Sub(a[i], tensor.MulScalar(b[i], times))
+		}
+		return out
+	}
+	batch, most := upload(0, 1, 2, 3), 0.0
+	zeroed := minus(batch, upload(3), 1.0/4)
+	require.InDelta(t, bound/4, norm(minus(batch, zeroed, 1)), 1e-12)
+	for other := 4; other < 8; other++ {
+		most = math.Max(most, norm(minus(batch, upload(0, 1, 2, other), 1)))
+	}
+	require.Greater(t, most, 1.2*bound/4)
+	require.LessOrEqual(t, most, 2*bound/4)
+}
+
+// clipper is a defence of another package that clips.
+type clipper struct{ Noise }
+
+func (clipper) Bound() float64 { return 1 }
+
+func TestClippingNeedsGradientsOfSamples(t *testing.T) {
+	f := dense(t, 12, Uniform{K: 3})
+	f.BatchStatistics = true
+	for _, d := range []Defense{ClippedNoise{Clip: 1}, clipper{}} {
+		f.Defense = d
+		_, err := f.Observe(3)
+		require.ErrorContains(t, err, d.Name()+" clips the gradients of samples")
+		require.ErrorContains(t, err, "BatchStatistics")
+		require.ErrorContains(t, Training{Steps: 1, LR: optim.Constant(0.1)}.Run(ctx, f), "BatchStatistics")
+	}
+	f.Defense = Noise{Sigma: 1}
+	require.NoError(t, f.Check())
+}
+
 // Clipping keeps each sample's gradient within its bound and is undone by Step II.
 func TestClippingBoundsSamplesAndProtectsNothing(t *testing.T) {
 	f := dense(t, 20, Uniform{K: 4, Seed: 1})
@@ -172,7 +230,8 @@ func TestAdaptiveAttacksUndoScaleAndNoise(t *testing.T) {
 	require.Greater(t, rescaled, raw+2)
 	shadow := dense(t, 40, Uniform{K: 8, Seed: 7})
 	x, y := digits(t, 1000, 120, 2)
-	shadow.X, shadow.Labels, shadow.Defense = Quadrants(x.To(tensor.Float64)), y, f.Defense
+	shadow.X, shadow.Labels = Quadrants(x.To(tensor.Float64)), y
+	shadow.Defense, shadow.Seed = &FakeGradients{Sigma: 1.1}, f.Seed+1 // the victim's fakes are secret
 	calibrated := score(Calibrated{CAFE: CAFE{Coverage: -1, Ridge: 1}, Shadow: shadow, Rounds: 480})
 	require.Greater(t, calibrated, raw+2)
 	require.Greater(t, calibrated, NewScore(f.X, MeanImage(shadow.X, 40), nil).OfMean)
@@ -182,6 +241,30 @@ func TestAdaptiveAttacksUndoScaleAndNoise(t *testing.T) {
 	g := convolutional(t, 8, Uniform{K: 2})
 	_, err := CAFE{Rescale: &Rescale{}}.Run(ctx, g.Model, observe(t, g, 16))
 	require.ErrorContains(t, err, "no public slices")
+}
+
+func TestBadPublicSlicesAreNamed(t *testing.T) {
+	f := dense(t, 12, Uniform{K: 3, Seed: 1})
+	o := observe(t, f, 18)
+	with := func(party int, x *tensor.Tensor) []*tensor.Tensor {
+		out := slices.Clone(f.X)
+		out[party] = x
+		return out
+	}
+	nan := f.X[1].Clone()
+	nan.Set(math.NaN(), 2, 3, 3, 0)
+	for want, public := range map[string][]*tensor.Tensor{
+		"of 3 parties, want 4":                                f.X[:3],
+		"of 0 parties, want 4":                                {},
+		"of party 3 are [], want [n 7 7 1] with n at least 1": with(3, nil),
+		"of party 2 are [12 7 7], want [n 7 7 1]":             with(2, tensor.Reshape(f.X[2], 12, 7, 7)),
+		"of party 1 are [12 7 1 7], want [n 7 7 1]":           with(1, tensor.Reshape(f.X[1], 12, 7, 1, 7)),
+		"of party 0 are [0 7 7 1], want [n 7 7 1]":            with(0, tensor.Zeros(tensor.Float64, 0, 7, 7, 1)),
+		"of party 1 hold a NaN":                               with(1, nan),
+	} {
+		_, err := CAFE{Rescale: &Rescale{Public: public}}.Run(ctx, f.Model, o)
+		require.ErrorContains(t, err, "fedleak: Rescale: public slices "+want)
+	}
 }
 
 func TestTrainingWithDefencesLearns(t *testing.T) {
@@ -202,6 +285,7 @@ func TestBadDefencesAreNamed(t *testing.T) {
 		"pool of -1":       &FakeGradients{Pool: -1},
 		"Threshold is NaN": &FakeGradients{Threshold: math.NaN()},
 		"Clip 0":           ClippedNoise{},
+		"Clip +Inf":        ClippedNoise{Clip: math.Inf(1)},
 		"Sigma is NaN":     Noise{math.NaN()},
 		"Keep is 0":        Sparse{},
 	} {

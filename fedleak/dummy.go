@@ -16,7 +16,10 @@ type dummy struct {
 }
 
 // moments are the statistics of a normalisation layer's input and those it holds.
-type moments struct{ mean, variance, wantMean, wantVar *tensor.Tensor }
+type moments struct {
+	mean, variance, wantMean, wantVar *tensor.Tensor
+	first                             bool // of its party's layers
+}
 
 // guess runs the model on guessed slices and watches them. labels are logits [k,
 // classes]; with fixed set they are the distributions themselves, and not watched.
@@ -61,7 +64,7 @@ func (m *Model) guess(tape *tensor.Tape, xs []*tensor.Tensor, labels *tensor.Ten
 func (d *dummy) through(net *nn.Sequential, pass *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	layers := net.Layers()
 	seen := false
-	from := 0
+	from, others := 0, len(d.norms)
 	flush := func(to int) {
 		if to > from {
 			x = nn.NewSequential(layers[from:to]...).Forward(pass, x)
@@ -82,7 +85,7 @@ func (d *dummy) through(net *nn.Sequential, pass *nn.Pass, x *tensor.Tensor) *te
 			for j := range axes {
 				axes[j] = j
 			}
-			d.norms = append(d.norms, moments{tensor.Mean(x, axes...), tensor.Var(x, axes...), b.Sets[0].Mean, b.Sets[0].Var})
+			d.norms = append(d.norms, moments{tensor.Mean(x, axes...), tensor.Var(x, axes...), b.Sets[0].Mean, b.Sets[0].Var, len(d.norms) == others})
 		}
 	}
 	flush(len(layers))

@@ -63,11 +63,12 @@ func nearness(f *fedleak.Federation, rounds int, a fedleak.Attack) (float64, err
 }
 
 // Fake gradients keep the order of entries and lose their scale. Who has other images of
-// the kind learns how the defended answer belongs to the image.
+// the kind learns how the defended answer belongs to the image, from fakes of his own: the
+// seed of the victim's is a secret.
 func ExampleCalibrated() {
-	fake := &fedleak.FakeGradients{Sigma: 1}
-	f := federation(12, fedleak.Uniform{K: 3}, fake)
-	shadow := federation(40, fedleak.Uniform{K: 3, Seed: 7}, fake)
+	f := federation(12, fedleak.Uniform{K: 3}, &fedleak.FakeGradients{Sigma: 1})
+	shadow := federation(40, fedleak.Uniform{K: 3, Seed: 7}, &fedleak.FakeGradients{Sigma: 1})
+	shadow.Seed = f.Seed + 1
 	a := fedleak.Calibrated{CAFE: fedleak.CAFE{Coverage: -1, Ridge: 1}, Shadow: shadow, Rounds: 200}
 	plain, err := nearness(f, 60, fedleak.CAFE{Coverage: -1})
 	if err != nil {

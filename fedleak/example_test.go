@@ -127,13 +127,16 @@ func ExampleClippedNoise() {
 	// with noise: 0 <nil>
 }
 
-// The privacy budget of 1000 rounds in which each sample takes part with probability
-// 1/100.
+// The privacy budget of 1000 rounds against a server who names the batches, and against
+// one who does not know that each sample takes part with probability 1/100 in which.
 func ExampleAccountant() {
-	a := fedleak.Accountant{Multiplier: 1, Rate: 0.01}
-	eps, err := a.Epsilon(1000, 1e-5)
-	fmt.Printf("%.1f %v\n", eps, err)
-	// Output: 2.5 <nil>
+	for _, rate := range []float64{0, 0.01} {
+		eps, err := fedleak.Accountant{Multiplier: 1, Rate: rate}.Epsilon(1000, 1e-5)
+		fmt.Printf("rate %v: %.1f %v\n", rate, eps, err)
+	}
+	// Output:
+	// rate 0: 651.7 <nil>
+	// rate 0.01: 2.5 <nil>
 }
 
 // Entries that are left out are solved for from further rounds.

@@ -28,7 +28,8 @@ type Federation struct {
 	// Clients is the number of clients of a horizontal federation, with equal
 	// blocks of samples and one shared bottom network; 0 means vertical.
 	Clients int
-	// BatchStatistics makes normalisation layers use the statistics of the batch.
+	// BatchStatistics makes normalisation layers use the statistics of the batch. It
+	// excludes a Defense that clips the gradients of samples.
 	BatchStatistics bool
 	// Seed is the source of the defence's randomness.
 	Seed uint64
@@ -79,10 +80,13 @@ func (f *Federation) Check() error {
 	if err := f.Schedule.Check(n); err != nil {
 		return err
 	}
-	if f.Defense != nil {
-		return f.Defense.Check()
+	if f.Defense == nil {
+		return nil
 	}
-	return nil
+	if _, clips := f.Defense.(Clipper); clips && f.BatchStatistics {
+		return fmt.Errorf("fedleak: %s clips the gradients of samples, which have none of their own under BatchStatistics, want one of the two", f.Defense.Name())
+	}
+	return f.Defense.Check()
 }
 
 // Setting returns what the server is told.
@@ -91,7 +95,7 @@ func (f *Federation) Setting() Setting {
 }
 
 // Upload returns what the server sees in round t of the named gradients, for the
-// batch ids and the model as it is. Errors: ids that are no batch, gradients of no
+// batch ids and the model as it is, of a federation in which Check finds nothing. Errors: ids that are no batch, gradients of no
 // parameter, a context that is cancelled.
 func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) ([]*tensor.Tensor, error) {
 	if err := f.checkRefs(ctx, t, refs); err != nil {

@@ -84,10 +84,16 @@ func IdentifyClients(batches [][]int, n, clients int) (Identifiability, error) {
 	if clients < 1 || n%clients != 0 {
 		return Identifiability{}, fmt.Errorf("fedleak: %d samples for %d clients, want equal shares", n, clients)
 	}
-	if !balanced(batches, n, clients) {
-		clients = 1
+	return newSystem(batches, n, blocks(batches, n, clients), nil).report, nil
+}
+
+// blocks returns the number of equal blocks of ids from which every batch takes the same
+// share: clients, or 1 for a vertical federation, of 0 clients, and for unequal shares.
+func blocks(batches [][]int, n, clients int) int {
+	if clients > 1 && balanced(batches, n, clients) {
+		return clients
 	}
-	return newSystem(batches, n, clients, nil).report, nil
+	return 1
 }
 
 // EpochsNeeded returns the least number of epochs of n/k freshly shuffled batches

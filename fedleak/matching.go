@@ -26,18 +26,20 @@ type Matching struct {
 	TV float64
 	// Xi is the total variation per slice below which it costs nothing.
 	Xi float64
-	// Fade lowers TV linearly to 0 over the steps.
+	// Fade lowers TV linearly to 0 over the steps of Adam.
 	Fade bool
 	// BatchNorm weighs the distances of means and variances from those that
 	// normalisation layers hold, |μ(x) - μ|₂ + |σ²(x) - σ²|₂, ten times as much
-	// for the first layer: Yin et al., CVPR 2021.
+	// for the first layer of each party: Yin et al., CVPR 2021.
 	BatchNorm float64
 	// Group weighs the squared distance of each of Seeds runs from their mean:
 	// group consistency of Yin et al., without their registration of
-	// images, of which slices of a few pixels have no need.
+	// images, of which slices of a few pixels have no need. It needs Adam, by which
+	// the runs move side by side.
 	Group float64
 	Seeds int // 0 means 1
-	// Labels holds the known class of each id; nil leaves the labels to Rule.
+	// Labels holds the known class of each id, of which those in the rounds that are
+	// matched must be in [0, Classes); nil leaves the labels to Rule.
 	Labels []int
 	Rule   LabelRule // the zero value is JointLabels
 	Method Method    // the zero value is Adam
@@ -47,9 +49,9 @@ type Matching struct {
 	// LR is the learning rate of Adam; 0 means 0.1.
 	LR float64
 	// Decay multiplies the learning rate by 0.1 after 3/8, 5/8 and 7/8 of the
-	// steps.
+	// steps of Adam.
 	Decay bool
-	// Box keeps pixels in [0, 1] at every step.
+	// Box keeps pixels in [0, 1] at every step of Adam.
 	Box  bool
 	Init Init   // the zero value is NormalInit
 	Seed uint64 // of the starting points
@@ -143,6 +145,14 @@ func (a Matching) Check() error {
 	}
 	if a.Steps < 0 || a.Rounds < 0 || a.Seeds < 0 {
 		return fmt.Errorf("fedleak: %s: %d steps, %d rounds, %d seeds, want 0 or more", a.Name(), a.Steps, a.Rounds, a.Seeds)
+	}
+	for _, v := range []struct {
+		name string
+		set  bool
+	}{{"Fade", a.Fade}, {"Group", a.Group > 0}, {"Decay", a.Decay}, {"Box", a.Box}} {
+		if v.set && a.Method == LBFGS {
+			return fmt.Errorf("fedleak: %s: %s is set beside L-BFGS, want it with Adam or SignAdam alone", a.Name(), v.name)
+		}
 	}
 	return nil
 }

@@ -3,8 +3,10 @@ package fedleak
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,6 +133,10 @@ func TestBadMatchingIsNamed(t *testing.T) {
 		"-1 steps":          {Steps: -1},
 		"3 rounds to match": {Rounds: 3},
 		"1 labels":          {Labels: []int{2}},
+		"Box is set":        {Method: LBFGS, Box: true},
+		"Fade is set":       {Method: LBFGS, Fade: true},
+		"Decay is set":      {Method: LBFGS, Decay: true},
+		"Group is set":      {Method: LBFGS, Group: 0.1, Seeds: 2},
 	} {
 		_, err := a.Run(ctx, f.Model, o)
 		require.ErrorContains(t, err, want)
@@ -147,6 +153,63 @@ func TestBadMatchingIsNamed(t *testing.T) {
 	r, err := a.Run(stop, f.Model, o)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 2, r.Parties[0].Count(Recovered))
+}
+
+// A label that is not known, which a Recovery has as -1, is named if it is needed.
+func TestLabelsOutOfRangeAreNamed(t *testing.T) {
+	f := sigmoid(t, 4, 2)
+	o := observe(t, f, 2)
+	used := o.Batch(0)
+	for _, bad := range []int{-1, 10} {
+		labels := slices.Clone(f.Labels)
+		labels[used[1]] = bad
+		_, err := Matching{Labels: labels, Steps: 1}.Run(ctx, f.Model, o)
+		require.ErrorContains(t, err, fmt.Sprintf("fedleak: L2: label %d of sample %d, want 0 to 9", bad, used[1]))
+	}
+	labels := []int{-1, -1, -1, -1}
+	for _, id := range used {
+		labels[id] = f.Labels[id]
+	}
+	r, err := Matching{Labels: labels, Steps: 1}.Run(ctx, f.Model, o)
+	require.NoError(t, err)
+	require.Equal(t, labels, r.Labels)
+}
+
+// The first normalisation layer of each party counts ten times, however many layers the
+// parties have.
+func TestStatisticsOfUnequalParties(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	norm := func(layers int) *nn.Sequential {
+		net := []nn.Layer{nn.Flatten, nn.NewLinear(rng, 25, 4)}
+		for range layers {
+			net = append(net, nn.NewBatchNorm(4), nn.Sigmoid)
+		}
+		return nn.NewSequential(append(net, nn.NewLinear(rng, 4, 4))...)
+	}
+	for _, layers := range [][3]int{{2, 0, 1}, {0, 1, 0}, {1, 3, 2}} {
+		m := &Model{Classes: 3, Top: nn.NewSequential(nn.NewLinear(rng, 12, 3))}
+		f := &Federation{Model: m, Labels: []int{0, 1, 2, 0}, Schedule: Uniform{K: 2}}
+		for _, k := range layers {
+			m.Bottoms, m.Inputs = append(m.Bottoms, norm(k)), append(m.Inputs, [3]int{5, 5, 1})
+			f.X = append(f.X, tensor.Uniform(rng, tensor.Float64, 0, 1, 4, 5, 5, 1))
+		}
+		double(f)
+		s, err := Matching{BatchNorm: 0.5}.start(ctx, m, observe(t, f, 1))
+		require.NoError(t, err)
+		d := s.at(0, 0, false)
+		want, at := 0.0, 0
+		for _, k := range layers {
+			for i := range k {
+				e := distance2(d.norms[at].mean, d.norms[at].wantMean).Item() + distance2(d.norms[at].variance, d.norms[at].wantVar).Item()
+				if i == 0 {
+					e *= 10
+				}
+				want, at = want+0.5*e, at+1
+			}
+		}
+		require.Len(t, d.norms, at)
+		require.InDelta(t, want, s.statistics(d).Item(), 1e-12)
+	}
 }
 
 // A transcript in one precision is attacked by a model in the other.

@@ -10,12 +10,15 @@ import (
 // ClippedNoise is the gradient step of differentially private training (Abadi et al.,
 // CCS 2016): the gradient of each sample at a party is scaled down to a norm of at
 // most Clip, and the mean gets normal noise of standard deviation Multiplier*Clip/K in
-// every entry.
+// every entry. A sample's gradient moves an upload by at most Clip/K beside one of 0,
+// and by up to 2 Clip/K beside that of another sample: see Accountant. It needs
+// gradients of samples, which normalisation with the statistics of the batch does not
+// leave: Federation.BatchStatistics excludes it.
 //
 // Clipping alone protects nothing from CAFE: a clipped sample has gradient c v_n in
 // every batch, and Step II divides the factor out again.
 type ClippedNoise struct {
-	Clip       float64 // the largest norm of a sample's gradient at a party, above 0
+	Clip       float64 // the largest norm of a sample's gradient at a party, finite and above 0
 	Multiplier float64 // 0 adds no noise
 }
 
@@ -29,8 +32,8 @@ func (d ClippedNoise) Bound() float64 { return d.Clip }
 
 // Check implements Defense.
 func (d ClippedNoise) Check() error {
-	if !(d.Clip > 0) || !(d.Multiplier >= 0) || math.IsInf(d.Multiplier, 0) {
-		return fmt.Errorf("fedleak: ClippedNoise: Clip %v and Multiplier %v, want above 0 and at least 0", d.Clip, d.Multiplier)
+	if !(d.Clip > 0) || math.IsInf(d.Clip, 0) || !(d.Multiplier >= 0) || math.IsInf(d.Multiplier, 0) {
+		return fmt.Errorf("fedleak: ClippedNoise: Clip %v and Multiplier %v, want finite numbers, above 0 and at least 0", d.Clip, d.Multiplier)
 	}
 	return nil
 }

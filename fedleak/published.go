@@ -116,7 +116,7 @@ func (a Published) Run(ctx context.Context, m *Model, o Observations) (*Recovery
 	answer := func(used int, err error) (*Recovery, error) {
 		r := newRecovery(t.a.Name(), m, t.n)
 		if used > 0 {
-			r.Identifiability = newSystem(list[:used], t.n, max(1, o.Setting().Clients), nil).report
+			r.Identifiability = newSystem(list[:used], t.n, blocks(list[:used], t.n, o.Setting().Clients), nil).report
 			t.fill(r, r.Identifiability.Determined, len(list[0]))
 		}
 		r.Rounds = used

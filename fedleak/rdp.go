@@ -6,7 +6,11 @@ import (
 )
 
 // Accountant adds up the Rényi differential privacy of rounds with ClippedNoise
-// (Mironov, CSF 2017). Neighbouring data sets differ by the presence of one sample. The
+// (Mironov, CSF 2017). Neighbouring data sets are those of which one has 0 in the place
+// of a sample's gradients, at every party, while batches keep their ids and K: this is
+// what moves an upload by at most Clip/K. A sample that is taken out of its batches makes
+// K smaller, which the budget does not cover. One that is replaced by another moves an
+// upload by up to 2 Clip/K and costs, at Rate 0, what half the Multiplier does. The
 // budget is that of the parties' uploads: the gradient of the top network, which the
 // server computes itself and no Defense changes, is not part of it.
 type Accountant struct {
@@ -16,9 +20,11 @@ type Accountant struct {
 	// each with its own noise: M in a vertical federation, for which the joint
 	// release has the sensitivity sqrt(M) Clip/K. 0 means 1.
 	Uploads int
-	// Rate is the share K/N of samples in a batch, if each sample takes part by a
-	// coin of its own (Poisson sampling), which makes the budget smaller; 0 or 1
-	// counts every round in full, which holds for any schedule.
+	// Rate makes the budget smaller by Poisson sampling: each sample takes part by a
+	// secret coin of its own, with this probability, and the mean is a sum over the
+	// expected size K. Against who knows the batches it is void, as against CAFE's
+	// server, who names them: leave it 0 there. 0 or 1 counts every round in full,
+	// which holds for any schedule.
 	Rate float64
 }
 

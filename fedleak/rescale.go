@@ -14,10 +14,34 @@ import (
 // by one factor for each party.
 type Rescale struct {
 	// Public holds slices of other samples of the kind, one tensor [n, H, W, C] per
-	// party: features are scaled to their median norm. Nil uses only the range of
+	// party, n at least 1: features are scaled to their median norm. Nil uses only the range of
 	// the data, for parties whose first layer is dense: the 98.5 % quantile of the
 	// estimates of pixels is put at 1.
 	Public []*tensor.Tensor
+}
+
+// check says what is wrong with the public slices for a model.
+func (r *Rescale) check(m *Model) error {
+	if r == nil || r.Public == nil {
+		return nil
+	}
+	if len(r.Public) != len(m.Inputs) {
+		return fmt.Errorf("fedleak: Rescale: public slices of %d parties, want %d", len(r.Public), len(m.Inputs))
+	}
+	for p, x := range r.Public {
+		in := m.Inputs[p]
+		if x == nil || x.Rank() != 4 || x.Dim(0) < 1 || !slices.Equal(x.Shape()[1:], in[:]) {
+			var shape []int
+			if x != nil {
+				shape = x.Shape()
+			}
+			return fmt.Errorf("fedleak: Rescale: public slices of party %d are %v, want [n %d %d %d] with n at least 1", p, shape, in[0], in[1], in[2])
+		}
+		if !tensor.AllFinite(x) {
+			return fmt.Errorf("fedleak: Rescale: public slices of party %d hold a NaN or infinite value, want finite ones", p)
+		}
+	}
+	return nil
 }
 
 // brightest is the quantile that a range prior puts at 1.
@@ -29,9 +53,6 @@ func (w *work) rescale(p int, f *features) error {
 	var want, got float64
 	n, d1 := f.h.Dims()
 	if pub := w.Rescale.Public; pub != nil {
-		if len(pub) != len(w.layers) {
-			return fmt.Errorf("fedleak: Rescale: public slices of %d parties, want %d", len(pub), len(w.layers))
-		}
 		var known, found []float64
 		h := toDense(tensor.Flatten(l.before.Forward(&nn.Pass{}, pub[p].To(w.m.dtype()))))
 		for i := range pub[p].Dim(0) {

@@ -130,7 +130,11 @@ func (s *search) label() error {
 	if s.Labels != nil {
 		s.given = make([]int, len(s.ids))
 		for i, id := range s.ids {
-			s.given[i] = s.Labels[id]
+			y := s.Labels[id]
+			if y < 0 || y >= s.m.Classes {
+				return fmt.Errorf("fedleak: %s: label %d of sample %d, want 0 to %d", s.Name(), y, id, s.m.Classes-1)
+			}
+			s.given[i] = y
 		}
 		return nil
 	}

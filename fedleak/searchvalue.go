@@ -34,14 +34,12 @@ func (s *search) value(seed, round int, tv float64) (float64, []*tensor.Tensor) 
 	return f.Item(), tensor.Grad(f, wrt...)
 }
 
-// statistics is the term of normalisation layers, which come in the order of parties
-// and layers.
+// statistics is the term of normalisation layers.
 func (s *search) statistics(d *dummy) *tensor.Tensor {
-	per := len(d.norms) / s.parties
 	return sumOf(make([]*tensor.Tensor, len(d.norms)), func(i int) *tensor.Tensor {
 		n := d.norms[i]
 		weight := s.BatchNorm
-		if i%per == 0 {
+		if n.first {
 			weight *= 10
 		}
 		e := tensor.Add(distance2(n.mean, n.wantMean), distance2(n.variance, n.wantVar))

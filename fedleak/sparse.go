@@ -26,13 +26,13 @@ func (d Sparse) Check() error {
 	return nil
 }
 
-// Apply implements Defense.
+// Apply implements Defense. A gradient that is not finite stays as it is, for the server
+// to refuse.
 func (d Sparse) Apply(_ Upload, g *tensor.Tensor) {
-	modulus := tensor.Abs(g)
-	ranked := descending(modulus)
-	if len(ranked) == 0 {
+	if g.Len() == 0 || !tensor.AllFinite(g) {
 		return
 	}
+	ranked := descending(tensor.Abs(g))
 	drop := make([]bool, len(ranked))
 	for _, e := range ranked[max(1, int(d.Keep*float64(len(ranked)))):] {
 		drop[e.at] = true

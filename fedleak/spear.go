@@ -87,7 +87,7 @@ func (a SPEAR) Run(ctx context.Context, m *Model, o Observations) (*Recovery, er
 			out.H.SetRow(ids[i], h.RawRowView(i))
 			out.Status[ids[i]] = Recovered
 		}
-		a.Inversion.stepThree(ctx, m, p, l, out, func(int) bool { return true }, nil)
+		a.Inversion.stepThree(ctx, m, p, l, out, out.HError, func(int) bool { return true }, nil)
 		if err := ctx.Err(); err != nil {
 			return r, fmt.Errorf("fedleak: stopped: %w", err)
 		}

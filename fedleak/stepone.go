@@ -33,6 +33,7 @@ type gradients struct {
 	err  []float64  // relative error of each row, estimated
 	dead []bool     // no gradient, as far as can be told
 	sd   float64    // of an entry of the observations, estimated
+	lost bool       // so much is left out of the observations that v is 0
 }
 
 // stepOne solves Step I for the observed bias gradients b [T, d2]: the closed form of

@@ -38,7 +38,8 @@ type Inversion struct {
 	// ones a tenth. 0 means 1e-3, -1 none.
 	TV float64
 	// Tolerance is the relative residual |h(x) - h|/|h| at which a slice is done;
-	// 0 means 1e-4. It is raised to the estimated error of the features.
+	// 0 means 1e-4. It is raised to the error of the features that noise is estimated to
+	// make.
 	Tolerance float64
 	// Noisy is the relative error from which features count as noisy; 0 means 0.02.
 	Noisy float64
@@ -216,8 +217,9 @@ func clip(x []float64) {
 	}
 }
 
-// stepThree inverts the features of the wanted ones of a party's recovered slices.
-func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, out *PartyRecovery, wanted func(int) bool, done func(int)) {
+// stepThree inverts the features of the wanted ones of a party's recovered slices, whose
+// relative errors by noise are given.
+func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, out *PartyRecovery, noise []float64, wanted func(int) bool, done func(int)) {
 	n, d1 := out.H.Dims()
 	in := m.Inputs[party]
 	size := in[0] * in[1] * in[2]
@@ -252,7 +254,7 @@ func (v Inversion) stepThree(ctx context.Context, m *Model, party int, l layer, 
 					s.norm2 += u * u
 				}
 				if s.norm2 > 0 {
-					out.Residual[i] = v.invert(ctx, s, out.HError[i], x, uint64(party), uint64(i))
+					out.Residual[i] = v.invert(ctx, s, noise[i], x, uint64(party), uint64(i))
 				}
 			}
 			setRow(out.X, i, x)

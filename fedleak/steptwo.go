@@ -12,9 +12,22 @@ import (
 // features is the result of Step II for one party.
 type features struct {
 	h          *mat.Dense // [N, d1]
-	err        []float64  // relative error of each row, estimated
+	noise      []float64  // relative error of each row by noise, estimated
+	left       []float64  // the same by what is left out; nil for nothing
 	determined []bool
-	rounds     int // that were used
+	seen       []bool // in a round that was used
+}
+
+// err is the relative error of each row, estimated.
+func (f *features) err() []float64 {
+	if f.left == nil {
+		return f.noise
+	}
+	out := make([]float64, len(f.noise))
+	for i, v := range f.noise {
+		out[i] = math.Hypot(v, f.left[i])
+	}
+	return out
 }
 
 // coverage returns rounds that together hold every wanted sample at least times
@@ -137,7 +150,7 @@ func (w *work) accumulate(ctx context.Context, l layer, g gradients, rounds []in
 
 	e := newEquations(v, d1)
 	energy := 0.0
-	var seen []*mat.Dense
+	var shown []*mat.Dense
 	for _, t := range rounds {
 		gs, err := fetch(ctx, w.m, w.o, t, l.weight)
 		if err != nil {
@@ -146,14 +159,20 @@ func (w *work) accumulate(ctx context.Context, l layer, g gradients, rounds []in
 		energy += sumSquares(gs[0])
 		dense := toDense(gs[0])
 		e.add(w.batches[t], dense, w.system.weight(t))
-		if w.masked() {
-			seen = append(seen, dense)
+		if w.Masked {
+			shown = append(shown, dense)
 		}
 	}
 	s := factor(e.a)
-	f := &features{h: s.solve(e.r), determined: s.determined(), rounds: len(rounds)}
-	if w.masked() {
-		w.fillFeatures(v, f, rounds, seen)
+	f := &features{h: s.solve(e.r), determined: s.determined(), seen: make([]bool, n)}
+	for _, t := range rounds {
+		for _, id := range w.batches[t] {
+			f.seen[id] = true
+		}
+	}
+	inverse := s.inverseDiagonal()
+	if w.Masked {
+		w.fillFeatures(v, g.err, f, inverse, rounds, shown)
 	}
 
 	// What H leaves of one round tells the noise of an entry of G.
@@ -165,9 +184,9 @@ func (w *work) accumulate(ctx context.Context, l layer, g gradients, rounds []in
 		}
 		sd = math.Max(sd, left)
 	}
-	f.err = make([]float64, n)
-	for i, d := range s.inverseDiagonal() {
-		f.err[i] = sd * math.Sqrt(d*float64(d1)) / mat.Norm(f.h.RowView(i), 2)
+	f.noise = make([]float64, n)
+	for i, d := range inverse {
+		f.noise[i] = sd * math.Sqrt(d*float64(d1)) / mat.Norm(f.h.RowView(i), 2)
 	}
 	scaleRows(f.h, f.h, unit)
 	return f, nil
@@ -207,31 +226,35 @@ func (e *equations) add(ids []int, g *mat.Dense, weight float64) {
 }
 
 // residual returns the root mean square of G_t - H_S^T V_S over the columns in which V
-// is known, those that are not all 0.
+// is known, those that are not all 0, and over the entries that are shown.
 func (w *work) residual(ctx context.Context, l layer, v, h *mat.Dense, t int) (float64, error) {
 	gs, err := fetch(ctx, w.m, w.o, t, l.weight)
 	if err != nil {
 		return 0, err
 	}
-	left := toDense(gs[0])
-	d1, d2 := left.Dims()
+	seen := toDense(gs[0])
+	d1, d2 := seen.Dims()
 	ids := w.batches[t]
 	hs, vs := mat.NewDense(len(ids), d1, nil), mat.NewDense(len(ids), d2, nil)
 	for i, id := range ids {
 		hs.SetRow(i, h.RawRowView(id))
 		vs.SetRow(i, v.RawRowView(id))
 	}
-	var sum mat.Dense
-	sum.Mul(hs.T(), vs)
-	left.Sub(left, &sum)
+	var left mat.Dense
+	left.Mul(hs.T(), vs)
+	left.Sub(seen, &left)
 	square, count := 0.0, 0
 	for j := range d2 {
 		if mat.Norm(vs.ColView(j), math.Inf(1)) == 0 {
 			continue
 		}
-		e := mat.Norm(left.ColView(j), 2)
-		square += e * e
-		count += d1
+		for i := range d1 {
+			if w.Masked && seen.At(i, j) == 0 {
+				continue
+			}
+			square += left.At(i, j) * left.At(i, j)
+			count++
+		}
 	}
 	return math.Sqrt(square / float64(max(1, count))), nil
 }

@@ -72,6 +72,8 @@ func TestVotesAndVictimsRefuseBadSets(t *testing.T) {
 	require.ErrorContains(t, err, "no test images")
 	_, err = poison.Ask(ctx, []*uda.Model{m}, nil, nil, target, 1)
 	require.ErrorContains(t, err, "no image")
+	_, err = poison.Ask(ctx, []*uda.Model{m}, nil, target, &three, 2)
+	require.ErrorContains(t, err, "poison: victim 0 has 2 classes, want 3 as the test images have")
 	large := &dataset.Set{Name: "large", H: 5, W: 5, C: 1, Classes: 2, Labels: make([]int, 4), Floats: make([]float32, 100)}
 	large.Labels[0] = 1
 	_, err = poison.Victims{Training: tr, N: 1}.Train(ctx, &poison.Poison{Set: large})

@@ -77,7 +77,7 @@ func (v Victims) Train(ctx context.Context, p *Poison) ([]*uda.Model, error) {
 
 // Ask asks trained victims for the first image of x and for the target's test images,
 // and how well they fit the poison unless that is nil. Errors: no models, no image, a
-// class out of range, sets of another form.
+// class out of range, models of other classes than the test images, sets of another form.
 func Ask(ctx context.Context, models []*uda.Model, p *Poison, x, test *dataset.Set, wanted int) (Trial, error) {
 	n := len(models)
 	if x == nil || x.Len() == 0 || test == nil || test.Len() == 0 {
@@ -85,6 +85,11 @@ func Ask(ctx context.Context, models []*uda.Model, p *Poison, x, test *dataset.S
 	}
 	if n == 0 || wanted < 0 || wanted >= test.Classes {
 		return Trial{}, fmt.Errorf("poison: %d victims for class %d, want at least one and a class in [0, %d)", n, wanted, test.Classes)
+	}
+	for i, m := range models {
+		if m.Classes != test.Classes {
+			return Trial{}, fmt.Errorf("poison: victim %d has %d classes, want %d as the test images have", i, m.Classes, test.Classes)
+		}
 	}
 	var out Trial
 	for _, m := range models {

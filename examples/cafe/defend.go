@@ -326,7 +326,8 @@ func (b *bench) measure(ctx context.Context, u upload) error {
 	} {
 		r, err := a.attack.Run(ctx, m, recorded)
 		var open *fedleak.NotIdentifiableError
-		if err != nil && !errors.As(err, &open) {
+		var leftOut *fedleak.LeftOutError
+		if err != nil && !errors.As(err, &open) && !errors.As(err, &leftOut) {
 			return err
 		}
 		guess := r.Images(b.mean)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Mixture is one domain of an illustrative case: an equal mixture of two isotropic
@@ -113,6 +114,13 @@ func (p *projected) density(z float64) float64 {
 	return s / (2 * p.sigma * math.Sqrt(2*math.Pi))
 }
 
+// logDensity is ln p̃(z), where p̃(z) may be too small for a number.
+func (p *projected) logDensity(z float64) float64 {
+	a, b := (z-p.mean[0])/p.sigma, (z-p.mean[1])/p.sigma
+	apart := math.Abs((a-b)*(a+b)) / 2 // of the two exponents
+	return math.Log1p(math.Exp(-apart)) - min(a*a, b*b)/2 - math.Log(2*p.sigma*math.Sqrt(2*math.Pi))
+}
+
 // label is f̃(z).
 func (p *projected) label(z float64) float64 {
 	if p.side == 0 {
@@ -199,8 +207,15 @@ type Terms struct {
 // the border of two cells.
 const nodes = 4000
 
+// sharpest is the least standard deviation, as a share of the largest mean, with which
+// points near a mean can be told apart in float64 to seven digits.
+const sharpest = 1e-9
+
+// reach is the number of standard deviations from a mean beyond which there is no mass.
+const reach = 9
+
 // Terms integrates over the line. Errors: a U or labels of 0, a sigma that is not
-// above 0, values that are not finite.
+// above 0 or less than 1e-9 of the means, values that are not finite.
 func (c Case) Terms(p Point, f Formula) (Terms, error) {
 	if err := c.check(p); err != nil {
 		return Terms{}, fmt.Errorf("bound: %w", err)
@@ -221,8 +236,8 @@ func (c Case) Terms(p Point, f Formula) (Terms, error) {
 		out.SourceMismatch += ps * math.Abs(fs-ft)
 		out.TargetMismatch += pt * math.Abs(fs-ft)
 		out.L1 += math.Abs(ps - pt)
-		if ps > 0 && pt > 0 {
-			out.KL += ps * math.Log(ps/pt)
+		if ps > 0 {
+			out.KL += ps * (s.logDensity(z) - t.logDensity(z))
 		}
 		out.ZeroOneSource += es.density(z) * dz * mistake(h, es.label(z))
 		out.ZeroOneTarget += et.density(z) * dz * mistake(h, et.label(z))
@@ -252,10 +267,27 @@ func eachNode(s, t *projected, n int, visit func(z, dz float64)) {
 	for k := range 2 {
 		far = max(far, math.Abs(s.mean[k]), math.Abs(t.mean[k]))
 	}
-	far += 9 * s.sigma
-	dz := 2 * far / float64(n)
-	for i := range n {
-		visit((float64(i)+0.5)*dz-far, dz)
+	far += reach * s.sigma
+	if dz := 2 * far / float64(n); dz <= s.sigma/4 {
+		for i := range n {
+			visit((float64(i)+0.5)*dz-far, dz)
+		}
+		return
+	}
+	// Cells of that width would miss the mass, which lies near the means.
+	means := []float64{s.mean[0], s.mean[1], t.mean[0], t.mean[1]}
+	slices.Sort(means)
+	for i := 0; i < len(means); {
+		lo, hi := means[i]-reach*s.sigma, means[i]+reach*s.sigma
+		for i++; i < len(means) && means[i]-reach*s.sigma <= hi; i++ {
+			hi = means[i] + reach*s.sigma
+		}
+		for _, part := range [][2]float64{{lo, min(hi, 0)}, {max(lo, 0), hi}} {
+			dz := (part[1] - part[0]) / float64(n)
+			for k := 0; k < n && dz > 0; k++ {
+				visit(part[0]+(float64(k)+0.5)*dz, dz)
+			}
+		}
 	}
 }
 
@@ -292,6 +324,13 @@ func (c Case) check(p Point) error {
 		return errors.New("v is 0, want a direction of the labels")
 	case !(c.sigma() > 0) || math.IsInf(c.Sigma, 0):
 		return fmt.Errorf("sigma is %v, want above 0", c.Sigma)
+	}
+	far := 0.0
+	for _, m := range slices.Concat(c.Source.Means[:], c.Target.Means[:]) {
+		far = max(far, math.Hypot(m[0], m[1])*max(1, math.Hypot(p.U[0], p.U[1])))
+	}
+	if !(c.sigma() >= sharpest*far) {
+		return fmt.Errorf("sigma is %v beside a mean as far as %v, want at least %v of that", c.sigma(), far, sharpest)
 	}
 	return nil
 }

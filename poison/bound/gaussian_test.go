@@ -3,6 +3,7 @@ package bound_test
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -136,6 +137,49 @@ func TestBoundsHoldOnTheLine(t *testing.T) {
 	}
 }
 
+// Where both components of a domain lie on one point the divergence is that of two normal
+// laws, (Δ·u)²/(2 sigma²), however far densities fall.
+func TestDivergenceOfNarrowMixtures(t *testing.T) {
+	for _, sigma := range []float64{3, 1, .1, .05, .01, 1e-4, 1e-8} {
+		for _, angle := range []float64{0, .4, 2} {
+			c := bound.Case{Sigma: sigma,
+				Source: bound.Mixture{Means: [2][2]float64{{-1, 0}, {-1, 0}}, Labels: [2]float64{0, 1}},
+				Target: bound.Mixture{Means: [2][2]float64{{1, 0}, {1, 0}}, Labels: [2]float64{1, 1}}}
+			m, err := c.Terms(bound.Point{U: [2]float64{math.Cos(angle), math.Sin(angle)}, A: 2}, bound.Exact)
+			require.NoError(t, err)
+			require.InEpsilon(t, 2*math.Cos(angle)*math.Cos(angle)/(sigma*sigma), m.KL, 1e-6, "sigma %v, angle %v", sigma, angle)
+			require.InDelta(t, 2*bound.Phi(math.Abs(math.Cos(angle))/sigma)-1, m.TV, 2e-5, "sigma %v, angle %v", sigma, angle)
+		}
+	}
+}
+
+// Bounds hold for random mixtures of any width, and the one with the divergence is never
+// the better one.
+func TestBoundsHoldOnRandomMixtures(t *testing.T) {
+	const seed = 12
+	rng := rand.New(rand.NewPCG(seed, 0))
+	vector := func(scale float64) [2]float64 {
+		return [2]float64{scale * rng.NormFloat64(), scale * rng.NormFloat64()}
+	}
+	for i := range 200 {
+		c := bound.Case{Sigma: math.Pow(10, 1-7*rng.Float64())}
+		for _, m := range []*bound.Mixture{&c.Source, &c.Target} {
+			m.Means, m.Labels = [2][2]float64{vector(1), vector(1)}, vector(1)
+		}
+		if i%3 == 0 {
+			c.Target.Means = c.Source.Means
+			c.Target.Means[0][0] += c.Sigma * rng.NormFloat64()
+		}
+		p := bound.Point{U: vector(1), A: 5 * rng.NormFloat64(), B: 3 * rng.NormFloat64()}
+		m, err := c.Terms(p, bound.Exact)
+		require.NoError(t, err)
+		const tol = 1e-6
+		ok := m.Lower <= m.TargetError+tol && m.Upper >= m.TargetError-tol && m.LowerKL <= m.Lower+tol && m.LowerKL <= m.TargetError+tol &&
+			m.TV <= 1+tol && !math.IsNaN(m.KL) && m.ZeroOneTarget <= 1+tol
+		require.True(t, ok, "seed %d, case %d: %+v at %+v: %+v", seed, i, c, p, m)
+	}
+}
+
 // Measured with another implementation of the search from 100 starts: 54, 54 and
 // 55 % of the starts get out of the flat minimum to the outcome of the case.
 func TestStartsDecideOutcomes(t *testing.T) {
@@ -169,6 +213,12 @@ func TestBadCasesAreErrors(t *testing.T) {
 	c.Sigma = -1
 	_, err = c.Terms(sixty, bound.Exact)
 	require.ErrorContains(t, err, "sigma is -1")
+	c.Sigma = 1e-10
+	_, err = c.Terms(sixty, bound.Exact)
+	require.ErrorContains(t, err, "sigma is 1e-10 beside a mean as far as 1.41")
+	c.Sigma, c.Source.Means[0][0] = 1, math.NaN()
+	_, err = c.Terms(sixty, bound.Exact)
+	require.ErrorContains(t, err, "a mean as far as NaN")
 	c = bound.Favorable
 	c.Target.Labels = [2]float64{}
 	_, err = bound.Illustrate{}.From(c, sixty)

@@ -14,9 +14,15 @@ import (
 
 // Diagnosis holds the terms of the bounds as they appear from labelled examples of
 // both domains. It is a diagnostic: neither bound is certified, because features
-// are put into finitely many bins, whose masses and labels are estimated. That
-// makes the distance of the domains too large (which weakens the lower bound) and
-// the mismatch of their labels too large as well (which strengthens it).
+// are put into finitely many bins, whose masses and labels are estimated.
+//
+// Bins can only lower the distance of the domains. They average out disagreements
+// between points of a bin, those of the domains' labels and those of the hypothesis with
+// them; only where the domains lie differently within a bin can they make labels
+// disagree that do not. Estimates from few examples raise the distance and the
+// disagreements. As the distance and the source error weaken the lower bound and the
+// mismatch of labels strengthens it, it can come out above the true one, and above
+// the target error.
 type Diagnosis struct {
 	Bins   int          `json:"bins"`
 	Bounds bound.Bounds `json:"bounds"`

@@ -243,6 +243,37 @@ func TestRestoreCarriesMomentsAndRefusesStrangers(t *testing.T) {
 	require.NotEqual(t, before, after)
 }
 
+// A state makes another model the same, whatever seed that was made with: it trains and
+// answers as the first one does.
+func TestRestoreMakesModelsOfOtherSeedsTheSame(t *testing.T) {
+	for _, method := range methods() {
+		tr := smallTraining(method)
+		m, err := tr.New()
+		require.NoError(t, err)
+		require.NoError(t, tr.Epoch(ctx, m, 0))
+		stranger := tr
+		stranger.Seed++
+		other, err := stranger.New()
+		require.NoError(t, err)
+		require.NoError(t, other.Restore(m.Snapshot()))
+		for _, one := range []*Model{m, other} {
+			require.NoError(t, tr.Epoch(ctx, one, 1))
+		}
+		require.Equal(t, values(m.networks()...), values(other.networks()...), method.Name())
+	}
+	// The map of the first model is not that of the second.
+	m, err := smallTraining(CDAN{}).New()
+	require.NoError(t, err)
+	kept := m.Snapshot()
+	before := m.Map.(RandomMap).F.Clone()
+	m.Map.(RandomMap).F.Fill(2)
+	require.NoError(t, m.Restore(kept))
+	require.Equal(t, before.Values(), m.Map.(RandomMap).F.Values())
+	narrow, err := smallTraining(CDAN{MapWidth: 20}).New()
+	require.NoError(t, err)
+	require.ErrorContains(t, m.Restore(narrow.Snapshot()), "of the state is")
+}
+
 func TestBadEvaluationIsAnError(t *testing.T) {
 	m, err := smallTraining(SourceOnly{}).New()
 	require.NoError(t, err)

@@ -74,15 +74,20 @@ func (m *Model) networks() []nn.Layer {
 	return all
 }
 
-// tensors lists parameters and statistics of all networks.
+// tensors lists parameters and statistics of all networks, and the matrices of a random
+// map, without which a discriminator is that of another model.
 func (m *Model) tensors() (all []*tensor.Tensor) {
 	for _, l := range m.networks() {
 		l.Visit("", func(s nn.Slot) { all = append(all, s.Tensor) })
 	}
+	if r, ok := m.Map.(RandomMap); ok {
+		all = append(all, r.F, r.P)
+	}
 	return all
 }
 
-// State is a copy of a model's weights, statistics, class weights and optimisers.
+// State is a copy of a model's weights, statistics, random map, class weights and
+// optimisers.
 type State struct {
 	tensors []*tensor.Tensor
 	optims  map[string]memory

@@ -107,8 +107,9 @@ func (t Training) New() (*Model, error) {
 	return m, nil
 }
 
-// Run trains a fresh model. With an error of ctx or of OnEpoch it returns the model
-// as it is then; with a *DivergedError or any other it returns none.
+// Run trains a fresh model. With an error that ends training, of ctx, OnEpoch, Keep or
+// an epoch, it returns the model as it is then, but for a *DivergedError, whose model is of
+// no use. It returns none either with an error of New.
 func (t Training) Run(ctx context.Context) (*Model, error) {
 	m, err := t.New()
 	if err != nil {
@@ -116,9 +117,6 @@ func (t Training) Run(ctx context.Context) (*Model, error) {
 	}
 	for e := range t.Epochs {
 		if err := t.Epoch(ctx, m, e); err != nil {
-			if ctx.Err() != nil {
-				return m, err
-			}
 			var diverged *DivergedError
 			if errors.As(err, &diverged) {
 				return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -409,6 +410,59 @@ func TestCancelledTrainingStops(t *testing.T) {
 	require.NotNil(t, m)
 }
 
+// Training that ends early gives what it has, unless it has diverged.
+func TestRunGivesWhatTrainingHasReached(t *testing.T) {
+	once := smallTraining(SourceOnly{})
+	once.Epochs = 1
+	want, err := once.Run(ctx)
+	require.NoError(t, err)
+	stop := errors.New("enough")
+	for name, change := range map[string]func(*Training){
+		"OnEpoch": func(t *Training) { t.OnEpoch = func(Epoch, *Model) error { return stop } },
+		"Keep": func(t *Training) {
+			t.Keep = func(_ context.Context, epoch int, _ *Model, s *dataset.Set) ([]int, error) {
+				if epoch == 1 {
+					return nil, stop
+				}
+				all := make([]int, s.Len())
+				for i := range all {
+					all[i] = i
+				}
+				return all, nil
+			}
+		},
+	} {
+		tr := smallTraining(SourceOnly{})
+		change(&tr)
+		m, err := tr.Run(ctx)
+		require.ErrorIs(t, err, stop, name)
+		require.NotNil(t, m, name)
+		require.Equal(t, values(want.networks()...), values(m.networks()...), name)
+	}
+	c, cancel := context.WithCancel(ctx)
+	tr := smallTraining(broken{cancel: cancel})
+	m, err := tr.Run(c)
+	var d *DivergedError
+	require.ErrorAs(t, err, &d)
+	require.Nil(t, m, "cancelled or not, a model that diverged is of no use")
+	require.ErrorIs(t, c.Err(), context.Canceled)
+	tr.Epochs = 0
+	m, err = tr.Run(ctx)
+	require.ErrorContains(t, err, "0 epochs")
+	require.Nil(t, m)
+}
+
+// broken diverges in its first step, and cancels.
+type broken struct {
+	SourceOnly
+	cancel func()
+}
+
+func (b broken) Step(*Model, Batch) Losses {
+	b.cancel()
+	return Losses{Class: math.NaN()}
+}
+
 func TestBadTrainingIsAnError(t *testing.T) {
 	for want, change := range map[string]func(*Training){
 		"the source is empty":       func(t *Training) { t.Source = &dataset.Set{} },
@@ -472,6 +526,56 @@ func TestDiagnosisShowsSwappedLabels(t *testing.T) {
 	require.LessOrEqual(t, d.Bounds.Lower, d.Bounds.TargetError+1e-9)
 	_, err = Diagnose(ctx, m, tr.Source.Take(2), tr.Source.Take(2), 6, 1)
 	require.ErrorContains(t, err, "6 clusters of 4 rows")
+}
+
+// What Diagnosis says of its bins: fewer of them never raise the distance, and few examples
+// of one and the same domain show a distance and a disagreement that are not there.
+func TestBinsLowerTheDistanceAndFewExamplesRaiseIt(t *testing.T) {
+	const bins, seed = 16, 4
+	rng := rand.New(rand.NewPCG(seed, 1))
+	// Bin b of a domain has label 1 with probability 1/2; predictions are even.
+	draw := func(n int, mass []float64) (*dataset.Set, []int, *tensor.Tensor) {
+		s := &dataset.Set{Classes: 2, H: 1, W: 1, C: 1, Floats: make([]float32, n)}
+		of := make([]int, n)
+		for i := range n {
+			u := rng.Float64()
+			for b, m := range mass {
+				if of[i] = b; u < m {
+					break
+				}
+				u -= m
+			}
+			s.Labels = append(s.Labels, rng.IntN(2))
+		}
+		return s, of, tensor.Full(tensor.Float32, 0.5, n, 2)
+	}
+	estimate := func(n int, ps, pt []float64) func(merge int) bound.Bounds {
+		s, a, p := draw(n, ps)
+		u, b, q := draw(n, pt)
+		return func(merge int) bound.Bounds {
+			var of []int
+			for _, c := range slices.Concat(a, b) {
+				of = append(of, c/merge)
+			}
+			d, err := binned(of, []*dataset.Set{s, u}, [2]*tensor.Tensor{p, q}, bins/merge).Bounds()
+			require.NoError(t, err)
+			return d
+		}
+	}
+	even, slope := make([]float64, bins), make([]float64, bins)
+	for b := range bins {
+		even[b] = 1.0 / bins
+		slope[b] = float64(b+1) / (bins * (bins + 1) / 2)
+	}
+	apart := estimate(500, even, slope)
+	for _, merge := range []int{1, 2, 4, 8} {
+		require.LessOrEqual(t, apart(2*merge).TV, apart(merge).TV+1e-12, "seed %d", seed)
+	}
+	few, many := estimate(40, even, even)(1), estimate(20000, even, even)(1)
+	require.Greater(t, few.TV, .1)
+	require.Less(t, many.TV, .05)
+	require.Greater(t, few.SourceMismatch, .1)
+	require.Less(t, many.SourceMismatch, .05)
 }
 
 // Every batch is drawn without replacement, and every image is drawn about as often.
