@@ -52,9 +52,12 @@ func TestJobsTakeTurns(t *testing.T) {
 func TestAnErrorEndsAllJobs(t *testing.T) {
 	bad := errors.New("bad")
 	e := &experiment{workers: 2}
+	var mu sync.Mutex
 	var all *turns
 	err := e.each(t.Context(), []turn{{0, 0, 0}, {0, 0, 1}, {0, 0, 2}, {0, 0, 3}}, func(ctx context.Context, i int) error {
+		mu.Lock()
 		all = e.turns
+		mu.Unlock()
 		if i == 1 {
 			return bad
 		}
