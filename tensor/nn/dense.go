@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -24,8 +25,11 @@ func NewLinear(rng *rand.Rand, in, out int) *Linear {
 }
 
 // AfterImage says that the layer's input is flattened images [H, W, C], and
-// returns the layer.
+// returns the layer. It panics if the layer has another number of inputs.
 func (l *Linear) AfterImage(h, w, c int) *Linear {
+	if in := l.Weight.Dim(0); h < 1 || w < 1 || c < 1 || h*w*c != in {
+		panic(fmt.Sprintf("nn: Linear: AfterImage(%d, %d, %d) for %d inputs, want as many", h, w, c, in))
+	}
 	l.Image = [3]int{h, w, c}
 	return l
 }

@@ -38,6 +38,9 @@ func encode(into map[string]*tensor.Tensor, prefix string, l Layer) (err error) 
 			err = fmt.Errorf("two tensors of the network are named %q", s.Name)
 			return
 		}
+		if err = s.check(); err != nil {
+			return
+		}
 		if err = s.Range.holds(s.Tensor); err != nil {
 			err = fmt.Errorf("tensor %q: %w", s.Name, err)
 			return
@@ -105,7 +108,18 @@ func decode(f *safetensors.File, prefix string, l Layer, skip func(string) bool)
 	return found, nil
 }
 
-// toFile returns the tensor in the file's layout.
+// check says whether the images that a matrix is said to see have as many values as
+// the matrix has rows.
+func (s Slot) check() error {
+	in := s.Image
+	if s.Layout == Matrix && in != [3]int{} && (slices.Min(in[:]) < 1 || in[0]*in[1]*in[2] != s.Tensor.Dim(0)) {
+		return fmt.Errorf("tensor %q of shape %v is said to see images of %dx%dx%d, want as many values as it has rows",
+			s.Name, s.Tensor.Shape(), in[0], in[1], in[2])
+	}
+	return nil
+}
+
+// toFile returns the tensor, which passes check, in the file's layout.
 func (s Slot) toFile() *tensor.Tensor {
 	t := s.Tensor
 	switch s.Layout {
@@ -125,6 +139,9 @@ func (s Slot) toFile() *tensor.Tensor {
 
 // fromFile returns a file's tensor in the network's layout.
 func (s Slot) fromFile(t *tensor.Tensor) (*tensor.Tensor, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	want := s.toFile().Shape()
 	if !slices.Equal(t.Shape(), want) {
 		return nil, fmt.Errorf("tensor %q has shape %v, want %v", s.Name, t.Shape(), want)

@@ -22,6 +22,20 @@ type activated interface {
 	forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activation) *tensor.Tensor
 }
 
+// activating returns a layer of this package as one that applies activations, nil if it
+// is none. A type that embeds such a layer is none: its own Forward must run.
+func activating(l Layer) activated {
+	switch l := l.(type) {
+	case *Linear:
+		return l
+	case *Conv2D:
+		return l
+	case *BatchNorm:
+		return l
+	}
+	return nil
+}
+
 // NewSequential returns a network of the given layers, which are named "0",
 // "1", and so on.
 func NewSequential(layers ...Layer) *Sequential {
@@ -67,7 +81,7 @@ func (s *Sequential) Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 				continue
 			}
 		}
-		if a, ok := l.(activated); ok && act == tensor.Rectify {
+		if a := activating(l); a != nil && act == tensor.Rectify {
 			x, i = a.forwardActivated(p, x, act), next-1
 			continue
 		}
