@@ -40,7 +40,11 @@ var pool struct {
 	workers atomic.Pointer[[]*worker]
 }
 
-type failure struct{ value any }
+// failure is how body failed: by a panic, or by ending its goroutine.
+type failure struct {
+	value  any
+	goexit bool
+}
 
 type worker struct {
 	parked atomic.Bool
@@ -76,7 +80,8 @@ func Threads() int {
 // A call made while another loop runs, from inside its body or from another
 // goroutine, runs in its caller alone. A panic in body is raised again in the
 // caller after the other chunks in progress have ended; chunks that had not
-// begun are dropped.
+// begun are dropped. In the same way the caller's goroutine ends if body ends its
+// own, by runtime.Goexit.
 func For(n, grain int, body func(lo, hi int)) {
 	grain = max(grain, 1)
 	if n <= 0 {
@@ -119,6 +124,9 @@ func finish() {
 	f := pool.failure.Load()
 	pool.body = nil
 	pool.busy.Store(false)
+	if f != nil && f.goexit {
+		runtime.Goexit()
+	}
 	if f != nil {
 		panic(f.value)
 	}
@@ -128,7 +136,7 @@ func finish() {
 func chunks() {
 	defer func() {
 		if v := recover(); v != nil {
-			pool.failure.CompareAndSwap(nil, &failure{v})
+			pool.failure.CompareAndSwap(nil, &failure{value: v})
 			pool.next.Store(int64(pool.n))
 		}
 	}()
@@ -207,12 +215,24 @@ func (w *worker) loop(index int) {
 				<-w.wake
 			}
 		}
-		help()
+		w.help(index)
 	}
 }
 
-// help takes chunks and leaves the region, also when body ends the goroutine.
-func help() {
-	defer pool.state.Add(^uint64(running - 1))
+// help takes chunks and leaves the region. If body ends the goroutine, so it does the
+// caller's, and another one takes the worker over.
+func (w *worker) help(index int) {
+	returned := false
+	defer func() {
+		if !returned {
+			pool.failure.CompareAndSwap(nil, &failure{goexit: true})
+			pool.next.Store(int64(pool.n))
+		}
+		pool.state.Add(^uint64(running - 1))
+		if !returned {
+			go w.loop(index)
+		}
+	}()
 	chunks()
+	returned = true
 }

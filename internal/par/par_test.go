@@ -101,6 +101,41 @@ func TestGoexitInBodyLeavesThePoolUsable(t *testing.T) {
 	assert.EqualValues(t, 64, n.Load())
 }
 
+func TestGoexitInAWorkerEndsTheCallerAndKeepsTheWorker(t *testing.T) {
+	withThreads(t, 2)
+	for range 3 {
+		ended := make(chan bool)
+		go func() {
+			returned := false
+			defer func() { ended <- !returned }()
+			caller := make(chan struct{})
+			first := true // is the caller's alone: the first to pass is stopped there
+			var mu sync.Mutex
+			For(2, 1, func(lo, hi int) {
+				mu.Lock()
+				mine := first
+				first = false
+				mu.Unlock()
+				if mine {
+					<-caller
+					return
+				}
+				defer close(caller)
+				runtime.Goexit()
+			})
+			returned = true
+		}()
+		assert.True(t, <-ended)
+	}
+	// Both chunks run at the same time, or neither ends.
+	var both sync.WaitGroup
+	both.Add(2)
+	For(2, 1, func(lo, hi int) {
+		both.Done()
+		both.Wait()
+	})
+}
+
 func TestLoopsAllocateNothing(t *testing.T) {
 	withThreads(t, 2)
 	var sink [64]float64
