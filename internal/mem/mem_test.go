@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"unsafe"
@@ -48,13 +49,53 @@ func TestPoolReusesAndAligns(t *testing.T) {
 }
 
 func TestPoolNeverLendsTwice(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
 	var p Pool[float64]
-	seen := map[*float64]bool{}
-	for range 10 {
-		s := p.Get(100)
-		require.False(t, seen[unsafe.SliceData(s)])
-		seen[unsafe.SliceData(s)] = true
+	var lent [][]float64
+	for range 2000 {
+		if len(lent) > 0 && rng.IntN(2) == 0 {
+			i := rng.IntN(len(lent))
+			p.Put(lent[i])
+			lent[i] = lent[len(lent)-1]
+			lent = lent[:len(lent)-1]
+			continue
+		}
+		s := p.Get(1 + rng.IntN(500))
+		all := s[:cap(s)]
+		for _, other := range lent {
+			o := other[:cap(other)]
+			apart := &all[len(all)-1] != &o[len(o)-1] && &all[0] != &o[0]
+			require.True(t, apart)
+		}
+		lent = append(lent, s)
 	}
+}
+
+func TestPoolLeavesWhatIsNotItsOwn(t *testing.T) {
+	var p Pool[float64]
+	whole := p.Get(128)
+	p.Put(whole[64-8+1:]) // of no class
+	p.Put(make([]float64, 67))
+	off := aligned[float64](65)[1:]
+	p.Put(off) // of a class, not aligned
+	for _, l := range p.free {
+		assert.Empty(t, l)
+	}
+}
+
+func TestShrinkingBatchesReuseWhatLargerOnesLeft(t *testing.T) {
+	var p Pool[float32]
+	first := p.Get(12800)
+	p.Put(first)
+	for n := 12700; n > 6400; n -= 100 {
+		s := p.Get(n)
+		require.Len(t, s, n)
+		require.Same(t, unsafe.SliceData(first), unsafe.SliceData(s), "n = %d", n)
+		p.Put(s)
+	}
+	small := p.Get(3000)
+	assert.NotSame(t, unsafe.SliceData(first), unsafe.SliceData(small), "a slice of twice the size and more is not cut")
+	assert.Same(t, unsafe.SliceData(first), unsafe.SliceData(p.Get(12800)))
 }
 
 func TestPoolSteadyStateAllocatesNothing(t *testing.T) {

@@ -12,6 +12,9 @@ const alignment = 64
 // minClass is the smallest capacity, in elements, that is worth keeping.
 const minClass = 64
 
+// octave is the number of size classes from one size to its double.
+const octave = 8
+
 // class is the index of the smallest size class that holds n elements, and
 // that class's capacity. Classes lie an eighth of an octave apart, so at most
 // one part in eight of a buffer is unused.
@@ -21,7 +24,7 @@ func class(n int) (index, size int) {
 	}
 	shift := bits.Len(uint(n-1)) - 4
 	step := (n - 1) >> shift
-	return 8*(shift-3) + step - 7, (step + 1) << shift
+	return octave*(shift-3) + step - 7, (step + 1) << shift
 }
 
 // aligned is a slice of n elements whose first lies on an alignment boundary.
@@ -47,33 +50,35 @@ type Pool[T any] struct {
 }
 
 // Get is a slice of n elements with undefined contents, 64-byte aligned. Its
-// capacity is that of its size class; n = 0 gives an empty slice.
+// capacity is that of its size class, or of one up to an octave above if only
+// that has a free slice: batches that shrink find room in what larger ones left.
+// n = 0 gives an empty slice.
 func (p *Pool[T]) Get(n int) []T {
 	if n == 0 {
 		return nil
 	}
 	i, size := class(n)
-	if i < len(p.free) {
-		if l := p.free[i]; len(l) > 0 {
+	for j := i; j < min(i+octave+1, len(p.free)); j++ {
+		if l := p.free[j]; len(l) > 0 {
 			s := l[len(l)-1]
 			l[len(l)-1] = nil
-			p.free[i] = l[:len(l)-1]
+			p.free[j] = l[:len(l)-1]
 			return s[:n]
 		}
 	}
 	return aligned[T](size)[:n]
 }
 
-// Put gives s back. Only a slice that came from Get, uncut at its start, is
-// kept; anything else is left to the garbage collector. The caller must not
-// use s afterwards.
+// Put gives s back, a slice from Get that has not been cut at its start. The
+// caller must not use s afterwards. Slices that can be none of Get's, for their
+// capacity or alignment, are left to the garbage collector.
 func (p *Pool[T]) Put(s []T) {
 	n := cap(s)
 	if n == 0 {
 		return
 	}
 	i, size := class(n)
-	if size != n {
+	if size != n || uintptr(unsafe.Pointer(unsafe.SliceData(s)))%alignment != 0 {
 		return
 	}
 	for len(p.free) <= i {
