@@ -25,16 +25,16 @@ func optimizers() map[string]func() Optimizer {
 // Two steps of each rule on one parameter w = 1 with gradients 0.5 and -0.25, at
 // lr 0.1, worked out by hand from the formulas of the type comments.
 func TestStepsFollowTheirFormulas(t *testing.T) {
-	adam := func(wd, decoupled float64) float64 {
+	adam := func(beta1, beta2, eps, wd, decoupled float64) float64 {
 		w, m, v := 1.0, 0.0, 0.0
 		for i, g := range []float64{0.5, -0.25} {
 			if decoupled != 0 {
 				w -= 0.1 * decoupled * w
 			}
 			g += wd * w
-			m, v = 0.9*m+0.1*g, 0.999*v+0.001*g*g
+			m, v = beta1*m+(1-beta1)*g, beta2*v+(1-beta2)*g*g
 			k := float64(i + 1)
-			w -= 0.1 * m / (1 - math.Pow(0.9, k)) / (math.Sqrt(v/(1-math.Pow(0.999, k))) + 1e-8)
+			w -= 0.1 * m / (1 - math.Pow(beta1, k)) / (math.Sqrt(v/(1-math.Pow(beta2, k))) + eps)
 		}
 		return w
 	}
@@ -46,9 +46,10 @@ func TestStepsFollowTheirFormulas(t *testing.T) {
 		{&SGD{Momentum: 0.9}, 1 - 0.05 - 0.1*(0.9*0.5-0.25)},
 		{&SGD{Momentum: 0.9, Nesterov: true}, 1 - 0.1*(0.5+0.9*0.5) - 0.1*(-0.25+0.9*(0.9*0.5-0.25))},
 		{&SGD{WeightDecay: 0.1}, (1 - 0.1*(0.5+0.1)) - 0.1*(-0.25+0.1*(1-0.1*0.6))},
-		{&Adam{}, adam(0, 0)},
-		{&Adam{WeightDecay: 0.1}, adam(0.1, 0)},
-		{&Adam{WeightDecay: 0.1, Decoupled: true}, adam(0, 0.1)},
+		{&Adam{}, adam(0.9, 0.999, 1e-8, 0, 0)},
+		{&Adam{Beta1: 0.5, Beta2: 0.75, Eps: 0.25}, adam(0.5, 0.75, 0.25, 0, 0)},
+		{&Adam{WeightDecay: 0.1}, adam(0.9, 0.999, 1e-8, 0.1, 0)},
+		{&Adam{WeightDecay: 0.1, Decoupled: true}, adam(0.9, 0.999, 1e-8, 0, 0.1)},
 	} {
 		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
 			w := []*tensor.Tensor{tensor.Full(d, 1, 1)}
