@@ -22,17 +22,6 @@ func Axpy[T Float](dst []T, alpha T, x []T) {
 	}
 }
 
-// MulAdd adds a*b, elementwise, to dst.
-func MulAdd[T Float](dst, a, b []T) {
-	dst, b = dst[:len(a)], b[:len(a)]
-	if single[T]() && mulAddVector(ptr(dst), ptr(a), ptr(b), len(a)) {
-		return
-	}
-	for i, v := range a {
-		dst[i] += v * b[i]
-	}
-}
-
 // clamp bounds v below by lo and then above by hi. NaN stays NaN.
 func clamp[T Float](v, lo, hi T) T {
 	if v < lo {
@@ -53,17 +42,6 @@ func Clamp[T Float](dst, x []T, lo, hi T) {
 	}
 	for i, v := range x {
 		dst[i] = clamp(v, lo, hi)
-	}
-}
-
-// ClampBetween is Clamp with a bound of its own for every element.
-func ClampBetween[T Float](dst, x, lo, hi []T) {
-	dst, lo, hi = dst[:len(x)], lo[:len(x)], hi[:len(x)]
-	if single[T]() && clampBetweenVector(ptr(dst), ptr(x), ptr(lo), ptr(hi), len(x)) {
-		return
-	}
-	for i, v := range x {
-		dst[i] = clamp(v, lo[i], hi[i])
 	}
 }
 

@@ -336,18 +336,6 @@ func axpyVector(dst *float32, x *float32, alpha float32, n int) bool {
 	return false
 }
 
-func mulAddVector(dst *float32, a *float32, b *float32, n int) bool {
-	switch cpu.Active() {
-	case cpu.AVX512:
-		mulAddAVX512(dst, a, b, n)
-		return true
-	case cpu.AVX2:
-		mulAddAVX2(dst, a, b, n)
-		return true
-	}
-	return false
-}
-
 func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool {
 	switch cpu.Active() {
 	case cpu.AVX512:
@@ -355,18 +343,6 @@ func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool {
 		return true
 	case cpu.AVX2:
 		clampAVX2(dst, x, lo, hi, n)
-		return true
-	}
-	return false
-}
-
-func clampBetweenVector(dst *float32, x *float32, lo *float32, hi *float32, n int) bool {
-	switch cpu.Active() {
-	case cpu.AVX512:
-		clampBetweenAVX512(dst, x, lo, hi, n)
-		return true
-	case cpu.AVX2:
-		clampBetweenAVX2(dst, x, lo, hi, n)
 		return true
 	}
 	return false
@@ -454,32 +430,12 @@ func sumOfVector(x *float32, n int) (float32, bool) {
 	return 0, false
 }
 
-func sumAbsOfVector(x *float32, n int) (float32, bool) {
-	switch cpu.Active() {
-	case cpu.AVX512:
-		return sumAbsOfAVX512(x, n), true
-	case cpu.AVX2:
-		return sumAbsOfAVX2(x, n), true
-	}
-	return 0, false
-}
-
 func dotOfVector(a *float32, b *float32, n int) (float32, bool) {
 	switch cpu.Active() {
 	case cpu.AVX512:
 		return dotOfAVX512(a, b, n), true
 	case cpu.AVX2:
 		return dotOfAVX2(a, b, n), true
-	}
-	return 0, false
-}
-
-func squaredDistanceOfVector(a *float32, b *float32, n int) (float32, bool) {
-	switch cpu.Active() {
-	case cpu.AVX512:
-		return squaredDistanceOfAVX512(a, b, n), true
-	case cpu.AVX2:
-		return squaredDistanceOfAVX2(a, b, n), true
 	}
 	return 0, false
 }

@@ -6,8 +6,6 @@ package kernel
 
 func clampVector(dst *float32, x *float32, lo float32, hi float32, n int) bool { return false }
 
-func clampBetweenVector(dst *float32, x *float32, lo *float32, hi *float32, n int) bool { return false }
-
 func selectWhereVector(dst *float32, mask *float32, a *float32, b *float32, n int) bool { return false }
 
 func fillVector(dst *float32, v float32, n int) bool { return false }
@@ -28,11 +26,7 @@ func signStepVector(x *float32, grad *float32, x0 *float32, alpha float32, eps f
 
 func sumOfVector(x *float32, n int) (float32, bool) { return 0, false }
 
-func sumAbsOfVector(x *float32, n int) (float32, bool) { return 0, false }
-
 func dotOfVector(a *float32, b *float32, n int) (float32, bool) { return 0, false }
-
-func squaredDistanceOfVector(a *float32, b *float32, n int) (float32, bool) { return 0, false }
 
 func maxOfVector(x *float32, n int) (float32, bool) { return 0, false }
 

@@ -15,5 +15,3 @@ func scalarFirstVector(op BinaryOp, dst, b *float32, s float32, n int) bool { re
 func affineVector(dst *float32, x *float32, alpha float32, beta float32, n int) bool { return false }
 
 func axpyVector(dst *float32, x *float32, alpha float32, n int) bool { return false }
-
-func mulAddVector(dst *float32, a *float32, b *float32, n int) bool { return false }

@@ -75,13 +75,3 @@ func axpyVector(dst, x *float32, alpha float32, n int) bool {
 	Axpy(rest(dst, m, n), alpha, rest(x, m, n))
 	return true
 }
-
-func mulAddVector(dst, a, b *float32, n int) bool {
-	m := whole(n)
-	if m == 0 {
-		return false
-	}
-	mulAddNEON(dst, a, b, m)
-	MulAdd(rest(dst, m, n), rest(a, m, n), rest(b, m, n))
-	return true
-}

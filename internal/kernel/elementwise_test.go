@@ -127,6 +127,29 @@ var unaryOps = []struct {
 	}, 0},
 }
 
+// The inputs of testUnary are seldom small; these lie where series take over.
+func TestFunctionsNearZero(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(8, 1))
+		x, y := make([]float32, 4096), make([]float32, 4096)
+		for i := range x {
+			x[i] = float32(math.Exp(math.Log(1e-10) + rng.Float64()*math.Log(1e9)))
+			if rng.IntN(2) == 0 {
+				x[i] = -x[i]
+			}
+		}
+		for _, op := range unaryOps {
+			if op.op != Expm1 && op.op != Log1p && op.op != Tanh && op.op != Sin {
+				continue
+			}
+			Unary(op.op, y, x)
+			for i, v := range y {
+				require.LessOrEqual(t, ulps(v, op.exact(float64(x[i]))), op.ulps, "%s(%v) is %v", op.name, x[i], v)
+			}
+		}
+	})
+}
+
 func testUnary[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, op := range unaryOps {
@@ -284,9 +307,6 @@ func testArith[T Float](t *testing.T) {
 		copy(out.data, a)
 		Axpy(out.data, 0.75, x)
 		sum("Axpy", func(i int) (float64, float64) { return fma(x[i], 0.75, a[i]) })
-		copy(out.data, a)
-		MulAdd(out.data, x, b)
-		sum("MulAdd", func(i int) (float64, float64) { return fma(x[i], b[i], a[i]) })
 
 		want := make([]T, n)
 		for i, v := range x {
@@ -295,12 +315,6 @@ func testArith[T Float](t *testing.T) {
 		Clamp(out.data, x, -0.5, 1)
 		out.intact(t, "Clamp")
 		same(t, "Clamp", want, out.data)
-		for i, v := range x {
-			want[i] = clamp(v, a[i], b[i])
-		}
-		ClampBetween(out.data, x, a, b)
-		out.intact(t, "ClampBetween")
-		same(t, "ClampBetween", want, out.data)
 		for i := range x {
 			want[i] = b[i]
 			if mask[i] != 0 {

@@ -4,7 +4,9 @@ package kernel
 // of the columns of x, which is [r, c] with r >= 1. The mean of a block of rows
 // is found first, then the deviations from it, and blocks are merged as Chan,
 // Golub and LeVeque (1979) do, so neither large means nor many rows cost
-// accuracy.
+// accuracy. Where the rounding of a mean could show in a small variance, the
+// deviations correct both (the two-pass algorithm of Chan, Golub and LeVeque, The
+// American Statistician 1983, eq. 1.7).
 func MeanVar[T Float](mean, variance, x []T, c int) {
 	mean, variance = mean[:c], variance[:c]
 	Fill(mean, 0)
@@ -22,6 +24,7 @@ func MeanVar[T Float](mean, variance, x []T, c int) {
 			sumRows(bm, x[r0*c+j0:], n, c)
 			Affine(bm, bm, 1/T(n), 0)
 			deviations(bv, bm, x[r0*c+j0:], n, c)
+			correct(bm, bv, x[r0*c+j0:], n, c)
 			total := T(r0 + n)
 			share := T(n) / total
 			weight := T(r0) * share
@@ -32,6 +35,28 @@ func MeanVar[T Float](mean, variance, x []T, c int) {
 			}
 		}
 		Affine(v, v, 1/T(rows), 0)
+	}
+}
+
+// correct takes what the deviations from a mean add up to, which is 0 but for rounding,
+// out of the mean and the sum of squares of a block of rows, in the columns where that
+// may be more than 1e-4 of it.
+func correct[T Float](mean, squares, x []T, rows, stride int) {
+	ulp := T(0x1p-53)
+	if single[T]() {
+		ulp = 0x1p-24
+	}
+	n := T(rows)
+	for j, m := range mean {
+		if most := n * ulp * m; n*most*most <= 1e-4*squares[j] {
+			continue
+		}
+		var rest T
+		for i := range rows {
+			rest += x[i*stride+j] - m
+		}
+		mean[j] += rest / n
+		squares[j] = max(0, squares[j]-rest*rest/n)
 	}
 }
 

@@ -66,6 +66,7 @@ func (w *Window) covers() bool {
 // MaxPool.
 func MaxUnpool[T Float](dx, dy []T, idx []int32, w Window) {
 	c := w.C
+	dx = dx[:w.H*w.W*c]
 	if c == 0 || !w.disjoint() {
 		clear(dx)
 		ScatterAddIdx(dx, dy, idx)
@@ -108,6 +109,7 @@ func (w *Window) share(h0, h1, w0, w1 int, countPad bool) int {
 // zeros if countPad is set and not at all otherwise.
 func AvgPool[T Float](y, x []T, w Window, countPad bool) {
 	c := w.C
+	x = x[:w.H*w.W*c]
 	for oh := range w.OH {
 		for ow := range w.OW {
 			out := y[(oh*w.OW+ow)*c:][:c]
@@ -130,6 +132,7 @@ func AvgPool[T Float](y, x []T, w Window, countPad bool) {
 // AvgPoolBackward adds to dx what AvgPool's adjoint makes of dy.
 func AvgPoolBackward[T Float](dx, dy []T, w Window, countPad bool) {
 	c := w.C
+	dx = dx[:w.H*w.W*c]
 	for oh := range w.OH {
 		for ow := range w.OW {
 			g := dy[(oh*w.OW+ow)*c:][:c]

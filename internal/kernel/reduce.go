@@ -39,33 +39,6 @@ func fold[T Float](s *[8]T) T {
 	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-// SumAbs is the sum of |x[i]|.
-func SumAbs[T Float](x []T) T {
-	if len(x) > leaf {
-		h := split(len(x))
-		return SumAbs(x[:h]) + SumAbs(x[h:])
-	}
-	if single[T]() {
-		if v, ok := sumAbsOfVector(ptr(x), len(x)); ok {
-			return T(v)
-		}
-	}
-	var s [8]T
-	for len(x) >= 8 {
-		for j, v := range x[:8] {
-			s[j] += abs(v)
-		}
-		x = x[8:]
-	}
-	for j, v := range x {
-		s[j] += abs(v)
-	}
-	return fold(&s)
-}
-
-// SumSquares is the sum of x[i]*x[i].
-func SumSquares[T Float](x []T) T { return Dot(x, x) }
-
 // Dot is the sum of a[i]*b[i].
 func Dot[T Float](a, b []T) T {
 	b = b[:len(a)]
@@ -88,34 +61,6 @@ func Dot[T Float](a, b []T) T {
 	}
 	for j, v := range a {
 		s[j] += v * b[j]
-	}
-	return fold(&s)
-}
-
-// SquaredDistance is the sum of (a[i]-b[i])**2.
-func SquaredDistance[T Float](a, b []T) T {
-	b = b[:len(a)]
-	if len(a) > leaf {
-		h := split(len(a))
-		return SquaredDistance(a[:h], b[:h]) + SquaredDistance(a[h:], b[h:])
-	}
-	if single[T]() {
-		if v, ok := squaredDistanceOfVector(ptr(a), ptr(b), len(a)); ok {
-			return T(v)
-		}
-	}
-	var s [8]T
-	for len(a) >= 8 {
-		u, v := a[:8], b[:8]
-		for j := range u {
-			d := u[j] - v[j]
-			s[j] += d * d
-		}
-		a, b = a[8:], b[8:]
-	}
-	for j, v := range a {
-		d := v - b[j]
-		s[j] += d * d
 	}
 	return fold(&s)
 }

@@ -55,17 +55,6 @@ func SumCols[T Float](dst, x []T) {
 	}
 }
 
-// MaxCols sets dst[i] to the largest of x[i,j] over j, for x of [len(dst), c].
-func MaxCols[T Float](dst, x []T) {
-	if len(dst) == 0 {
-		return
-	}
-	c := len(x) / len(dst)
-	for i := range dst {
-		dst[i] = Max(x[i*c : (i+1)*c])
-	}
-}
-
 // ArgMaxCols sets dst[i] to the first j at which x[i,j] is largest, for x of
 // [len(dst), c] with c > 0. A NaN counts as larger than anything else.
 func ArgMaxCols[T Float](dst []int32, x []T, c int) {

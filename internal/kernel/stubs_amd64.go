@@ -338,13 +338,7 @@ func affineAVX512(dst *float32, x *float32, alpha float32, beta float32, n int)
 func axpyAVX512(dst *float32, x *float32, alpha float32, n int)
 
 //go:noescape
-func mulAddAVX512(dst *float32, a *float32, b *float32, n int)
-
-//go:noescape
 func clampAVX512(dst *float32, x *float32, lo float32, hi float32, n int)
-
-//go:noescape
-func clampBetweenAVX512(dst *float32, x *float32, lo *float32, hi *float32, n int)
 
 //go:noescape
 func selectWhereAVX512(dst *float32, mask *float32, a *float32, b *float32, n int)
@@ -368,13 +362,7 @@ func signStepAVX512(x *float32, grad *float32, x0 *float32, alpha float32, eps f
 func sumOfAVX512(x *float32, n int) float32
 
 //go:noescape
-func sumAbsOfAVX512(x *float32, n int) float32
-
-//go:noescape
 func dotOfAVX512(a *float32, b *float32, n int) float32
-
-//go:noescape
-func squaredDistanceOfAVX512(a *float32, b *float32, n int) float32
 
 //go:noescape
 func maxOfAVX512(x *float32, n int) float32
@@ -713,13 +701,7 @@ func affineAVX2(dst *float32, x *float32, alpha float32, beta float32, n int)
 func axpyAVX2(dst *float32, x *float32, alpha float32, n int)
 
 //go:noescape
-func mulAddAVX2(dst *float32, a *float32, b *float32, n int)
-
-//go:noescape
 func clampAVX2(dst *float32, x *float32, lo float32, hi float32, n int)
-
-//go:noescape
-func clampBetweenAVX2(dst *float32, x *float32, lo *float32, hi *float32, n int)
 
 //go:noescape
 func selectWhereAVX2(dst *float32, mask *float32, a *float32, b *float32, n int)
@@ -743,13 +725,7 @@ func signStepAVX2(x *float32, grad *float32, x0 *float32, alpha float32, eps flo
 func sumOfAVX2(x *float32, n int) float32
 
 //go:noescape
-func sumAbsOfAVX2(x *float32, n int) float32
-
-//go:noescape
 func dotOfAVX2(a *float32, b *float32, n int) float32
-
-//go:noescape
-func squaredDistanceOfAVX2(a *float32, b *float32, n int) float32
 
 //go:noescape
 func maxOfAVX2(x *float32, n int) float32

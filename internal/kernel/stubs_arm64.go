@@ -161,9 +161,6 @@ func affineNEON(dst, x *float32, alpha, beta float32, n int)
 //go:noescape
 func axpyNEON(dst, x *float32, alpha float32, n int)
 
-//go:noescape
-func mulAddNEON(dst, a, b *float32, n int)
-
 func unaryNEON(op UnaryOp, dst, x *float32, n int) bool {
 	switch op {
 	case Neg:

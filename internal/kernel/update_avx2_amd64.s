@@ -97,60 +97,6 @@ end6:
 	VZEROUPPER
 	RET
 
-TEXT ·mulAddAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), R8
-	MOVQ n+24(FP), CX
-	SUBQ $16, CX
-	JLT rest13
-loop12:
-	VMOVUPS (DI), Y0
-	VMOVUPS (SI), Y1
-	VMOVUPS (R8), Y2
-	VFMADD231PS Y1, Y2, Y0
-	VMOVUPS Y0, (DI)
-	VMOVUPS 32(DI), Y3
-	VMOVUPS 32(SI), Y4
-	VMOVUPS 32(R8), Y5
-	VFMADD231PS Y4, Y5, Y3
-	VMOVUPS Y3, 32(DI)
-	ADDQ $64, DI
-	ADDQ $64, SI
-	ADDQ $64, R8
-	SUBQ $16, CX
-	JGE loop12
-rest13:
-	ADDQ $16, CX
-	SUBQ $8, CX
-	JLT rest15
-loop14:
-	VMOVUPS (DI), Y0
-	VMOVUPS (SI), Y1
-	VMOVUPS (R8), Y2
-	VFMADD231PS Y1, Y2, Y0
-	VMOVUPS Y0, (DI)
-	ADDQ $32, DI
-	ADDQ $32, SI
-	ADDQ $32, R8
-	SUBQ $8, CX
-	JGE loop14
-rest15:
-	ADDQ $8, CX
-	JEQ end11
-	LEAQ ·laneMask(SB), AX
-	MOVQ CX, DX
-	NEGQ DX
-	VMOVUPS 32(AX)(DX*4), Y15
-	VMASKMOVPS (DI), Y15, Y0
-	VMASKMOVPS (SI), Y15, Y1
-	VMASKMOVPS (R8), Y15, Y2
-	VFMADD231PS Y1, Y2, Y0
-	VMASKMOVPS Y0, Y15, (DI)
-end11:
-	VZEROUPPER
-	RET
-
 TEXT ·clampAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -158,8 +104,8 @@ TEXT ·clampAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS lo+16(FP), Y13
 	VBROADCASTSS hi+20(FP), Y12
 	SUBQ $16, CX
-	JLT rest18
-loop17:
+	JLT rest13
+loop12:
 	VMOVUPS (SI), Y0
 	VMAXPS Y0, Y13, Y0
 	VMINPS Y0, Y12, Y0
@@ -171,12 +117,12 @@ loop17:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop17
-rest18:
+	JGE loop12
+rest13:
 	ADDQ $16, CX
 	SUBQ $8, CX
-	JLT rest20
-loop19:
+	JLT rest15
+loop14:
 	VMOVUPS (SI), Y0
 	VMAXPS Y0, Y13, Y0
 	VMINPS Y0, Y12, Y0
@@ -184,10 +130,10 @@ loop19:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop19
-rest20:
+	JGE loop14
+rest15:
 	ADDQ $8, CX
-	JEQ end16
+	JEQ end11
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -196,45 +142,7 @@ rest20:
 	VMAXPS Y0, Y13, Y0
 	VMINPS Y0, Y12, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-end16:
-	VZEROUPPER
-	RET
-
-TEXT ·clampBetweenAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
-	MOVQ lo+16(FP), R8
-	MOVQ hi+24(FP), R9
-	MOVQ n+32(FP), CX
-	SUBQ $8, CX
-	JLT rest23
-loop22:
-	VMOVUPS (SI), Y0
-	VMOVUPS (R8), Y1
-	VMOVUPS (R9), Y2
-	VMAXPS Y0, Y1, Y0
-	VMINPS Y0, Y2, Y0
-	VMOVUPS Y0, (DI)
-	ADDQ $32, DI
-	ADDQ $32, SI
-	ADDQ $32, R8
-	ADDQ $32, R9
-	SUBQ $8, CX
-	JGE loop22
-rest23:
-	ADDQ $8, CX
-	JEQ end21
-	LEAQ ·laneMask(SB), AX
-	MOVQ CX, DX
-	NEGQ DX
-	VMOVUPS 32(AX)(DX*4), Y15
-	VMASKMOVPS (SI), Y15, Y0
-	VMASKMOVPS (R8), Y15, Y1
-	VMASKMOVPS (R9), Y15, Y2
-	VMAXPS Y0, Y1, Y0
-	VMINPS Y0, Y2, Y0
-	VMASKMOVPS Y0, Y15, (DI)
-end21:
+end11:
 	VZEROUPPER
 	RET
 
@@ -245,8 +153,8 @@ TEXT ·selectWhereAVX2(SB), NOSPLIT, $0-40
 	MOVQ b+24(FP), R9
 	MOVQ n+32(FP), CX
 	SUBQ $8, CX
-	JLT rest26
-loop25:
+	JLT rest18
+loop17:
 	VMOVUPS (SI), Y0
 	VMOVUPS (R8), Y1
 	VMOVUPS (R9), Y2
@@ -258,10 +166,10 @@ loop25:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	SUBQ $8, CX
-	JGE loop25
-rest26:
+	JGE loop17
+rest18:
 	ADDQ $8, CX
-	JEQ end24
+	JEQ end16
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -272,7 +180,7 @@ rest26:
 	VCMPPS $4, c00000000<>(SB), Y0, Y14
 	VBLENDVPS Y14, Y1, Y2, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-end24:
+end16:
 	VZEROUPPER
 	RET
 
@@ -281,31 +189,31 @@ TEXT ·fillAVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), CX
 	VBROADCASTSS v+8(FP), Y13
 	SUBQ $16, CX
-	JLT rest29
-loop28:
+	JLT rest21
+loop20:
 	VMOVUPS Y13, (DI)
 	VMOVUPS Y13, 32(DI)
 	ADDQ $64, DI
 	SUBQ $16, CX
-	JGE loop28
-rest29:
+	JGE loop20
+rest21:
 	ADDQ $16, CX
 	SUBQ $8, CX
-	JLT rest31
-loop30:
+	JLT rest23
+loop22:
 	VMOVUPS Y13, (DI)
 	ADDQ $32, DI
 	SUBQ $8, CX
-	JGE loop30
-rest31:
+	JGE loop22
+rest23:
 	ADDQ $8, CX
-	JEQ end27
+	JEQ end19
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
 	VMOVUPS 32(AX)(DX*4), Y15
 	VMASKMOVPS Y13, Y15, (DI)
-end27:
+end19:
 	VZEROUPPER
 	RET
 
@@ -316,8 +224,8 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS lr+16(FP), Y13
 	VBROADCASTSS weightDecay+20(FP), Y12
 	SUBQ $16, CX
-	JLT rest34
-loop33:
+	JLT rest26
+loop25:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VFMADD231PS Y0, Y12, Y1
@@ -331,12 +239,12 @@ loop33:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop33
-rest34:
+	JGE loop25
+rest26:
 	ADDQ $16, CX
 	SUBQ $8, CX
-	JLT rest36
-loop35:
+	JLT rest28
+loop27:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VFMADD231PS Y0, Y12, Y1
@@ -345,10 +253,10 @@ loop35:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop35
-rest36:
+	JGE loop27
+rest28:
 	ADDQ $8, CX
-	JEQ end32
+	JEQ end24
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -358,7 +266,7 @@ rest36:
 	VFMADD231PS Y0, Y12, Y1
 	VFNMADD231PS Y1, Y13, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-end32:
+end24:
 	VZEROUPPER
 	RET
 
@@ -373,8 +281,8 @@ TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSS look+36(FP), Y10
 	VBROADCASTSS fresh+40(FP), Y9
 	SUBQ $8, CX
-	JLT rest39
-loop38:
+	JLT rest31
+loop30:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (R8), Y2
@@ -389,10 +297,10 @@ loop38:
 	ADDQ $32, SI
 	ADDQ $32, R8
 	SUBQ $8, CX
-	JGE loop38
-rest39:
+	JGE loop30
+rest31:
 	ADDQ $8, CX
-	JEQ end37
+	JEQ end29
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -407,7 +315,7 @@ rest39:
 	VFNMADD231PS Y3, Y13, Y0
 	VMASKMOVPS Y0, Y15, (DI)
 	VMASKMOVPS Y1, Y15, (SI)
-end37:
+end29:
 	VZEROUPPER
 	RET
 
@@ -427,8 +335,8 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSS root+60(FP), Y6
 	VBROADCASTSS eps+64(FP), Y5
 	SUBQ $8, CX
-	JLT rest42
-loop41:
+	JLT rest34
+loop33:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (R8), Y2
@@ -453,10 +361,10 @@ loop41:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	SUBQ $8, CX
-	JGE loop41
-rest42:
+	JGE loop33
+rest34:
 	ADDQ $8, CX
-	JEQ end40
+	JEQ end32
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -480,7 +388,7 @@ rest42:
 	VMASKMOVPS Y0, Y15, (DI)
 	VMASKMOVPS Y1, Y15, (SI)
 	VMASKMOVPS Y2, Y15, (R8)
-end40:
+end32:
 	VZEROUPPER
 	RET
 
@@ -494,8 +402,8 @@ TEXT ·signStepAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS lo+32(FP), Y11
 	VBROADCASTSS hi+36(FP), Y10
 	SUBQ $8, CX
-	JLT rest45
-loop44:
+	JLT rest37
+loop36:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (R8), Y2
@@ -516,10 +424,10 @@ loop44:
 	ADDQ $32, SI
 	ADDQ $32, R8
 	SUBQ $8, CX
-	JGE loop44
-rest45:
+	JGE loop36
+rest37:
 	ADDQ $8, CX
-	JEQ end43
+	JEQ end35
 	LEAQ ·laneMask(SB), AX
 	MOVQ CX, DX
 	NEGQ DX
@@ -540,7 +448,7 @@ rest45:
 	VMAXPS Y0, Y11, Y0
 	VMINPS Y0, Y10, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-end43:
+end35:
 	VZEROUPPER
 	RET
 

@@ -139,7 +139,7 @@ func (s *stubs) declare(name, params string) {
 // neonRoutes are the functions that have kernels on arm64.
 var neonRoutes = map[string]bool{
 	"unary": true, "binary": true, "scalarSecond": true, "scalarFirst": true,
-	"affine": true, "axpy": true, "mulAdd": true,
+	"affine": true, "axpy": true,
 }
 
 // route writes nameVector, which runs the kernel of the active level and says

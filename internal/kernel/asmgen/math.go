@@ -217,9 +217,10 @@ var unaryOps = []one{
 		k.expm1(x, t)
 		k.exp(t[3], t)
 		k.choose(greater, t[4], k.number(20), t[3], x, x)
-		// A tiny x, zeros with their signs included, is its own result.
+		// A tiny x, zeros with their signs included, is its own result: what is
+		// left out, half its square, is below its last digit.
 		k.in("VANDPS", k.bits(magnitude), t[4], t[0])
-		k.choose(less, t[0], k.number(1e-5), t[4], x, x)
+		k.choose(less, t[0], k.number(0x1p-24), t[4], x, x)
 		return x
 	}},
 	{"Tanh", 5, func(k *kern, x string, t []string) string {

@@ -101,10 +101,6 @@ func neonElementwise(d *file) *file {
 		neonLoop{"axpyNEON", []string{"dst", "x"}, []string{"alpha"}, 0, func(f *file, in, sc []int, _ int) int {
 			f.three(neonFMLA, in[1], sc[0], in[0])
 			return in[0]
-		}},
-		neonLoop{"mulAddNEON", []string{"dst", "a", "b"}, nil, 0, func(f *file, in, _ []int, _ int) int {
-			f.three(neonFMLA, in[1], in[2], in[0])
-			return in[0]
 		}})
 	for _, l := range loops {
 		l.emit(f, d)

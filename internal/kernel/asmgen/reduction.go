@@ -21,16 +21,8 @@ var reductionList = []reduction{
 	{name: "sum", arrays: []string{"x"}, combine: "VADDPS", step: func(k *kern, in []string, sum string) {
 		k.in("VADDPS", in[0], sum, sum)
 	}},
-	{name: "sumAbs", arrays: []string{"x"}, combine: "VADDPS", step: func(k *kern, in []string, sum string) {
-		k.in("VANDPS", k.bits(magnitude), in[0], in[0])
-		k.in("VADDPS", in[0], sum, sum)
-	}},
 	{name: "dot", arrays: []string{"a", "b"}, combine: "VADDPS", step: func(k *kern, in []string, sum string) {
 		k.in("VFMADD231PS", in[0], in[1], sum)
-	}},
-	{name: "squaredDistance", arrays: []string{"a", "b"}, combine: "VADDPS", step: func(k *kern, in []string, sum string) {
-		k.in("VSUBPS", in[1], in[0], in[0])
-		k.in("VFMADD231PS", in[0], in[0], sum)
 	}},
 	{name: "max", arrays: []string{"x"}, combine: "VMAXPS", start: float32(math.Inf(-1)), extreme: true, step: func(k *kern, in []string, sum string) {
 		k.in("VMAXPS", in[0], sum, sum)

@@ -35,23 +35,9 @@ var updateLoops = []*loop{
 		},
 	},
 	{
-		name: "mulAdd", arrays: []string{"dst", "a", "b"}, outputs: 1, reads: []string{"dst", "a", "b"}, unroll: 4,
-		body: func(k *kern, in, s, _ []string) []string {
-			k.in("VFMADD231PS", in[1], in[2], in[0])
-			return in[:1]
-		},
-	},
-	{
 		name: "clamp", arrays: []string{"dst", "x"}, outputs: 1, reads: []string{"x"}, scalars: []string{"lo", "hi"}, unroll: 4,
 		body: func(k *kern, in, s, _ []string) []string {
 			k.clamp(in[0], s[0], s[1])
-			return in[:1]
-		},
-	},
-	{
-		name: "clampBetween", arrays: []string{"dst", "x", "lo", "hi"}, outputs: 1, reads: []string{"x", "lo", "hi"}, unroll: 2,
-		body: func(k *kern, in, s, _ []string) []string {
-			k.clamp(in[0], in[1], in[2])
 			return in[:1]
 		},
 	},
