@@ -107,7 +107,8 @@ const (
 )
 
 func (v *correlation[T]) run() {
-	v.mr, v.nr, _ = kernel.MaxTile[T]()
+	var narrow int
+	v.mr, v.nr, narrow = kernel.MaxTile[T]()
 	v.panels = (v.dstC + v.nr - 1) / v.nr
 	taps, work, narrowest := 0, 0, v.phases[0].ow
 	for i := range v.phases {
@@ -117,8 +118,9 @@ func (v *correlation[T]) run() {
 		work += p.r * p.s * v.srcC * v.dstC * p.oh * p.ow
 		narrowest = min(narrowest, p.ow)
 	}
-	// A filter that is no wider than a tile is already in the packed order.
-	v.packed = v.turned || v.panels > 1
+	// A filter that is no wider than a tile is already in the packed order; one whose
+	// rows are no whole vectors gets room behind them.
+	v.packed = v.turned || v.panels > 1 || v.dstC%narrow != 0
 	v.filters, v.filterStep = v.w, v.dstC
 	if v.packed {
 		block := scratch[T]().Borrow(taps * v.srcC * v.nr * v.panels)
@@ -283,7 +285,7 @@ func (v *correlation[T]) panelTile(t *kernel.Tile[T], p *phase, panel int) {
 	t.Cols = min(v.nr, v.dstC-j0)
 	t.K0, t.K1, t.K2 = p.s*v.srcC, p.r, 1
 	t.KS, t.A1 = 1, v.padW*v.srcC
-	t.B = v.filters
+	t.B, t.Padded = v.filters, v.packed
 	if v.packed {
 		t.B = v.filters[p.filter+panel*p.r*p.s*v.srcC*v.nr:]
 	}

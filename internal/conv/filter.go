@@ -169,7 +169,7 @@ func (f *filterGradient[T]) tiles(lo, hi int) {
 			if i1 > i0 {
 				kernel.CopyRows(packed.Data, f.nr, f.dy[first*g.K+j0:], g.K, (i1-i0)*pixels, t.Cols)
 			}
-			t.B, t.B0 = packed.Data, f.nr
+			t.B, t.B0, t.Padded = packed.Data, f.nr, true
 		} else if i1 > i0 {
 			t.B, t.B0 = f.dy[first*g.K+j0:], g.K
 		}
