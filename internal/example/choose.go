@@ -6,6 +6,14 @@ import (
 	"strings"
 )
 
+// CheckMini is the Check of a program with a flag -mini, whose sizes are its own.
+func CheckMini(env *Env, mini bool) error {
+	if mini && env.Scale != Small {
+		return fmt.Errorf("-mini has no -scale %s", env.Scale)
+	}
+	return nil
+}
+
 // Choose reads the value of a flag that takes names separated by commas, with spaces
 // allowed around them and in any case, and returns them as known spells them. No text
 // means all known names. An error names the flag, and the name that is not known, beside

@@ -1,11 +1,8 @@
 package example
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -114,30 +111,4 @@ func (e *Env) Both(name string) (train, test *dataset.Set, err error) {
 	}
 	test, err = e.Load(name, dataset.Test)
 	return train, test, err
-}
-
-// note keeps the fingerprint of a data set in use.
-func (e *Env) note(name string, s *dataset.Set) {
-	if e.uses != nil {
-		e.uses[name] = s.Fingerprint()
-	}
-}
-
-// UsesFile says that figures depend on what is in a file. A line of a sweep has its
-// SHA-256 under the name.
-func (e *Env) UsesFile(name, path string) error {
-	if e.uses == nil {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
-	}
-	e.uses[name] = hex.EncodeToString(h.Sum(nil))
-	return nil
 }

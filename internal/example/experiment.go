@@ -15,7 +15,7 @@ type Experiment interface {
 	// Result is what the program shows, all but the page.
 	Result() Result
 	// Page makes report.html and report.json after a Run without an error, and after any
-	// Run of a Partial program.
+	// Run of a Partial program that has figures.
 	Page(ctx context.Context) (*report.Page, error)
 }
 
@@ -45,7 +45,7 @@ func (p Program) once(ctx context.Context, env *Env) (Result, error) {
 	res := e.Result()
 	if err != nil {
 		res.File = ""
-		if p.Partial && env.Out != "" {
+		if p.Partial && env.Out != "" && res.Figures != nil {
 			page, pageErr := e.Page(context.WithoutCancel(ctx))
 			res.page, err = page, errors.Join(err, pageErr)
 		}

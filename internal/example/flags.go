@@ -24,6 +24,7 @@ type options struct {
 	split bool
 	merge string   // the first file or folder with lines; empty for none
 	more  []string // the others
+	inputs
 }
 
 // shared are the flags of every program on which no figure depends, or which tell one
@@ -32,7 +33,7 @@ var shared = []string{"data", "out", "json", "seed", "seeds", "shard", "split", 
 
 func (p Program) parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	env := &Env{stderr: stderr, terminal: isTerminal(stderr), said: map[string]bool{}}
-	o := &options{env: env, set: flag.NewFlagSet(p.Name, flag.ContinueOnError)}
+	o := &options{env: env, inputs: inputs{}, set: flag.NewFlagSet(p.Name, flag.ContinueOnError)}
 	set := o.set
 	set.SetOutput(io.Discard)
 	set.Usage = func() {}

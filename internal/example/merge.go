@@ -94,6 +94,13 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 	}
 	slices.Sort(settings)
 	res.Notes = append(res.Notes, "Settings: "+strings.Join(settings, " "))
+	if len(m.Data) > 0 {
+		var data []string
+		for _, name := range slices.Sorted(maps.Keys(m.Data)) {
+			data = append(data, fmt.Sprintf("%s %.12s", name, m.Data[name]))
+		}
+		res.Notes = append(res.Notes, "Data, by the start of their SHA-256: "+strings.Join(data, ", "))
+	}
 	if len(m.Revisions) > 1 {
 		res.Notes = append(res.Notes, "Built from different revisions: "+strings.Join(m.Revisions, ", "))
 	}

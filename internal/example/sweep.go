@@ -42,6 +42,7 @@ func (p Program) sweep(ctx context.Context, o *options) (Result, error) {
 		}
 		o.env.Announce("%s: %v, unit %d of %d of the shard, %s, %s", p.Name, u, i+1, len(units), state, report.Seconds(l.Seconds))
 		t.AddRow(u.String(), report.Seconds(l.Seconds), state)
+		l.Sweep = o.units // a line that was there may be of a larger one
 		lines = append(lines, l)
 	}
 	if o.shard.Count > 0 {
@@ -63,8 +64,7 @@ func (p Program) unit(ctx context.Context, o *options, u sweep.Unit) (l sweep.Lo
 	path := ""
 	if o.env.Out != "" {
 		path = filepath.Join(o.env.Out, u.FileName(p.Name))
-		l, err := p.finished(o, u, path)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if l, ok, err := p.finished(o, u, path); ok || err != nil {
 			return l, "finished before", err
 		}
 	}
@@ -103,20 +103,26 @@ func (p Program) unit(ctx context.Context, o *options, u sweep.Unit) (l sweep.Lo
 	return lines[0], "finished", nil
 }
 
-// finished reads the line of a unit. The error is fs.ErrNotExist if there is none.
-func (p Program) finished(o *options, u sweep.Unit, path string) (sweep.Located, error) {
+// finished reads the line of a unit, if there is one.
+func (p Program) finished(o *options, u sweep.Unit, path string) (l sweep.Located, ok bool, err error) {
 	lines, err := readLines(path)
-	if err != nil {
-		return sweep.Located{}, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, false, nil
 	}
-	l := lines[0]
-	if err := l.Fits(p.Name, o.settings(p)); err != nil {
-		return l, fmt.Errorf("%s: %w; another sweep wants another -out", l.Place(), err)
+	if err != nil {
+		return l, false, err
+	}
+	l = lines[0]
+	if err = l.Fits(p.Name, o.settings(p)); err == nil {
+		err = p.sameInputs(o, l.Data)
+	}
+	if err != nil {
+		return l, false, fmt.Errorf("%s: %w; another sweep wants another -out", l.Place(), err)
 	}
 	if l.Unit != u || len(lines) > 1 {
-		return l, fmt.Errorf("%s has %d lines, the first of %v, want one of %v", path, len(lines), l.Unit, u)
+		return l, false, fmt.Errorf("%s has %d lines, the first of %v, want one of %v", path, len(lines), l.Unit, u)
 	}
-	return l, nil
+	return l, true, nil
 }
 
 func readLines(path string) ([]sweep.Located, error) {

@@ -324,6 +324,73 @@ func TestLinesHaveFingerprints(t *testing.T) {
 	require.Contains(t, errs, "mixed line 2: data of model is")
 }
 
+// A folder of finished units is of one model and one data set.
+func TestFinishedUnitsOfOtherFilesAreRefused(t *testing.T) {
+	var model, surrogate string
+	p := trial(func(_ context.Context, env *Env) (Result, error) {
+		_, _, _, err := env.MNIST(true)
+		for name, path := range map[string]string{"model": model, "surrogate": surrogate} {
+			if path != "" {
+				err = errors.Join(err, env.UsesFile(name, path))
+			}
+		}
+		return figure(1), err
+	})
+	p.Flags = func(s *flag.FlagSet) {
+		s.StringVar(&model, "model", "", "")
+		s.StringVar(&surrogate, "surrogate", "", "")
+	}
+	p.Places = []string{"model", "surrogate"}
+	dir := t.TempDir()
+	at := map[string]string{}
+	for _, name := range []string{"one", "two", "copy of one"} {
+		at[name] = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(at[name], []byte(strings.TrimPrefix(name, "copy of ")), 0o600))
+	}
+	out := filepath.Join(dir, "out")
+	run := func(args ...string) (int, string, string) {
+		model, surrogate = "", ""
+		return execute(p, append(args, "-seeds", "2", "-out", out)...)
+	}
+	code, _, errs := run("-model", at["one"])
+	require.Zero(t, code, errs)
+	code, text, errs := run("-model", at["copy of one"])
+	require.Zero(t, code, errs)
+	require.Regexp(t, "Data, by the start of their SHA-256: mnist test [0-9a-f]{12}, mnist train [0-9a-f]{12}, model 7692c3ad3540", text)
+	for want, args := range map[string][]string{
+		"line 1: SHA-256 of -model is 7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed, want 3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3; another sweep wants another -out": {"-model", at["two"]},
+		"want none": nil,
+		"SHA-256 of -surrogate is none, want 7692c3ad": {"-model", at["one"], "-surrogate", at["one"]},
+		"-model: open": {"-model", at["one"] + "x"},
+	} {
+		code, _, errs := run(args...)
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, errs, want)
+	}
+
+	data := filepath.Join(dir, "data")
+	require.NoError(t, os.MkdirAll(filepath.Join(data, "cifar10"), 0o700))
+	line := filepath.Join(out, "trial-seed-1.jsonl")
+	text1, err := os.ReadFile(line)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(line, []byte(strings.Replace(string(text1), `"mnist test"`, `"cifar10 test"`, 1)), 0o600))
+	batch := make([]byte, 3073)
+	require.NoError(t, os.WriteFile(filepath.Join(data, "cifar10", "test_batch.bin"), batch, 0o600))
+	code, _, errs = run("-model", at["one"], "-data", data)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, "data of cifar10 test is")
+}
+
+// A smaller sweep in the folder of a larger one lacks nothing.
+func TestSmallerSweepsMissNothing(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errs := execute(double(), "-seeds", "4", "-shard", "1/2", "-out", dir)
+	require.Zero(t, code, errs)
+	code, out, errs := execute(double(), "-seeds", "2", "-out", dir)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "trial over 2 seeds")
+}
+
 func TestMistakesInSweepsAreNamed(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-shard without -seeds":   {"-shard", "1/2", "-out", "x"},

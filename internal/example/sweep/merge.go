@@ -24,23 +24,30 @@ type Merged struct {
 	Figures []Figure `json:"figures"`
 }
 
-// Merge combines lines of one program with the same settings on the same data. A line
-// that is there twice counts once. An error names the place of what does not fit: a line
-// of another program, with other settings or other data, or two lines of one unit that
+// Merge combines lines of one program with the same settings on the same data; units of
+// different values may use different data sets. A line that is there twice counts once. An
+// error names the place of what does not fit: a line of another program, with other
+// settings, with another set under the name of one in use, or two lines of one unit that
 // differ.
 func Merge(lines []Located) (*Merged, error) {
 	if len(lines) == 0 {
 		return nil, errors.New("no lines of a sweep")
 	}
 	first := lines[0]
-	m := &Merged{Program: first.Program, Settings: first.Settings, Data: first.Data, Revisions: []string{}, Missing: []Unit{}}
+	m := &Merged{Program: first.Program, Settings: first.Settings, Data: map[string]string{}, Revisions: []string{}, Missing: []Unit{}}
 	byUnit := map[Unit]Located{}
+	seenIn := map[string]Located{} // the first line with a data set
 	for _, l := range lines {
 		if err := l.Fits(first.Program, first.Settings); err != nil {
 			return nil, fmt.Errorf("%s: %w as in %s", l.Place(), err, first.Place())
 		}
-		if err := difference("data of ", l.Data, first.Data); err != nil {
-			return nil, fmt.Errorf("%s: %w as in %s", l.Place(), err, first.Place())
+		for _, name := range slices.Sorted(maps.Keys(l.Data)) {
+			other, ok := seenIn[name]
+			if !ok {
+				seenIn[name], m.Data[name] = l, l.Data[name]
+			} else if l.Data[name] != m.Data[name] {
+				return nil, fmt.Errorf("%s: data of %s is %q, want %q as in %s", l.Place(), name, l.Data[name], m.Data[name], other.Place())
+			}
 		}
 		if other, ok := byUnit[l.Unit]; ok && !bytes.Equal(l.Text, other.Text) {
 			return nil, fmt.Errorf("%s: another result for %v than in %s, want one for each unit", l.Place(), l.Unit, other.Place())

@@ -125,6 +125,34 @@ func TestFiguresAreNoNames(t *testing.T) {
 	require.Equal(t, 3.0, *by(m)["l[a #2].v"].Mean)
 }
 
+// With a single seed figures tell elements apart as well as settings do.
+func TestFiguresOfOneSeedAreNoNames(t *testing.T) {
+	m, err := Merge(read(t, "f", lineOf(1, `{"l":[{"n":"a","v":1,"epochs":60},{"n":"a","v":2,"epochs":201}]}`)))
+	require.NoError(t, err)
+	require.Equal(t, 1.0, *by(m)["l[a].v"].Mean)
+	require.Equal(t, 2.0, *by(m)["l[a #2].v"].Mean)
+	require.Equal(t, 201.0, *by(m)["l[a #2].epochs"].Mean)
+}
+
+func TestValuesMayUseDataOfTheirOwn(t *testing.T) {
+	var lines []Line
+	for _, v := range []string{"digits", "photos"} {
+		l := lineOf(1, `{"acc":1}`)
+		l.Sweep.Values, l.Value = []string{"digits", "photos"}, v
+		l.Data = map[string]string{"mnist test": "ab"}
+		if v == "photos" {
+			l.Data["cifar10 test"] = "cd"
+		}
+		lines = append(lines, l)
+	}
+	m, err := Merge(read(t, "f", lines...))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"mnist test": "ab", "cifar10 test": "cd"}, m.Data)
+	lines[1].Data["mnist test"] = "ef"
+	_, err = Merge(read(t, "f", lines...))
+	require.EqualError(t, err, `f line 2: data of mnist test is "ef", want "ab" as in f line 1`)
+}
+
 func TestValuesOfAListAreApart(t *testing.T) {
 	var lines []Line
 	for seed := range uint64(2) {

@@ -12,8 +12,9 @@ import (
 // parameters.
 //
 // The first text is taken, and then, in the order of the objects and texts before others,
-// each field that tells more elements apart, until all are. Numbers and truth values count only where every result
-// has the same ones: those are settings, and not figures.
+// each field that tells more elements apart, until all are. Numbers and truth values count
+// only where every one of several results has the same ones: those are settings, and not
+// figures. Of a single result nobody can tell.
 type names struct {
 	lists  map[string][]occurrence
 	chosen map[string][]string
@@ -90,8 +91,8 @@ func choose(all []occurrence) []string {
 	return chosen
 }
 
-// candidates are the fields with texts, and those with other scalars that every result
-// has the same of.
+// candidates are the fields with texts, and those with other scalars that all of several
+// results have the same of.
 func candidates(all []occurrence) (texts, others []string) {
 	seen := map[string]bool{seedKey: true}
 	for _, o := range all {
@@ -116,7 +117,7 @@ func candidates(all []occurrence) (texts, others []string) {
 	return texts, others
 }
 
-// same says whether every result has the same values under a key.
+// same says whether there are several results, with the same values under a key.
 func same(all []occurrence, key string) bool {
 	values := map[int]map[string]bool{}
 	for _, o := range all {
@@ -126,6 +127,9 @@ func same(all []occurrence, key string) bool {
 		for _, e := range o.elements {
 			values[o.result][scalar(e.get(key))] = true
 		}
+	}
+	if len(values) < 2 {
+		return false
 	}
 	first := values[all[0].result]
 	for _, v := range values {
