@@ -52,7 +52,12 @@ func program() example.Program {
 			set.BoolVar(&o.mini, "mini", false, "use the images that are part of the program, and small networks")
 			o.choice().Flag(set)
 		},
-		Check: o.choice().Check,
+		Check: func(env *example.Env) error {
+			if err := example.CheckMini(env, o.mini); err != nil {
+				return err
+			}
+			return o.choice().Check(env)
+		},
 		Split: o.choice().Split(),
 		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}

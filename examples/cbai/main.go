@@ -10,7 +10,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -27,12 +26,7 @@ func program() example.Program {
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&mini, "mini", false, "search less often, to see the program work")
 		},
-		Check: func(env *example.Env) error {
-			if mini && env.Scale == example.Full {
-				return errors.New("-mini has no -scale full")
-			}
-			return nil
-		},
-		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
+		Check: func(env *example.Env) error { return example.CheckMini(env, mini) },
+		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
 	}
 }

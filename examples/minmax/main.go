@@ -59,7 +59,12 @@ func program() example.Program {
 			set.BoolVar(&o.mini, "mini", false, "use the 2,000 + 1,000 MNIST images that are part of the program")
 			o.choice().Flag(set)
 		},
-		Check: o.choice().Check,
+		Check: func(env *example.Env) error {
+			if err := example.CheckMini(env, o.mini); err != nil {
+				return err
+			}
+			return o.choice().Check(env)
+		},
 		Split: o.choice().Split(),
 		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, o) },
 	}

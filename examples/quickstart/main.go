@@ -8,7 +8,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 
@@ -26,13 +25,8 @@ func program() example.Program {
 		Flags: func(set *flag.FlagSet) {
 			set.BoolVar(&mini, "mini", false, "use the 2,000 + 1,000 images that are part of the program")
 		},
-		Check: func(env *example.Env) error {
-			if mini && env.Scale == example.Full {
-				return errors.New("-mini has no -scale full")
-			}
-			return nil
-		},
-		New: func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
+		Check: func(env *example.Env) error { return example.CheckMini(env, mini) },
+		New:   func(env *example.Env) (example.Experiment, error) { return newExperiment(env, mini) },
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -115,11 +116,9 @@ func (e *experiment) Run(ctx context.Context) error {
 		return err
 	}
 	for _, f := range finish {
-		if err := f(ctx); err != nil {
-			return err
-		}
+		err = errors.Join(err, f(ctx))
 	}
-	return nil
+	return err
 }
 
 // has says whether a part was asked for.

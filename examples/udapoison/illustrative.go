@@ -20,9 +20,10 @@ type illustrated struct {
 	Good  float64 `json:"good"`
 	Bad   float64 `json:"bad"`
 	Stuck float64 `json:"stuck"`
-	// GoodTarget and BadTarget are mean squared target errors of those outcomes.
-	GoodTarget float64 `json:"good_target_error"`
-	BadTarget  float64 `json:"bad_target_error"`
+	// GoodTarget and BadTarget are mean squared target errors of those outcomes, null
+	// where there are none.
+	GoodTarget *float64 `json:"good_target_error"`
+	BadTarget  *float64 `json:"bad_target_error"`
 	// Best has the least loss.
 	Best *bound.Point `json:"best,omitempty"`
 	// TargetAcc and SourceAcc are those of DANN, by seed.
@@ -92,24 +93,25 @@ func (e *experiment) search(ctx context.Context, c bound.Case, f bound.Formula) 
 
 func summary(c bound.Case, f bound.Formula, all []bound.Minimum) illustrated {
 	r := illustrated{Case: c.Name, Formula: f.String(), Starts: len(all)}
-	var count [3]float64
+	var count, target [3]float64
 	best := all[0]
 	for _, m := range all {
 		count[m.Outcome]++
-		switch m.Outcome {
-		case bound.Good:
-			r.GoodTarget += m.Terms.SquaredTarget
-		case bound.Bad:
-			r.BadTarget += m.Terms.SquaredTarget
-		}
+		target[m.Outcome] += m.Terms.SquaredTarget
 		if m.Loss < best.Loss {
 			best = m
 		}
 	}
 	n := float64(len(all))
 	r.Good, r.Bad, r.Stuck = count[bound.Good]/n, count[bound.Bad]/n, count[bound.Stuck]/n
-	r.GoodTarget /= max(1, count[bound.Good])
-	r.BadTarget /= max(1, count[bound.Bad])
+	mean := func(o bound.Outcome) *float64 {
+		if count[o] == 0 {
+			return nil
+		}
+		m := target[o] / count[o]
+		return &m
+	}
+	r.GoodTarget, r.BadTarget = mean(bound.Good), mean(bound.Bad)
 	r.Best = &best.Point
 	return r
 }

@@ -53,6 +53,9 @@ func program() example.Program {
 			o.choice().Flag(set)
 		},
 		Check: func(env *example.Env) error {
+			if err := example.CheckMini(env, o.mini); err != nil {
+				return err
+			}
 			if o.epochs < 0 {
 				return fmt.Errorf("-epochs is %d, want 0 or more", o.epochs)
 			}

@@ -28,7 +28,7 @@ func (e *experiment) Result() example.Result {
 
 func (e *experiment) notes() []string {
 	notes := []string{
-		"Accuracy on test images, mean over seeds, each with its own draw of images and poison. Poison: a tenth as many images as the target has; the label of a poison is the next digit, and \"shifted\" is the accuracy on those labels.",
+		"Accuracy on test images, mean over seeds, each with its own draw of images and poison; ± is the standard deviation over seeds, and a cell without it is of one seed. Poison: a tenth as many images as the target has; the label of a poison is the next digit, and \"shifted\" is the accuracy on those labels.",
 		"Data: " + e.out.Data + ".",
 	}
 	for _, d := range e.out.Cells {
@@ -164,7 +164,7 @@ func (e *experiment) main() *report.Table {
 			cells = append(cells, pick("watermark", a, target))
 		}
 		cells = append(cells, pick("target", 1, target), pick("target", 1, func(c *cell) float64 { return c.ShiftedAcc }),
-			pick("target", 1, func(c *cell) float64 { return c.Fit }),
+			pick("target", 1, func(c *cell) float64 { return *c.Fit }),
 			pick("none", 0, source), pick("target", 1, source))
 		t.AddRow(cells...)
 	}
@@ -181,12 +181,14 @@ func (e *experiment) theory() *report.Table {
 		switch {
 		case r.Formula == "DANN":
 			what = fmt.Sprintf("accuracy %.2f to %.2f", slices.Min(r.TargetAcc), slices.Max(r.TargetAcc))
-		case r.Good > 0 && r.Bad > 0:
-			what = fmt.Sprintf("squared error %.4f when good, %.3f when bad", r.GoodTarget, r.BadTarget)
-		case r.Good > 0:
-			what = fmt.Sprintf("squared error %.4f when good", r.GoodTarget)
+		case r.GoodTarget != nil && r.BadTarget != nil:
+			what = fmt.Sprintf("squared error %.4f when good, %.3f when bad", *r.GoodTarget, *r.BadTarget)
+		case r.GoodTarget != nil:
+			what = fmt.Sprintf("squared error %.4f when good", *r.GoodTarget)
+		case r.BadTarget != nil:
+			what = fmt.Sprintf("squared error %.3f when bad", *r.BadTarget)
 		default:
-			what = fmt.Sprintf("squared error %.3f when bad", r.BadTarget)
+			what = "–"
 		}
 		stuck := report.Percent(r.Stuck)
 		if r.Formula == "DANN" {

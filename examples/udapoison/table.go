@@ -22,10 +22,10 @@ type cell struct {
 	ShiftedAcc float64 `json:"shifted_acc"` // on target test images, of the label (c+1) mod 10
 	// SourceShifted is the same on source test images: what of a loss in SourceAcc is
 	// learnt poison.
-	SourceShifted float64 `json:"source_shifted_acc"`
-	Fit           float64 `json:"poison_fit"` // share of poisons answered with their label
-	Epochs        int     `json:"epochs"`
-	Batch         int     `json:"batch"`
+	SourceShifted float64  `json:"source_shifted_acc"`
+	Fit           *float64 `json:"poison_fit"` // share of poisons answered with their label; null without poison
+	Epochs        int      `json:"epochs"`
+	Batch         int      `json:"batch"`
 	// Steps is the number of batches seen; the paper's 256 images make 8 of an epoch
 	// from MNIST to USPS.
 	Steps int `json:"steps"`
@@ -123,7 +123,7 @@ func (e *experiment) alphasOf(name string, s int) []float64 {
 	return []float64{1, none}
 }
 
-// jobs lists the trainings: all of the table, or those with which defences are compared.
+// jobs lists the trainings: those of the table, and those with which defences are compared.
 func (e *experiment) jobs() (all []job) {
 	add := func(name string, p int, drawn pair, alpha float64, s, epochs, batch int) *job {
 		j := job{learner: settings(name, p, e.fast), pair: drawn, number: p, alpha: alpha, seed: e.env.Seed + uint64(s)}
@@ -136,11 +136,13 @@ func (e *experiment) jobs() (all []job) {
 		all = append(all, j)
 		return &all[len(all)-1]
 	}
-	if !e.has("table") {
+	if !e.has("table") || e.has("defense") && !slices.Contains(e.learners, "DANN") {
 		drawn := e.pairs[0].draw(e.env.Seed, e.source, e.target)
 		for _, alpha := range []float64{1, none} {
 			add("DANN", 0, drawn, alpha, 0, e.lengthOf("DANN"), e.batch)
 		}
+	}
+	if !e.has("table") {
 		return all
 	}
 	for s := range e.seeds {
@@ -158,7 +160,7 @@ func (e *experiment) jobs() (all []job) {
 	for p := 1; p < len(e.pairs); p++ {
 		if e.pairs[p].framed {
 			drawn := e.pairs[p].draw(e.env.Seed, e.source, e.target)
-			for _, name := range mainLearners {
+			for _, name := range e.chosen(mainLearners) {
 				for _, alpha := range []float64{1, none} {
 					j := add(name, 0, drawn, alpha, 0, e.lengthOf(name), e.batch)
 					if name == "DANN" {
@@ -169,13 +171,18 @@ func (e *experiment) jobs() (all []job) {
 			continue
 		}
 		drawn := e.pairs[p].draw(e.env.Seed, e.other.source, e.other.target)
-		for _, name := range e.otherLearners {
+		for _, name := range e.chosen(e.otherLearners) {
 			for _, alpha := range e.alphasOf(name, 0) {
 				add(name, p, drawn, alpha, 0, e.other.epochs, e.other.batch)
 			}
 		}
 	}
 	return all
+}
+
+// chosen are those of some learners that the table is to have.
+func (e *experiment) chosen(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(e.learners, n) })
 }
 
 // prolong makes a training go on to the plan's long run, with cells at both lengths.
@@ -271,7 +278,7 @@ func (e *experiment) measure(ctx context.Context, j job, t uda.Training, p *pois
 		if err != nil {
 			return nil, err
 		}
-		c.Fit = fit.Accuracy
+		c.Fit = &fit.Accuracy
 	}
 	if j.keep {
 		d, err := uda.Diagnose(ctx, m, j.pair.sourceTest, j.pair.targetTest, 0, j.seed)

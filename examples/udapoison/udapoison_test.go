@@ -86,6 +86,22 @@ func TestExperimentFillsEveryFigure(t *testing.T) {
 	require.Equal(t, 5, bytes.Count(html, []byte("image/png")))
 }
 
+// Learners that nobody asked for are trained only for the defences, which need DANN.
+func TestTheTableHasTheLearnersThatWereAskedFor(t *testing.T) {
+	e := tiny(t)
+	e.learners, e.parts = []string{"source only"}, []string{"table", "defense"}
+	require.NoError(t, e.Run(context.Background()))
+	for _, c := range e.out.Cells {
+		require.True(t, c.Learner == "source only" || c.Pair == e.pairs[0].Name && c.Learner == "DANN", "%s on %s", c.Learner, c.Pair)
+	}
+	require.NotNil(t, e.reference("none"))
+	require.Len(t, e.out.Defense, 9)
+	e.learners, e.parts = []string{"DANN"}, []string{"table"}
+	for _, j := range e.jobs() {
+		require.Equal(t, "DANN", j.name)
+	}
+}
+
 func TestCleanAndPoisonedTrainingsMakeEquallyManySteps(t *testing.T) {
 	e := tiny(t)
 	e.learners, e.parts = learnerNames, []string{"table"}

@@ -36,7 +36,10 @@ func program() example.Program {
 			set.BoolVar(&o.mini, "mini", false, "use the 2,000 + 1,000 images that are part of the program")
 			set.StringVar(&o.regimes, "regimes", "", "training regimes, separated by commas; none means all: "+strings.Join(namesOf(allRegimes), ", "))
 		},
-		Check: func(*example.Env) error {
+		Check: func(env *example.Env) error {
+			if err := example.CheckMini(env, o.mini); err != nil {
+				return err
+			}
 			_, err := choose(o.regimes)
 			return err
 		},
