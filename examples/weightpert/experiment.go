@@ -87,14 +87,14 @@ type figures struct {
 	Flipped int `json:"certified_but_flipped"`
 	// AtLeast bounds the certified accuracy of IBP at eps 0.001 on unseen images
 	// from below, with 99 % confidence.
-	AtLeast float64 `json:"certified_at_least"`
+	AtLeast *float64 `json:"certified_at_least"` // null where it was not reached
 	// Radius is the median certified radius by method.
 	Radius map[string]float64 `json:"radius,omitempty"`
 	// Ratio is how many times as far CROWN certifies as the product of norms.
 	Ratio number `json:"crown_over_product,omitempty"`
 	// Bound is the generalisation bound at eps 0.001.
 	Bound   *weightpert.GeneralizationBound `json:"bound,omitempty"`
-	Vacuous bool                            `json:"vacuous"`
+	Vacuous *bool                           `json:"vacuous,omitempty"`
 	Seconds float64                         `json:"training_seconds"`
 }
 
@@ -102,6 +102,7 @@ type figures struct {
 type outcome struct {
 	Data        string        `json:"data"`
 	Images      [2]int        `json:"images"` // training and test
+	Sizes       sizes         `json:"first_test_images"`
 	Regimes     []*figures    `json:"regimes"`
 	Quantised   []quantised   `json:"quantised"`
 	Faults      []faults      `json:"faults"`
@@ -109,6 +110,21 @@ type outcome struct {
 	SingleLayer []single      `json:"single_layer"`
 	Claims      []claim       `json:"claims"`
 	Seconds     float64       `json:"seconds"`
+}
+
+// sizes are numbers of test images, the first ones, by what they are measured with;
+// everything else is on all of them.
+type sizes struct {
+	Attacked  int `json:"attacked"`  // by attacks on all at once
+	Certified int `json:"certified"` // by all but CROWN
+	Each      int `json:"each"`      // certified by CROWN, and attacked one by one
+	Radius    int `json:"radius"`
+}
+
+func (e *experiment) sizes() sizes {
+	n := e.test.Len()
+	certified := min(e.plan.certify, n)
+	return sizes{min(e.attackImages, n), certified, min(e.crown, certified), min(e.radius, certified)}
 }
 
 // experiment trains, attacks and certifies.
@@ -147,7 +163,7 @@ func (e *experiment) Run(ctx context.Context) error {
 		e.out.Claims = e.claims()
 		e.out.Seconds = time.Since(start).Seconds()
 	}()
-	e.out.Images = [2]int{e.train.Len(), e.test.Len()}
+	e.out.Images, e.out.Sizes = [2]int{e.train.Len(), e.test.Len()}, e.sizes()
 	for _, r := range e.regimes {
 		for s := range e.seeds {
 			if s > 0 && !r.core && !r.repeated && e.env.Scale == example.Small {
@@ -168,10 +184,10 @@ func (e *experiment) one(ctx context.Context, r regime, s int) error {
 	if err != nil {
 		return err
 	}
-	e.out.Regimes = append(e.out.Regimes, f)
 	if err := e.gap(ctx, net, f); err != nil {
 		return err
 	}
+	e.out.Regimes = append(e.out.Regimes, f)
 	broken, err := e.attack(ctx, net, r, f)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func portion(value bool, of []bool, k int) float64 {
 // attack measures the accuracy under universal attacks.
 func (e *experiment) attack(ctx context.Context, net nn.Layer, r regime, f *figures) (broken, error) {
 	x, y := e.testImages(e.attackImages)
-	k := min(e.certified(), len(y))
+	k := min(e.sizes().Certified, len(y))
 	cx, cy := tensor.Slice(x, 0, 0, k), y[:k]
 	f.Attacked, f.CrossEntropy = map[string]float64{}, map[string]float64{}
 	if r.core {
@@ -122,7 +122,7 @@ func methodName(m weightpert.Method) string { return strings.ToLower(m.Name()) }
 // certify measures certified accuracy, and on the first seed radii and the
 // generalisation bound.
 func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regime, f *figures, lost broken, first bool) error {
-	x, y := e.testImages(e.certified())
+	x, y := e.testImages(e.sizes().Certified)
 	rows := weightpert.Examples(x)
 	f.Certified = map[string]map[string]float64{}
 	if first && r.core {
@@ -157,9 +157,11 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 				}
 			}
 			if _, ok := m.(weightpert.IBP); ok && eps == 1e-3 {
-				if f.AtLeast, err = weightpert.CertifiedShare(c.Count, c.Total, 0.01); err != nil {
+				low, err := weightpert.CertifiedShare(c.Count, c.Total, 0.01)
+				if err != nil {
 					return err
 				}
+				f.AtLeast = &low
 			}
 			done++
 			stage.Done(done)
@@ -176,11 +178,10 @@ func (e *experiment) certify(ctx context.Context, n *weightpert.Network, r regim
 	if err != nil {
 		return err
 	}
-	f.Bound, f.Vacuous = &g, g.Vacuous()
+	vacuous := g.Vacuous()
+	f.Bound, f.Vacuous = &g, &vacuous
 	return nil
 }
-
-func (e *experiment) certified() int { return min(e.plan.certify, e.test.Len()) }
 
 // radii measures the median certified radius of each method.
 func (e *experiment) radii(ctx context.Context, n *weightpert.Network, f *figures, x [][]float64, y []int) error {
@@ -283,7 +284,7 @@ func (e *experiment) quantise(ctx context.Context, net nn.Layer, n *weightpert.N
 		}
 	}
 	if r.core {
-		cx, cy := e.testImages(e.certified())
+		cx, cy := e.testImages(e.sizes().Certified)
 		rows := weightpert.Examples(cx)
 		for _, c := range []struct {
 			name   string

@@ -13,14 +13,18 @@ import (
 
 // Result shows what was reached.
 func (e *experiment) Result() example.Result {
+	if len(e.out.Regimes) == 0 {
+		return example.Result{}
+	}
+	z := e.sizes()
 	notes := []string{
 		"Data: " + e.out.Data + ". Everything took " + report.Seconds(e.out.Seconds) + ".",
-		example.Precision(e.test.Len(), e.certified(), min(e.crown, e.certified())),
+		example.Precision(e.test.Len(), z.Attacked, z.Certified, z.Each),
 		"An absolute eps means little beside another range of weights: see the largest weight and the relative budget.",
 	}
 	for _, f := range e.out.Regimes {
 		if f.Ratio > 0 {
-			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms.", f.Name, f.Ratio))
+			notes = append(notes, fmt.Sprintf("%s: CROWN certifies %.0f times as far as the product of norms, by medians of %d images.", f.Name, f.Ratio, z.Radius))
 		}
 	}
 	all := []*report.Table{e.claimTable(), e.regimeTable(), e.ensembleTable(), e.certifiedTable(), e.boundTable(), e.quantisedTable(), e.faultTable(), e.layerTable(), e.singleTable()}
@@ -43,7 +47,7 @@ func (e *experiment) regimeTable() *report.Table {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
 	cols = append(cols, report.Right("10 % of |w|"))
-	t := report.NewTable("Accuracy in % under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", cols...)
+	t := report.NewTable(fmt.Sprintf("Accuracy in %% on all images, and of the first %d test images under universal attacks on all weights: cross-entropy alone / worst of cross-entropy with and without a leak, and cross-entropy and margin of the still correct", e.sizes().Attacked), cols...)
 	t.ID = "attacked"
 	for _, f := range e.out.Regimes {
 		cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), report.InPercent(f.Train), report.InPercent(f.Test), fmt.Sprintf("%.3f", f.CEGap), fmt.Sprintf("%.2f", f.Largest)}
@@ -65,7 +69,7 @@ func (e *experiment) ensembleTable() *report.Table {
 	for _, eps := range attackEps {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
-	t := report.NewTable("Accuracy in % under the worst of these and a push to each class", cols...)
+	t := report.NewTable("Accuracy in % of the same images under the worst of these and a push to each class", cols...)
 	t.ID = "ensemble"
 	for _, f := range e.out.Regimes {
 		if f.Ensemble == nil {
@@ -81,15 +85,20 @@ func (e *experiment) ensembleTable() *report.Table {
 }
 
 func (e *experiment) certifiedTable() *report.Table {
-	cols := []report.Column{report.Left("training"), report.Right("seed"), report.Left("bound")}
+	cols := []report.Column{report.Left("training"), report.Right("seed"), report.Left("bound"), report.Right("images")}
 	for _, eps := range certifyEps {
 		cols = append(cols, report.Right("eps "+key(eps)))
 	}
-	t := report.NewTable("Certified accuracy in %, all weights may move by eps", append(cols, report.Right("median radius"))...)
+	z := e.sizes()
+	t := report.NewTable(fmt.Sprintf("Certified accuracy in %% on the first test images, all weights may move by eps; median radius of %d of them", z.Radius), append(cols, report.Right("median radius"))...)
 	t.ID = "certified"
 	for _, f := range e.out.Regimes {
 		for _, m := range []string{"product", "path", "ibp", "crown"} {
-			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), m}
+			images := z.Certified
+			if m == "crown" {
+				images = z.Each
+			}
+			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), m, strconv.Itoa(images)}
 			for _, eps := range certifyEps {
 				cells = append(cells, at(f.Certified[m], eps))
 			}
@@ -100,7 +109,7 @@ func (e *experiment) certifiedTable() *report.Table {
 			t.AddRow(append(cells, radius)...)
 		}
 		if f.PerImage != nil {
-			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), "attack, per image"}
+			cells := []string{f.Name, strconv.FormatUint(f.Seed, 10), "attack, per image", strconv.Itoa(z.Each)}
 			for _, eps := range certifyEps {
 				cells = append(cells, at(f.PerImage, eps))
 			}
@@ -111,7 +120,7 @@ func (e *experiment) certifiedTable() *report.Table {
 }
 
 func (e *experiment) boundTable() *report.Table {
-	t := report.NewTable("Generalisation at eps 0.001: bound on the error, with its terms, and certified accuracy on unseen images with 99 % confidence",
+	t := report.NewTable(fmt.Sprintf("Generalisation at eps 0.001: bound on the error, with its terms, and accuracy on unseen images that IBP certifies with 99 %% confidence, from %d test images", e.sizes().Certified),
 		report.Left("training"), report.Right("seed"), report.Left("bound = empirical + network + perturbation + confidence"), report.Right("certified at least %"))
 	t.ID = "generalisation"
 	for _, f := range e.out.Regimes {
@@ -119,13 +128,18 @@ func (e *experiment) boundTable() *report.Table {
 		if f.Bound != nil {
 			bound = f.Bound.String()
 		}
-		t.AddRow(f.Name, strconv.FormatUint(f.Seed, 10), bound, report.InPercent(f.AtLeast))
+		share := "–"
+		if f.AtLeast != nil {
+			share = report.InPercent(*f.AtLeast)
+		}
+		t.AddRow(f.Name, strconv.FormatUint(f.Seed, 10), bound, share)
 	}
 	return t
 }
 
 func (e *experiment) quantisedTable() *report.Table {
-	t := report.NewTable("Accuracy in % after rounding, and images that any 8-bit rounding keeps",
+	z := e.sizes()
+	t := report.NewTable(fmt.Sprintf("Accuracy in %% after rounding, and images that any 8-bit rounding keeps: of the first %d by IBP, of the first %d by CROWN", z.Certified, z.Each),
 		report.Left("training"), report.Right("8 bits"), report.Right("4 bits"), report.Right("3 bits"), report.Right("IBP"), report.Right("CROWN"), report.Right("CROWN, scale per row"))
 	t.ID = "quantised"
 	for _, q := range e.out.Quantised {
@@ -153,7 +167,8 @@ func (e *experiment) faultTable() *report.Table {
 }
 
 func (e *experiment) layerTable() *report.Table {
-	t := report.NewTable("One layer at a time, eps 0.005", report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
+	z := e.sizes()
+	t := report.NewTable(fmt.Sprintf("One layer at a time, eps 0.005: accuracy of the first %d test images under attack, and share of the first %d that CROWN certifies", z.Attacked, z.Each), report.Left("training"), report.Right("layer"), report.Right("attacked %"), report.Right("certified %"), report.Right("median radius by norms"))
 	t.ID = "layers"
 	for _, s := range e.out.Sensitivity {
 		t.AddRow(s.Name, strconv.Itoa(s.Layer+1), report.InPercent(s.Attacked), report.InPercent(s.Certified), fmt.Sprintf("%.2g", s.Radius))
@@ -188,7 +203,7 @@ func (e *experiment) Page(context.Context) (*report.Page, error) {
 			a.Dashed = true
 			c.Series = append(c.Series, a)
 		}
-		if err := addChart(p, "certified-"+f.Name, c, fmt.Sprintf("All on the first %d test images. Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right when the weights are changed for each image anew, and when they are changed once for all images.", min(e.crown, e.certified()))); err != nil {
+		if err := addChart(p, "certified-"+f.Name, c, fmt.Sprintf("All on the first %d test images. Lines: images whose answer no change of the weights can alter, by each bound. Dashes: images left right when the weights are changed for each image anew, and when they are changed once for all images.", e.sizes().Each)); err != nil {
 			return nil, err
 		}
 	}

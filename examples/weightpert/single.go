@@ -33,7 +33,7 @@ var fractions = []float64{0.005, 0.01, 0.02, 0.04}
 
 // singles compares the certificates for one layer at a time.
 func (e *experiment) singles(ctx context.Context, n *weightpert.Network, r regime, f *figures) error {
-	x, y := e.testImages(min(e.crown, e.test.Len()))
+	x, y := e.testImages(e.sizes().Each)
 	rows := weightpert.Examples(x)
 	stage := e.env.Stage("certificates of single layers of "+r.name, n.Depth()*len(fractions))
 	for layer := n.Depth() - 1; layer >= 0; layer-- {
@@ -143,7 +143,7 @@ func (e *experiment) singleTable() *report.Table {
 	for _, name := range names {
 		cols = append(cols, report.Right(name))
 	}
-	t := report.NewTable("One layer moves by a fraction of its weights' range: images certified, and left by an attack on each, %", append(cols, report.Right("attack"))...)
+	t := report.NewTable(fmt.Sprintf("One layer moves by a fraction of its weights' range: share of the first %d test images certified, and left by an attack on each, %%", e.sizes().Each), append(cols, report.Right("attack"))...)
 	t.ID = "single-layer"
 	for _, s := range e.out.SingleLayer {
 		cells := []string{s.Name, strconv.Itoa(s.Layer + 1), fmt.Sprintf("%g", 100*s.Fraction)}

@@ -83,7 +83,7 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		}
 		require.Len(t, f.Same["universal"], len(attackEps))
 		require.GreaterOrEqual(t, f.Certified["ibp"]["0.001"], f.Certified["product"]["0.001"])
-		require.LessOrEqual(t, f.AtLeast, f.Certified["ibp"]["0.001"])
+		require.LessOrEqual(t, *f.AtLeast, f.Certified["ibp"]["0.001"])
 	}
 	for _, table := range e.Result().Tables {
 		require.Positive(t, table.Len())
@@ -93,6 +93,22 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	html, err := page.HTML()
 	require.NoError(t, err)
 	require.Equal(t, (len(allRegimes)-2)/regimesAtOnce+1+core+1, bytes.Count(html, []byte("image/svg")))
+}
+
+// What an interrupted run did not reach is not shown as a figure.
+func TestInterruptedRunsShowNoFiguresThatWereNotReached(t *testing.T) {
+	e := tiny(t, "standard")
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	require.Error(t, e.Run(stopped))
+	require.Nil(t, e.Result().Figures)
+
+	e.out.Regimes = []*figures{{Name: "standard", Seed: 4}}
+	require.Regexp(t, `standard +4 +– +–\n`, e.boundTable().Text())
+	text, err := json.Marshal(e.out)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"certified_at_least":null`)
+	require.NotContains(t, string(text), "vacuous")
 }
 
 func TestClaimsNeedEverySeed(t *testing.T) {
