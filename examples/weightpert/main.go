@@ -6,6 +6,7 @@
 //	go run ./examples/weightpert -json            # every figure as JSON
 //	go run ./examples/weightpert -regimes standard,ibp-0.005 -seeds 1
 //	go run ./examples/weightpert -mini            # 2,000 + 1,000 images, seconds
+//	go run ./examples/weightpert -scale full      # every training with every seed
 //	go run ./examples/weightpert -out DIR         # curves in DIR/report.html
 package main
 
