@@ -231,6 +231,9 @@ func weighted(p *nn.Pass, net nn.Layer, copies []*tensor.Tensor, weights [][]flo
 // attackAll attacks a batch under every threat, several threads sharing its examples.
 // It returns the attacked batch for each threat and the weights of each example.
 func (a *AMPGD) attackAll(ctx context.Context, m attack.Model, b nn.Batch, start []float64) ([]*tensor.Tensor, [][]float64, error) {
+	if err := checkBatch(m, b, a.Threats); err != nil {
+		return nil, nil, err
+	}
 	x := b.X.Detach().Clone()
 	n := len(b.Y)
 	copies := make([]*tensor.Tensor, len(a.Threats))
