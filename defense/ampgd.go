@@ -277,7 +277,8 @@ func meanRows(rows [][]float64) []float64 {
 	return mean
 }
 
-// WeightLog records the weights of a training, for OnWeights.
+// WeightLog records the weights of a training, for OnWeights. Its methods can be called
+// from several goroutines.
 type WeightLog struct {
 	mu    sync.Mutex
 	steps []int
@@ -300,15 +301,31 @@ func (l *WeightLog) Add(step int, weights [][]float64) {
 }
 
 // Steps returns the training steps that were recorded.
-func (l *WeightLog) Steps() []int { return slices.Clone(l.steps) }
+func (l *WeightLog) Steps() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.steps)
+}
 
 // Spread returns how the weights of a threat were distributed over the examples of
-// the i-th recorded step.
-func (l *WeightLog) Spread(i, threat int) minmax.Spread { return l.rows[i][threat] }
+// the i-th recorded step, from 0. It panics unless there are such a step and threat.
+func (l *WeightLog) Spread(i, threat int) minmax.Spread {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i < 0 || i >= len(l.rows) || threat < 0 || threat >= len(l.rows[i]) {
+		panic(fmt.Sprintf("defense: WeightLog.Spread: threat %d of record %d, want one of %d records", threat, i, len(l.rows)))
+	}
+	return l.rows[i][threat]
+}
 
 // Mean returns the mean weight of each threat over the recorded steps from the i-th
-// on; nil if there are none.
+// on, from 0; nil if there are none. It panics if from is negative.
 func (l *WeightLog) Mean(from int) []float64 {
+	if from < 0 {
+		panic(fmt.Sprintf("defense: WeightLog.Mean: from record %d, want 0 or more", from))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var mean []float64
 	for _, row := range l.rows[min(from, len(l.rows)):] {
 		if mean == nil {

@@ -253,6 +253,9 @@ func TestWeightLog(t *testing.T) {
 	require.InDeltaSlice(t, []float64{0.65, 0.35}, l.Mean(0), 1e-12)
 	require.InDeltaSlice(t, []float64{1, 0}, l.Mean(1), 1e-12)
 	require.Nil(t, l.Mean(2))
+	require.PanicsWithValue(t, "defense: WeightLog.Mean: from record -1, want 0 or more", func() { l.Mean(-1) })
+	require.PanicsWithValue(t, "defense: WeightLog.Spread: threat 0 of record 2, want one of 2 records", func() { l.Spread(2, 0) })
+	require.Panics(t, func() { l.Spread(0, 2) })
 }
 
 // log det of two unit columns at an angle is log(1 - cos²); of orthogonal ones it is
