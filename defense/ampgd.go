@@ -52,6 +52,10 @@ type AMPGD struct {
 	// to batch, moved by mean losses once for each training step. By default every
 	// example begins at 1/K.
 	Global bool
+	// GlobalStart are the weights, one of 0 or more for each threat, that Global begins
+	// with; nil means the Rule's. A training that goes on from a checkpoint needs those
+	// that OnWeights heard in the step before, unless this very value made that step.
+	GlobalStart []float64
 	// DPAR is the weight lambda of the diversity-promoting regulariser log det(GᵀG),
 	// where G holds the input gradients of an example's attacks, scaled to length
 	// 1: attacks climb, and the network descends, sum_i w_i L_i + lambda log det(GᵀG),
@@ -67,7 +71,8 @@ type AMPGD struct {
 	// of the batch, n rows of K, or one row if they are global; nil for none.
 	OnWeights func(step int, weights [][]float64)
 
-	global []float64 // weights between batches
+	global     []float64 // weights that training step globalStep begins with
+	globalStep int
 }
 
 // NewAVG returns training on the mean loss of all attacks.
@@ -169,26 +174,24 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	if err != nil {
 		return nil, err
 	}
-	start, err := s.Rule.Start(len(s.Threats))
+	start, err := s.start(b.Step)
 	if err != nil {
 		return nil, err
-	}
-	if s.Global && a.global != nil {
-		start = a.global
 	}
 	copies, weights, err := s.attackAll(ctx, nn.Classifier{Net: net, Stats: p.Stats}, b, start)
 	if err != nil {
 		return nil, err
 	}
-	if s.Global {
-		a.global = weights[0]
-	}
 	if a.OnWeights != nil {
+		rows := weights
 		if s.Global {
-			a.OnWeights(b.Step, [][]float64{slices.Clone(a.global)})
-		} else {
-			a.OnWeights(b.Step, weights)
+			rows = weights[:1]
 		}
+		heard := make([][]float64, len(rows))
+		for i, row := range rows {
+			heard[i] = slices.Clone(row)
+		}
+		a.OnWeights(b.Step, heard)
 	}
 	total := weighted(p, net, copies, weights, b.Y)
 	if s.DPAR > 0 {
@@ -198,7 +201,37 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 		clean := tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y))
 		total = tensor.MulScalar(tensor.Add(total, tensor.MulScalar(clean, s.Clean)), 1/(1+s.Clean))
 	}
+	if s.Global {
+		a.global, a.globalStep = weights[0], b.Step+1
+	}
 	return total, nil
+}
+
+// start returns the weights that a training step begins with.
+func (a *AMPGD) start(step int) ([]float64, error) {
+	k := len(a.Threats)
+	first, err := a.Rule.Start(k)
+	if err != nil || !a.Global {
+		return first, err
+	}
+	w := a.GlobalStart
+	if step > 0 && a.globalStep == step {
+		w = a.global
+	}
+	switch {
+	case w == nil && step == 0:
+		return first, nil
+	case w == nil:
+		return nil, fmt.Errorf("step %d without the global weights of the step before, want them in GlobalStart", step)
+	case len(w) != k:
+		return nil, fmt.Errorf("%d global weights for %d threats", len(w), k)
+	}
+	for i, v := range w {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("global weight of threat %d is %v, want a finite number from 0 on", i, v)
+		}
+	}
+	return w, nil
 }
 
 // weighted is the mean over the examples of sum_i w_i L(x_i). A batch in which nothing
