@@ -140,8 +140,23 @@ func TestKMeansRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := KMeans{K: 2}.Run(ctx, x)
+	c, err := KMeans{K: 2}.Run(ctx, x)
 	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, c)
+}
+
+// A search that is stopped returns the best of the restarts that were done.
+func TestStoppedKMeansKeepsWhatItHas(t *testing.T) {
+	x := tensor.Normal(rand.New(rand.NewPCG(1, 3)), tensor.Float64, 0, 1, 200, 3)
+	ctx, cancel := context.WithCancel(context.Background())
+	k := KMeans{K: 12, Restarts: 9, OnIteration: func(restart, _ int, _ float64) {
+		if restart == 4 {
+			cancel()
+		}
+	}}
+	got, err := k.Run(ctx, x)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, run(t, KMeans{K: 12, Restarts: 4}, x), got)
 }
 
 // The bound on the work holds restarts, iterations and their defaults.
