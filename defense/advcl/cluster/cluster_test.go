@@ -102,6 +102,8 @@ func TestAgreement(t *testing.T) {
 		want float64
 	}{
 		{[]int{0, 0, 1, 1}, []int{0, 0, 1, 1}, 1},
+		{[]int{0, 0, 1, 1}, []int{7, 7, 3, 3}, 1},
+		{[]int{0, 0, 1, 1, -1, -1, 0}, []int{7, 7, 3, 3, 7, 5, -2}, 1},
 		{[]int{0, 0, 1, 1}, []int{7, 7, -3, -3}, 1},
 		{[]int{0, 0, 1, 1}, []int{0, 1, 0, 1}, 0},
 		{[]int{0, 0, 0, 0}, []int{0, 1, 0, 1}, 0},
@@ -114,6 +116,13 @@ func TestAgreement(t *testing.T) {
 	p, err := Purity([]int{0, 0, 0, 1, 1}, []int{2, 2, 3, 3, 2})
 	require.NoError(t, err)
 	require.InDelta(t, 0.6, p, 1e-12)
+	p, err = Purity([]int{0, 0, 0, -1, -1, -1, 1}, []int{2, 2, 3, 5, 5, 5, -1})
+	require.NoError(t, err)
+	require.InDelta(t, 2./3, p, 1e-12, "points without a cluster or a label do not count")
+	for _, measure := range []func(a, b []int) (float64, error){NMI, Purity} {
+		_, err = measure([]int{-1, 3}, []int{2, -1})
+		require.EqualError(t, err, "cluster: none of 2 points has a label of 0 or more in both labellings, want at least one")
+	}
 	_, err = NMI([]int{1}, nil)
 	require.ErrorContains(t, err, "1 and 0 points")
 	_, err = Purity(nil, nil)
