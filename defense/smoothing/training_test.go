@@ -158,8 +158,20 @@ func TestTrainingNamesMistakes(t *testing.T) {
 	} {
 		require.ErrorContains(t, run(ctx, l), want)
 	}
-	stopped, cancel := context.WithCancel(ctx)
+	x := tensor.Full(tensor.Float32, 0.5, 3, 28, 28, 1)
+	bright := x.Clone()
+	bright.Set(-0.5, 1, 0, 2, 0)
 	adv := &SmoothAdv{Threat: th, Sigma: 1}
+	for want, b := range map[string]nn.Batch{
+		"pixel 2 of input 1 is -0.5, want 0 to 1": {X: bright, Y: []int{0, 1, 2}},
+		"0 labels for 3 inputs":                   {X: x},
+		"label of input 2 is -1, want 0 or more":  {X: x, Y: []int{0, 1, -1}},
+	} {
+		b.Index = []int{0, 1, 2}
+		_, err := adv.Loss(ctx, &nn.Pass{Train: true}, net, b)
+		require.EqualError(t, err, "smoothing: SmoothAdv: attack: "+want)
+	}
+	stopped, cancel := context.WithCancel(ctx)
 	require.ErrorIs(t, run(stopped, func(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
 		cancel()
 		return adv.Loss(ctx, p, net, b)
