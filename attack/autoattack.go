@@ -154,7 +154,7 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 }
 
 func (a *AutoAttack) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, a.Threat); err != nil {
+	if err := CheckInputs(m, x, y, a.Threat); err != nil {
 		return err
 	}
 	switch {

@@ -10,7 +10,7 @@ import (
 
 // checkAll checks what Run of most attacks is given.
 func checkAll(m Model, x *tensor.Tensor, y []int, th Threat, targets []int, name string, settings ...setting) error {
-	if err := checkInputs(m, x, y, th); err != nil {
+	if err := CheckInputs(m, x, y, th); err != nil {
 		return err
 	}
 	if err := checkTargets(y, targets); err != nil {
@@ -37,8 +37,10 @@ func checkSettings(attack string, settings ...setting) error {
 	return nil
 }
 
-// checkInputs returns an error unless x and y can be attacked under a threat.
-func checkInputs(m Model, x *tensor.Tensor, y []int, th Threat) error {
+// CheckInputs returns an error unless inputs x [N, ...] with labels y can be attacked
+// under a threat: one that makes sense, at least one input, a label of 0 or more for each,
+// and all pixels in the threat's box.
+func CheckInputs(m Model, x *tensor.Tensor, y []int, th Threat) error {
 	if err := th.Check(); err != nil {
 		return err
 	}

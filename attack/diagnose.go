@@ -34,7 +34,7 @@ const slackShare = 0.02
 // arXiv:1902.06705, section 5. The threat is under Linf or L2 with Eps above 0; a few
 // hundred inputs are enough.
 func Diagnose(ctx context.Context, m Model, x *tensor.Tensor, y []int, th Threat, seed uint64) ([]Check, error) {
-	if err := checkInputs(m, x, y, th); err != nil {
+	if err := CheckInputs(m, x, y, th); err != nil {
 		return nil, err
 	}
 	if th.Norm != Linf && th.Norm != L2 || th.Eps == 0 {

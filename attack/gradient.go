@@ -68,7 +68,7 @@ func newResult(x *tensor.Tensor) Result {
 }
 
 func (a *ascent) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := checkInputs(m, x, y, a.threat); err != nil {
+	if err := CheckInputs(m, x, y, a.threat); err != nil {
 		return err
 	}
 	if err := checkTargets(y, a.targets); err != nil {

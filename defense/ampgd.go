@@ -52,6 +52,10 @@ type AMPGD struct {
 	// to batch, moved by mean losses once for each training step. By default every
 	// example begins at 1/K.
 	Global bool
+	// GlobalStart are the weights, one of 0 or more for each threat, that Global begins
+	// with; nil means the Rule's. A training that goes on from a checkpoint needs those
+	// that OnWeights heard in the step before, unless this very value made that step.
+	GlobalStart []float64
 	// DPAR is the weight lambda of the diversity-promoting regulariser log det(GᵀG),
 	// where G holds the input gradients of an example's attacks, scaled to length
 	// 1: attacks climb, and the network descends, sum_i w_i L_i + lambda log det(GᵀG),
@@ -67,7 +71,8 @@ type AMPGD struct {
 	// of the batch, n rows of K, or one row if they are global; nil for none.
 	OnWeights func(step int, weights [][]float64)
 
-	global []float64 // weights between batches
+	global     []float64 // weights that training step globalStep begins with
+	globalStep int
 }
 
 // NewAVG returns training on the mean loss of all attacks.
@@ -169,26 +174,24 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	if err != nil {
 		return nil, err
 	}
-	start, err := s.Rule.Start(len(s.Threats))
+	start, err := s.start(b.Step)
 	if err != nil {
 		return nil, err
-	}
-	if s.Global && a.global != nil {
-		start = a.global
 	}
 	copies, weights, err := s.attackAll(ctx, nn.Classifier{Net: net, Stats: p.Stats}, b, start)
 	if err != nil {
 		return nil, err
 	}
-	if s.Global {
-		a.global = weights[0]
-	}
 	if a.OnWeights != nil {
+		rows := weights
 		if s.Global {
-			a.OnWeights(b.Step, [][]float64{slices.Clone(a.global)})
-		} else {
-			a.OnWeights(b.Step, weights)
+			rows = weights[:1]
 		}
+		heard := make([][]float64, len(rows))
+		for i, row := range rows {
+			heard[i] = slices.Clone(row)
+		}
+		a.OnWeights(b.Step, heard)
 	}
 	total := weighted(p, net, copies, weights, b.Y)
 	if s.DPAR > 0 {
@@ -198,7 +201,37 @@ func (a *AMPGD) loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 		clean := tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y))
 		total = tensor.MulScalar(tensor.Add(total, tensor.MulScalar(clean, s.Clean)), 1/(1+s.Clean))
 	}
+	if s.Global {
+		a.global, a.globalStep = weights[0], b.Step+1
+	}
 	return total, nil
+}
+
+// start returns the weights that a training step begins with.
+func (a *AMPGD) start(step int) ([]float64, error) {
+	k := len(a.Threats)
+	first, err := a.Rule.Start(k)
+	if err != nil || !a.Global {
+		return first, err
+	}
+	w := a.GlobalStart
+	if step > 0 && a.globalStep == step {
+		w = a.global
+	}
+	switch {
+	case w == nil && step == 0:
+		return first, nil
+	case w == nil:
+		return nil, fmt.Errorf("step %d without the global weights of the step before, want them in GlobalStart", step)
+	case len(w) != k:
+		return nil, fmt.Errorf("%d global weights for %d threats", len(w), k)
+	}
+	for i, v := range w {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("global weight of threat %d is %v, want a finite number from 0 on", i, v)
+		}
+	}
+	return w, nil
 }
 
 // weighted is the mean over the examples of sum_i w_i L(x_i). A batch in which nothing
@@ -231,6 +264,9 @@ func weighted(p *nn.Pass, net nn.Layer, copies []*tensor.Tensor, weights [][]flo
 // attackAll attacks a batch under every threat, several threads sharing its examples.
 // It returns the attacked batch for each threat and the weights of each example.
 func (a *AMPGD) attackAll(ctx context.Context, m attack.Model, b nn.Batch, start []float64) ([]*tensor.Tensor, [][]float64, error) {
+	if err := checkBatch(m, b, a.Threats); err != nil {
+		return nil, nil, err
+	}
 	x := b.X.Detach().Clone()
 	n := len(b.Y)
 	copies := make([]*tensor.Tensor, len(a.Threats))
@@ -274,7 +310,8 @@ func meanRows(rows [][]float64) []float64 {
 	return mean
 }
 
-// WeightLog records the weights of a training, for OnWeights.
+// WeightLog records the weights of a training, for OnWeights. Its methods can be called
+// from several goroutines.
 type WeightLog struct {
 	mu    sync.Mutex
 	steps []int
@@ -297,15 +334,31 @@ func (l *WeightLog) Add(step int, weights [][]float64) {
 }
 
 // Steps returns the training steps that were recorded.
-func (l *WeightLog) Steps() []int { return slices.Clone(l.steps) }
+func (l *WeightLog) Steps() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.steps)
+}
 
 // Spread returns how the weights of a threat were distributed over the examples of
-// the i-th recorded step.
-func (l *WeightLog) Spread(i, threat int) minmax.Spread { return l.rows[i][threat] }
+// the i-th recorded step, from 0. It panics unless there are such a step and threat.
+func (l *WeightLog) Spread(i, threat int) minmax.Spread {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i < 0 || i >= len(l.rows) || threat < 0 || threat >= len(l.rows[i]) {
+		panic(fmt.Sprintf("defense: WeightLog.Spread: threat %d of record %d, want one of %d records", threat, i, len(l.rows)))
+	}
+	return l.rows[i][threat]
+}
 
 // Mean returns the mean weight of each threat over the recorded steps from the i-th
-// on; nil if there are none.
+// on, from 0; nil if there are none. It panics if from is negative.
 func (l *WeightLog) Mean(from int) []float64 {
+	if from < 0 {
+		panic(fmt.Sprintf("defense: WeightLog.Mean: from record %d, want 0 or more", from))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var mean []float64
 	for _, row := range l.rows[min(from, len(l.rows)):] {
 		if mean == nil {

@@ -233,12 +233,117 @@ func TestGlobalWeightsCarryOver(t *testing.T) {
 		Threats: []attack.Threat{{Norm: attack.Linf, Eps: 0.02}, {Norm: attack.Linf, Eps: 0.2}}, Global: true,
 		Rule: minmax.MinMax{Beta: 0.1, Gamma: 0.1}, Steps: 4, OnWeights: func(_ int, w [][]float64) { got = append(got, w...) },
 	}
-	for range 5 {
-		step(t, a.Loss, net, x, y)
+	train := func(a *defense.AMPGD, from, to int) {
+		for s := from; s < to; s++ {
+			_, err := a.Loss(ctx, &nn.Pass{Train: true}, net, nn.Batch{X: tensor.NewTape().Const(x), Y: y, Step: s})
+			require.NoError(t, err)
+		}
 	}
+	train(a, 0, 5)
 	require.Len(t, got, 5)
 	for i := 1; i < 5; i++ {
 		require.Greater(t, got[i][1], got[i-1][1])
+	}
+	whole := got
+
+	// A second training with the same value starts anew.
+	got = nil
+	train(a, 0, 5)
+	require.Equal(t, whole, got)
+
+	// A training goes on with the weights that were heard last, whether or not the
+	// value has been used for another one.
+	for _, used := range []bool{false, true} {
+		resumed := defense.AMPGD{Threats: a.Threats, Global: true, Rule: a.Rule, Steps: 4, OnWeights: a.OnWeights, GlobalStart: whole[2]}
+		if used {
+			train(&resumed, 0, 2)
+		}
+		got = nil
+		train(&resumed, 3, 5)
+		require.Equal(t, whole[3:], got)
+	}
+
+	// Without them it is refused, also with those of another step.
+	fresh := &defense.AMPGD{Threats: a.Threats, Global: true, Steps: 4}
+	for _, b := range []*defense.AMPGD{a, fresh} {
+		_, err := b.Loss(ctx, &nn.Pass{Train: true}, net, nn.Batch{X: x, Y: y, Step: 3})
+		require.EqualError(t, err, "defense: AMPGD: step 3 without the global weights of the step before, want them in GlobalStart")
+	}
+	for want, start := range map[string][]float64{
+		"3 global weights for 2 threats":   {0.5, 0.25, 0.25},
+		"global weight of threat 1 is -1":  {2, -1},
+		"global weight of threat 0 is NaN": {math.NaN(), 1},
+	} {
+		fresh.GlobalStart = start
+		_, err := fresh.Loss(ctx, &nn.Pass{Train: true}, net, nn.Batch{X: x, Y: y, Step: 3})
+		require.ErrorContains(t, err, want)
+	}
+	a.Threats = append(a.Threats, both[0])
+	_, err := a.Loss(ctx, &nn.Pass{Train: true}, net, nn.Batch{X: x, Y: y, Step: 5})
+	require.ErrorContains(t, err, "2 global weights for 3 threats")
+}
+
+// A step that fails leaves the global weights as they were, so that it can be made again.
+func TestGlobalWeightsWaitForTheStep(t *testing.T) {
+	net, x, y := small(5)
+	var got [][]float64
+	a := &defense.AMPGD{Threats: both, Global: true, Rule: minmax.MinMax{Beta: 0.1, Gamma: 0.1}, Steps: 2, OnWeights: func(_ int, w [][]float64) { got = append(got, w...) }}
+	fails := false
+	layer := nn.Function(func(p *nn.Pass, in *tensor.Tensor) *tensor.Tensor {
+		if p.Train && fails {
+			panic("out of order")
+		}
+		return net.Forward(p, in)
+	})
+	loss := func(s int) {
+		_, _ = a.Loss(ctx, &nn.Pass{Train: true}, layer, nn.Batch{X: tensor.NewTape().Const(x), Y: y, Step: s})
+	}
+	loss(0)
+	fails = true
+	require.Panics(t, func() { loss(1) })
+	fails = false
+	loss(1)
+	require.Len(t, got, 3)
+	require.Equal(t, got[1], got[2])
+	require.NotEqual(t, got[0], got[1])
+}
+
+// What OnWeights does with its rows does not change the training.
+func TestWeightsAreHeardAsCopies(t *testing.T) {
+	net, x, y := small(5)
+	a := &defense.AMPGD{Threats: both, Steps: 2}
+	want, _ := step(t, a.Loss, net, x, y)
+	a.OnWeights = func(_ int, w [][]float64) {
+		for _, row := range w {
+			clear(row)
+		}
+	}
+	got, _ := step(t, a.Loss, net, x, y)
+	require.Equal(t, want, got)
+}
+
+// Batches outside of the box or without labels that fit are refused by every defence that
+// attacks, with the same words.
+func TestBadBatchesAreNamed(t *testing.T) {
+	net, x, y := small(6)
+	bright, negative := x.Clone(), slices.Clone(y)
+	bright.Set(1.5, 3, 2, 1, 0)
+	negative[4] = -1
+	for name, loss := range map[string]nn.Loss{
+		"AMPGD": (&defense.AMPGD{Threats: both, Steps: 1}).Loss,
+		"MSD":   (&defense.MSD{Threats: both, Steps: 1}).Loss,
+	} {
+		for want, b := range map[string]nn.Batch{
+			"pixel 11 of input 3 is 1.5, want 0 to 1":  {X: bright, Y: y},
+			"0 labels for 40 inputs":                   {X: x},
+			"39 labels for 40 inputs":                  {X: x, Y: y[:39]},
+			"label of input 4 is -1, want 0 or more":   {X: x, Y: negative},
+			"inputs must be a batch [N, ...]":          {Y: y},
+			"empty batch: inputs have shape [0 5 5 1]": {X: tensor.Zeros(tensor.Float32, 0, 5, 5, 1)},
+		} {
+			_, err := loss(ctx, &nn.Pass{Train: true}, net, b)
+			require.EqualError(t, err, "defense: "+name+": attack: "+want)
+		}
 	}
 }
 
@@ -253,6 +358,9 @@ func TestWeightLog(t *testing.T) {
 	require.InDeltaSlice(t, []float64{0.65, 0.35}, l.Mean(0), 1e-12)
 	require.InDeltaSlice(t, []float64{1, 0}, l.Mean(1), 1e-12)
 	require.Nil(t, l.Mean(2))
+	require.PanicsWithValue(t, "defense: WeightLog.Mean: from record -1, want 0 or more", func() { l.Mean(-1) })
+	require.PanicsWithValue(t, "defense: WeightLog.Spread: threat 0 of record 2, want one of 2 records", func() { l.Spread(2, 0) })
+	require.Panics(t, func() { l.Spread(0, 2) })
 }
 
 // log det of two unit columns at an angle is log(1 - cos²); of orthogonal ones it is

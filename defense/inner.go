@@ -1,7 +1,6 @@
 package defense
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -11,7 +10,9 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/par"
+	"github.com/redoubt-ml/redoubt/internal/quickselect"
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // inner is the inner maximisation of AMPGD on some examples of a batch.
@@ -190,13 +191,48 @@ func sparse[T float32 | float64](th attack.Threat, x, g []T, size float64, q int
 			open = append(open, i)
 		}
 	}
-	slices.SortStableFunc(open, func(a, b int) int {
-		return cmp.Compare(math.Abs(float64(g[b])), math.Abs(float64(g[a])))
-	})
-	open = open[:min(q, len(open))]
-	for _, i := range open {
-		x[i] += T(math.Copysign(size/float64(len(open)), float64(g[i])))
+	step := size / float64(min(q, len(open)))
+	for _, i := range largest(open, g, q) {
+		x[i] += T(math.Copysign(step, float64(g[i])))
 	}
+}
+
+// largest keeps, in their order, the q entries of g, named by their positions, of the
+// largest magnitudes, and of equals the first ones.
+func largest[T float32 | float64](at []int, g []T, q int) []int {
+	if len(at) <= q {
+		return at
+	}
+	magnitude := make([]float64, len(at))
+	for i, p := range at {
+		magnitude[i] = math.Abs(float64(g[p]))
+	}
+	least, room := quickselect.Kth(slices.Clone(magnitude), len(at)-q), q
+	for _, v := range magnitude {
+		if v > least {
+			room--
+		}
+	}
+	kept := at[:0]
+	for i, p := range at {
+		if v := magnitude[i]; v > least {
+			kept = append(kept, p)
+		} else if v == least && room > 0 {
+			room--
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// checkBatch returns an error unless a training batch can be attacked under all threats.
+func checkBatch(m attack.Model, b nn.Batch, threats []attack.Threat) error {
+	for _, th := range threats {
+		if err := attack.CheckInputs(m, b.X, b.Y, th); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // chunk is the number of examples that one thread attacks together.

@@ -49,6 +49,9 @@ func (m *MSD) perturb(ctx context.Context, model attack.Model, b nn.Batch) (*ten
 	if err != nil {
 		return nil, err
 	}
+	if err := checkBatch(model, b, s.threats); err != nil {
+		return nil, err
+	}
 	x := b.X.Detach().Clone()
 	out := x.Clone()
 	err = inChunks(ctx, len(b.Y), func(tape *tensor.Tape, lo, hi int) error {

@@ -45,14 +45,24 @@ func (t *TRADES) Loss(ctx context.Context, p *nn.Pass, net nn.Layer, b nn.Batch)
 	if pgd.Noise == 0 {
 		pgd.Noise = 0.001
 	}
-	clean := nn.Classifier{Net: net, Stats: p.Stats}.Logits(b.X)
-	pgd.Objective = divergence{tensor.Softmax(clean).Clone()}
+	pgd.Objective = divergence{probabilities(nn.Classifier{Net: net, Stats: p.Stats}, b.X)}
 	x, err := perturb(ctx, pgd, t.RampSteps, net, p.Stats, b)
 	if err != nil {
 		return nil, fmt.Errorf("defense: TRADES: %w", err)
 	}
 	own := net.Forward(p, b.X)
 	return tradesLoss(own, net.Forward(p, b.X.Tape().Const(x)), b.Y, beta), nil
+}
+
+// probabilities is the softmax [N, classes] of a model's answers to x, on no tape. It is
+// computed on a tape of its own, so that x's does not hold the pass.
+func probabilities(m attack.Model, x *tensor.Tensor) *tensor.Tensor {
+	tape := tapes.Get().(*tensor.Tape)
+	defer func() {
+		tape.Reset()
+		tapes.Put(tape)
+	}()
+	return tensor.Softmax(m.Logits(tape.Const(x))).Clone()
 }
 
 // tradesLoss is TRADES's loss of clean and attacked logits.

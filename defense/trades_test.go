@@ -1,9 +1,11 @@
 package defense
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +39,51 @@ func TestDivergenceIsLeastAtTheReference(t *testing.T) {
 	w := d.Values(other, attack.Rows{Y: make([]int, 3), Index: []int{0, 1, 2}})
 	for i := range 3 {
 		require.Greater(t, w.At(i), v.At(i))
+	}
+}
+
+// The answers that TRADES's attack compares with are worked out beside the step's tape,
+// which holds only the two passes that are trained on.
+func TestTheReferenceOfTRADESIsOffTheTape(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(r, 64, 4))
+	tape := tensor.NewTape()
+	onTape := 0
+	spy := nn.Function(func(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+		if x.Tape() == tape {
+			onTape++
+		}
+		return net.Forward(p, x)
+	})
+	b := nn.Batch{X: tape.Const(tensor.Uniform(r, tensor.Float32, 0, 1, 3, 8, 8, 1)), Y: []int{0, 1, 2}}
+	_, err := (&TRADES{Attack: attack.PGD{Threat: attack.Threat{Eps: 0.1}, Steps: 1}}).Loss(context.Background(), &nn.Pass{Train: true}, spy, b)
+	require.NoError(t, err)
+	require.Equal(t, 2, onTape)
+	z := net.Forward(&nn.Pass{}, b.X)
+	require.Equal(t, tensor.Softmax(z).Values(), probabilities(nn.Classifier{Net: net}, b.X).Values())
+	require.Nil(t, probabilities(nn.Classifier{Net: net}, b.X).Tape())
+}
+
+// An L1 step moves the same entries as a stable sort of all of them by magnitude puts
+// first, also where many are equal.
+func TestLargestEntriesAreThoseOfAStableSort(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 9))
+	for range 300 {
+		g := make([]float32, 1+r.IntN(60))
+		kinds := 1 + r.IntN(30)
+		var at []int
+		for i := range g {
+			g[i] = float32(r.IntN(2*kinds) - kinds)
+			if r.IntN(4) > 0 {
+				at = append(at, i)
+			}
+		}
+		q := 5 + r.IntN(16)
+		want := slices.Clone(at)
+		slices.SortStableFunc(want, func(a, b int) int { return cmp.Compare(max(g[b], -g[b]), max(g[a], -g[a])) })
+		want = want[:min(q, len(want))]
+		slices.Sort(want)
+		require.Equal(t, want, largest(at, g, q), "%d of %v", q, g)
 	}
 }
 

@@ -97,7 +97,9 @@ func (d *DeACL) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 	if err != nil {
 		return nil, err
 	}
-	target := d.Teacher.Forward(&nn.Pass{}, x)
+	// Off the step's tape, which then does not hold the teacher's pass.
+	d.tape.Reset()
+	target := d.spare.copyOf("target", d.Teacher.Forward(&nn.Pass{}, d.tape.Const(x)))
 	x0, adv := x.Detach(), d.spare.copyOf("attacked", x)
 	noise := []*rand.Rand{rand.New(rand.NewPCG(d.Seed^hash("noise of DeACL"), uint64(b.Step)))}
 	err = d.Attack.climb(ctx, d.tape, []*tensor.Tensor{x0}, []*tensor.Tensor{adv}, noise, func(_ int, x []*tensor.Tensor) ([]*tensor.Tensor, error) {
@@ -109,6 +111,7 @@ func (d *DeACL) Loss(ctx context.Context, p *nn.Pass, layer nn.Layer, b nn.Batch
 		return nil, err
 	}
 	n := x.Dim(0)
+	target = b.X.Tape().Const(target)
 	both := net.Features(p, tensor.Concat(0, x, b.X.Tape().Const(adv)))
 	clean, attacked := tensor.Slice(both, 0, 0, n), tensor.Slice(both, 0, n, 2*n)
 	agree := tensor.Add(tensor.Mean(cosine(clean, target)), tensor.MulScalar(tensor.Mean(cosine(attacked, clean)), d.weight()))

@@ -27,15 +27,14 @@ type Radial struct {
 
 // NewRadial returns the split of size by size images at the given radius. A radius of 0
 // puts every frequency into the high part. Errors: a size below 2, a radius that is
-// negative, not finite or so large (above size/sqrt 2) that no frequency is left.
+// negative, not finite or so large (above sqrt 2 times half the size, rounded down) that
+// no frequency is left.
 func NewRadial(size int, radius float64) (*Radial, error) {
 	switch {
 	case size < 2:
 		return nil, fmt.Errorf("advcl: radial filter: images of %d pixels a side, want at least 2", size)
 	case !(radius >= 0) || math.IsInf(radius, 0):
 		return nil, fmt.Errorf("advcl: radial filter: radius is %v, want a finite number of 0 or more", radius)
-	case radius > float64(size)/math.Sqrt2:
-		return nil, fmt.Errorf("advcl: radial filter: radius %v removes every frequency of images of %d pixels a side, want at most %.4g", radius, size, float64(size)/math.Sqrt2)
 	}
 	f := &Radial{size: size, radius: radius, inside: make([]bool, size*size)}
 	for i := range size {
@@ -46,6 +45,9 @@ func NewRadial(size int, radius float64) (*Radial, error) {
 				f.removed++
 			}
 		}
+	}
+	if f.removed == size*size {
+		return nil, fmt.Errorf("advcl: radial filter: radius %v removes every frequency of images of %d pixels a side, want at most %.4g", radius, size, math.Sqrt2*float64(size/2))
 	}
 	f.low = 2*f.removed <= size*size
 	f.basis = f.waves(f.low)

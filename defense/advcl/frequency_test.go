@@ -127,6 +127,11 @@ func TestRadialRefusesWhatMakesNoSense(t *testing.T) {
 		_, err := NewRadial(c.size, c.r)
 		require.ErrorContains(t, err, want)
 	}
+	// An odd size has no bin at half of it: its corners are nearer.
+	_, err := NewRadial(33, 23)
+	require.ErrorContains(t, err, "removes every frequency of images of 33 pixels a side, want at most 22.63")
+	require.Equal(t, 33*33-4, radial(t, 33, 22.6).Removed())
+	require.Equal(t, 32*32-1, radial(t, 32, 22.6).Removed())
 	for _, x := range []*tensor.Tensor{tensor.Zeros(tensor.Float32, 1, 32, 16, 3), tensor.Zeros(tensor.Float64, 32, 32)} {
 		_, err := radial(t, 32, 8).High(x)
 		require.ErrorContains(t, err, "want [N 32 32 C]")

@@ -214,9 +214,10 @@ func short(u *tensor.Tensor) int {
 }
 
 // Bound returns the least value that any features of m views of b images in many
-// dimensions can have, before Base: that of views that agree and images that lie as
-// far apart as b points can.
+// dimensions can have, before Base and without Guard: that of views that agree and images
+// that lie as far apart as b points can.
 func (l NTXent) Bound(m, b int) float64 {
-	t := l.temperature()
-	return math.Log(float64(m-1)*math.Exp(1/t)+float64(m*(b-1))*math.Exp(-1/(t*float64(b-1)))) - 1/t
+	// The similarities are 1 and -1/(b-1), and exp(1/t) is left out above and below.
+	away := math.Exp(-(1 + 1/float64(b-1)) / l.temperature())
+	return math.Log(float64(m-1) + float64(m*(b-1))*away)
 }

@@ -193,6 +193,8 @@ func TestNTXentOfSymmetricFeaturesIsKnown(t *testing.T) {
 	}
 	require.InDelta(t, 5.62957874, NTXent{}.Bound(4, 512), 1e-8)
 	require.InDelta(t, 40.2112767, NTXent{}.Bound(4, 512)*NTXent{Base: 0.07}.scale(), 1e-6)
+	require.InDelta(t, math.Log(2), NTXent{Temperature: 1e-4}.Bound(3, 16), 1e-12, "small temperatures do not overflow")
+	require.InDelta(t, 0, NTXent{Temperature: 1e-4}.Bound(2, 2), 1e-12)
 	simplex := func(i int) []float64 {
 		r := unitRow(16, i)
 		for k := range r {

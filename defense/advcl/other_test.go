@@ -99,6 +99,27 @@ func TestDiversityHasTheRightGradient(t *testing.T) {
 	require.InEpsilon(t, length, (diversity(1)-diversity(-1))/(2*h), 0.05)
 }
 
+// What the teacher answers is worked out beside the step's tape, which does not hold it.
+func TestTheTeacherIsOffTheTape(t *testing.T) {
+	data := blobs(8, 2, 1)
+	from := teacher(t, data)
+	tape := tensor.NewTape()
+	asked := 0
+	from.Add("spy", nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+		asked++
+		require.NotSame(t, tape, x.Tape())
+		return x
+	}))
+	x, y := data.All()
+	b := nn.Batch{X: tape.Const(x), Y: y, Index: []int{0, 1, 2, 3, 4, 5, 6, 7}}
+	net := network(1, nil)
+	p := &nn.Pass{Train: true}
+	p.Watch(tape, nn.Params(net))
+	_, err := NewDeACL(from, 1).Loss(context.Background(), p, net, b)
+	require.NoError(t, err)
+	require.Equal(t, 1, asked)
+}
+
 func TestPuzzlesAreWhatTheySay(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	src := make([]float32, 8*8*3)

@@ -113,9 +113,10 @@ func checkImages(d *dataset.Set) error {
 }
 
 // Calibrate sets the running normalisation statistics of an encoder that is not to be
-// trained, of the named set, to those of the images, by passes over at most the given
-// number of batches of 128. Errors: an unknown set, images that do not fit, fewer than
-// 2 of them, the context's.
+// trained, of the named set, to those of the images: to the mean of what at most the
+// given number of batches of 128 would each put there, whatever was there before.
+// Errors: an unknown set, images that do not fit, fewer than 2 of them, the context's,
+// which leaves the mean over the batches so far.
 func (e *Encoder) Calibrate(ctx context.Context, set string, data *dataset.Set, batches int) error {
 	if _, err := e.set(set); err != nil {
 		return err
@@ -131,10 +132,19 @@ func (e *Encoder) Calibrate(ctx context.Context, set string, data *dataset.Set, 
 	if err != nil {
 		return err
 	}
+	defer func(kept []float64) {
+		for i, l := range e.norms {
+			l.Momentum = kept[i]
+		}
+	}(e.momenta())
 	tape := tensor.NewTape()
-	for range min(batches, order.PerEpoch()) {
+	for k := range min(batches, order.PerEpoch()) {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		// The running averages become plain ones.
+		for _, l := range e.norms {
+			l.Momentum = 1 / float64(k+1)
 		}
 		tape.Reset()
 		x, _ := data.Batch(slices.Clone(order.Next()))
@@ -143,4 +153,13 @@ func (e *Encoder) Calibrate(ctx context.Context, set string, data *dataset.Set, 
 		p.Commit()
 	}
 	return nil
+}
+
+// momenta are the momenta of the normalisations.
+func (e *Encoder) momenta() []float64 {
+	out := make([]float64, len(e.norms))
+	for i, l := range e.norms {
+		out[i] = l.Momentum
+	}
+	return out
 }

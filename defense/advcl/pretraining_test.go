@@ -16,6 +16,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/defense/advcl/cluster"
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 	"github.com/redoubt-ml/redoubt/tensor/safetensors"
@@ -128,6 +129,79 @@ func TestExtractionNamesWhatIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	_, err = net.Encoder.Extract(Clean)
 	require.ErrorContains(t, err, "no batch has entered")
+}
+
+// failing is a context that is cancelled from the n-th question on.
+type failing struct {
+	context.Context
+	left int
+}
+
+func (f *failing) Err() error {
+	if f.left--; f.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Calibration puts the statistics of the images where others were: those of a batch, or
+// the mean over several.
+func TestCalibrationIsThatOfTheImages(t *testing.T) {
+	data := blobs(2*128+10, 4, 1)
+	ctx := context.Background()
+	calibrated := func(ctx context.Context, data *dataset.Set, batches int) (e *Encoder, stats []*tensor.Tensor, err error) {
+		e = network(1, nil, Clean, Attacked).Encoder
+		for i, l := range e.norms {
+			l.Momentum = 0.01 * float64(i)
+			for k := range l.Sets[1].Mean.Len() {
+				l.Sets[1].Mean.Set(5, k)
+				l.Sets[1].Var.Set(7, k)
+			}
+		}
+		err = e.Calibrate(ctx, Attacked, data, batches)
+		for i, l := range e.norms {
+			require.Equal(t, 0.01*float64(i), l.Momentum)
+			require.Zero(t, tensor.MaxAbs(l.Sets[0].Mean), "other sets stay")
+			stats = append(stats, l.Sets[1].Mean, l.Sets[1].Var)
+		}
+		return e, stats, err
+	}
+	same := func(want, got []*tensor.Tensor) {
+		for i := range want {
+			require.InDeltaSlice(t, want[i].Values(), got[i].Values(), 1e-5)
+		}
+	}
+	part := func(from int) *dataset.Set {
+		idx := make([]int, 128)
+		for i := range idx {
+			idx[i] = from + i
+		}
+		return data.Subset(idx)
+	}
+
+	e, first, err := calibrated(ctx, data, 1)
+	require.NoError(t, err)
+	x, _ := part(0).All()
+	values := tensor.Reshape(e.convs[0].Forward(&nn.Pass{}, x), -1, tiny.Stem)
+	mean, n := tensor.Mean(values, 0), float64(values.Dim(0))
+	variance := tensor.MulScalar(tensor.Sum(tensor.Square(tensor.Sub(values, mean)), 0), 1/(n-1))
+	same([]*tensor.Tensor{mean, variance}, first)
+
+	_, second, err := calibrated(ctx, part(128), 1)
+	require.NoError(t, err)
+	var both []*tensor.Tensor
+	for i := range first {
+		both = append(both, tensor.MulScalar(tensor.Add(first[i], second[i]), 0.5))
+	}
+	require.Greater(t, tensor.MaxAbs(tensor.Sub(first[0], second[0])), 1e-3)
+	for _, batches := range []int{2, 9} {
+		_, all, err := calibrated(ctx, data, batches)
+		require.NoError(t, err)
+		same(both, all)
+	}
+	_, stopped, err := calibrated(&failing{ctx, 1}, data, 2)
+	require.ErrorIs(t, err, context.Canceled)
+	same(first, stopped)
 }
 
 // The default learning rate reaches its floor with the last step, also if the last

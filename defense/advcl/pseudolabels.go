@@ -143,7 +143,7 @@ func (l *PseudoLabels) validate(n int) error {
 // maxLabelBytes is the most that ReadPseudoLabels reads.
 const maxLabelBytes = 1 << 28
 
-// ReadPseudoLabels reads labels that Write has written. Errors: text that is no such
+// ReadPseudoLabels reads labels that Save has written. Errors: text that is no such
 // table, unknown fields, labels out of their range.
 func ReadPseudoLabels(r io.Reader) (*PseudoLabels, error) {
 	l, err := readPseudoLabels(r)
@@ -219,20 +219,19 @@ func (l *PseudoLabels) Save(path string) error {
 }
 
 // Encode returns the features [N, D] of all images of a set by an encoder in evaluation
-// mode, with the named set of normalisation statistics; "" is the first. Errors: no
-// images, images that do not fit, an unknown set or one that Encoder.Ready refuses, the
-// context's.
+// mode, that of a *Network without its projector, with the named set of normalisation
+// statistics; "" is the first. Errors: no images, images that do not fit, an unknown set
+// or one that Encoder.Ready refuses, the context's.
 func Encode(ctx context.Context, encoder nn.Layer, stats string, data *dataset.Set) (features *tensor.Tensor, err error) {
 	const size = 256
 	if data == nil || data.Len() == 0 {
 		return nil, errors.New("advcl: no images to encode")
 	}
-	inner, known := encoder.(*Encoder)
 	if net, ok := encoder.(*Network); ok {
-		inner, known = net.Encoder, true
+		encoder = net.Encoder
 	}
-	if known {
-		if err := inner.Ready(stats); err != nil {
+	if e, ok := encoder.(*Encoder); ok {
+		if err := e.Ready(stats); err != nil {
 			return nil, err
 		}
 		if err := checkImages(data); err != nil {

@@ -72,6 +72,9 @@ func TestEncodeRefusesWhatDoesNotFit(t *testing.T) {
 	f, err := Encode(ctx, net.Encoder, Attacked, data)
 	require.NoError(t, err)
 	require.Equal(t, []int{8, 16}, f.Shape())
+	whole, err := Encode(ctx, net, Attacked, data)
+	require.NoError(t, err)
+	require.Equal(t, f, whole, "features, not projections")
 	for _, layer := range []nn.Layer{net.Encoder, net, nn.NewSequential(net.Encoder)} {
 		_, err = Encode(ctx, layer, "gpd", data)
 		require.ErrorContains(t, err, `"gpd"`)

@@ -1,6 +1,7 @@
 package represent
 
 import (
+	"context"
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -8,13 +9,17 @@ import (
 )
 
 // affinities returns the symmetric similarities [N, N] of features x, with sum 1:
-// the mean of both directions' probabilities of choosing each other as a neighbour.
+// the mean of both directions' probabilities of choosing each other as a neighbour. The
+// only error is ctx's.
 //
 // van der Maaten and Hinton, JMLR 2008, Eq. (1) and section 3.1.
-func affinities(x *tensor.Tensor, perplexity float64) []float32 {
+func affinities(ctx context.Context, x *tensor.Tensor, perplexity float64) ([]float32, error) {
 	n := x.Dim(0)
 	p := make([]float32, n*n)
 	for from := 0; from < n; from += similarityBlock {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		to := min(n, from+similarityBlock)
 		d := squaredDistances(tensor.Slice(x, 0, from, to), x).Float64s()
 		par.For(to-from, 4, func(lo, hi int) {
@@ -33,7 +38,7 @@ func affinities(x *tensor.Tensor, perplexity float64) []float32 {
 			p[i*n+j], p[j*n+i] = v, v
 		}
 	}
-	return p
+	return p, nil
 }
 
 // choose sets p to the probabilities exp(-beta d)/sum of choosing each input but the

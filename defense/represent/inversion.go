@@ -25,10 +25,12 @@ type Inversion struct {
 	StepSize float64
 }
 
-// Inverted is what Inversion finds.
+// Inverted is what Inversion finds. All of it belongs to the same images, also when
+// Inversion is stopped.
 type Inverted struct {
 	X *tensor.Tensor `json:"-"` // the images, of the shape of those at the start
-	// Start and End are the neuron's values for each image before and after.
+	// Start and End are the neuron's values for each image before and after; nil when
+	// Inversion ended before the first ones were known.
 	Start []float64 `json:"start"`
 	End   []float64 `json:"end"`
 	// Mean holds the mean value over the images before each step and after the last.
@@ -37,7 +39,8 @@ type Inverted struct {
 
 // Run starts from images x [N, ...] with pixels in [0, 1], where it stays. Errors: no
 // such neuron, pixels outside, a setting out of its range, an encoder that panics or
-// whose gradient is not finite, and ctx's, with what has been reached then.
+// whose gradient is not finite, and ctx's; on the last three with the images whose values
+// were found last.
 func (v Inversion) Run(ctx context.Context, enc Encoder, x *tensor.Tensor) (Inverted, error) {
 	steps, size := v.Steps, v.StepSize
 	if steps == 0 {
@@ -65,7 +68,7 @@ func (v Inversion) Run(ctx context.Context, enc Encoder, x *tensor.Tensor) (Inve
 	// No point of the box is outside of the ball.
 	th := attack.Threat{Norm: attack.L2, Eps: 1 + math.Sqrt(float64(x.Len()/x.Dim(0)))}
 	out := Inverted{X: x.Clone()}
-	x0 := x.Clone()
+	x0, now := x.Clone(), x.Clone()
 	tape := tensor.NewTape()
 	for s := 0; ; s++ {
 		if err := ctx.Err(); err != nil {
@@ -73,13 +76,16 @@ func (v Inversion) Run(ctx context.Context, enc Encoder, x *tensor.Tensor) (Inve
 		}
 		tape.Reset()
 		var g *tensor.Tensor
+		var values []float64
 		err := guarded(func() (err error) {
-			out.End, g, err = v.slope(enc, tape.Watch(out.X))
+			values, g, err = v.slope(enc, tape.Watch(now))
 			return err
 		})
 		if err != nil {
 			return out, fmt.Errorf("represent: Inversion: step %d: %w", s, err)
 		}
+		out.X.CopyFrom(now)
+		out.End = values
 		if s == 0 {
 			out.Start = out.End
 		}
@@ -91,7 +97,7 @@ func (v Inversion) Run(ctx context.Context, enc Encoder, x *tensor.Tensor) (Inve
 		if s == steps {
 			return out, nil
 		}
-		th.Step(out.X, g, x0, size)
+		th.Step(now, g, x0, size)
 	}
 }
 

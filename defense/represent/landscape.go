@@ -59,7 +59,8 @@ type Surface struct {
 
 // Run computes the surface for inputs x [N, ...] with labels y. Errors: a setting out of
 // its range, labels that do not fit, a loss that is not finite, what the attack says,
-// and ctx's.
+// and ctx's. On an error after the loss at the centre is known, the surface holds the
+// points until then, in rows of which the last may be shorter, and Flat is a share of these.
 func (l *Landscape) Run(ctx context.Context, x *tensor.Tensor, y []int) (Surface, error) {
 	if err := l.check(x, y); err != nil {
 		return Surface{}, err
@@ -91,29 +92,34 @@ func (l *Landscape) Run(ctx context.Context, x *tensor.Tensor, y []int) (Surface
 	if s.Center, err = l.loss(ctx, m, shown, y); err != nil {
 		return Surface{}, err
 	}
-	below := 0
+	done, below := 0, 0
 	for j, b := range s.Axis {
-		row := make([]float64, points)
 		for i, a := range s.Axis {
 			m.move(a, d1, b, d2)
 			if l.Attack != nil && l.Recraft {
-				if shown, err = l.Attack.Perturb(ctx, m, x, y); err != nil {
-					return Surface{}, fmt.Errorf("represent: Landscape at (%.3g, %.3g): %w", a, b, err)
-				}
+				shown, err = l.Attack.Perturb(ctx, m, x, y)
 			}
-			if row[i], err = l.loss(ctx, m, shown, y); err != nil {
-				return Surface{}, fmt.Errorf("represent: Landscape at (%.3g, %.3g): %w", a, b, err)
+			var loss float64
+			if err == nil {
+				loss, err = l.loss(ctx, m, shown, y)
 			}
-			if row[i] < s.Center+0.5 {
+			if err != nil {
+				return s, fmt.Errorf("represent: Landscape at (%.3g, %.3g): %w", a, b, err)
+			}
+			if i == 0 {
+				s.Loss = append(s.Loss, make([]float64, 0, points))
+			}
+			s.Loss[j] = append(s.Loss[j], loss)
+			done++
+			if loss < s.Center+0.5 {
 				below++
 			}
+			s.Flat = float64(below) / float64(done)
 			if l.OnProgress != nil {
-				l.OnProgress(j*points+i+1, points*points)
+				l.OnProgress(done, points*points)
 			}
 		}
-		s.Loss = append(s.Loss, row)
 	}
-	s.Flat = float64(below) / float64(points*points)
 	return s, nil
 }
 

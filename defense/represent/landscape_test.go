@@ -2,6 +2,7 @@ package represent
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -167,8 +168,45 @@ func TestLandscapeNamesMistakes(t *testing.T) {
 	require.ErrorContains(t, err, "panic")
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = good.Run(done, x, y)
+	s, err := good.Run(done, x, y)
 	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, s)
+}
+
+// A landscape that is stopped has the points that were made.
+func TestStoppedLandscapeKeepsItsPoints(t *testing.T) {
+	net := nn.NewSequential(nn.NewLinear(rng(3), 6, 3))
+	x := tensor.Uniform(rng(4), tensor.Float32, 0, 1, 20, 6)
+	y := make([]int, 20)
+	for i := range y {
+		y[i] = i % 3
+	}
+	for _, pgd := range []*attack.PGD{nil, {Threat: attack.Threat{Eps: 0.1}, Steps: 2}} {
+		l := Landscape{Net: net, Points: 4, Span: 3, Attack: pgd, Recraft: pgd != nil}
+		whole, err := l.Run(ctx, x, y)
+		require.NoError(t, err)
+		stopped, cancel := context.WithCancel(ctx)
+		l.OnProgress = func(done, _ int) {
+			if done == 6 {
+				cancel()
+			}
+		}
+		s, err := l.Run(stopped, x, y)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, [][]float64{whole.Loss[0], whole.Loss[1][:2]}, s.Loss)
+		require.Equal(t, whole.Axis, s.Axis)
+		require.Equal(t, whole.Center, s.Center)
+		below := 0
+		for _, row := range s.Loss {
+			for _, v := range row {
+				if v < s.Center+0.5 {
+					below++
+				}
+			}
+		}
+		require.True(t, below > 0 && below < 6)
+		require.InDelta(t, float64(below)/6, s.Flat, 1e-12)
+	}
 }
 
 // The image that drives a linear neuron furthest has white where its weight is
@@ -226,8 +264,44 @@ func TestInversionNamesMistakes(t *testing.T) {
 	}
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err := Inversion{}.Run(done, linear(w), x)
+	got, err := Inversion{}.Run(done, linear(w), x)
 	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, Inverted{X: x}, got)
+}
+
+// Whether Inversion is stopped or the encoder fails, values and means are those of the
+// images that it returns.
+func TestEndedInversionIsOfOnePiece(t *testing.T) {
+	w := tensor.Normal(rng(13), tensor.Float64, 0, 1, 12, 3)
+	x := tensor.Full(tensor.Float64, 0.5, 2, 12)
+	broken := errors.New("cable cut")
+	for _, fails := range []bool{false, true} {
+		stopped, cancel := context.WithCancel(ctx)
+		asked := 0
+		enc := func(x *tensor.Tensor) *tensor.Tensor {
+			if asked++; asked == 4 {
+				if fails {
+					panic(broken)
+				}
+				cancel()
+			}
+			return linear(w)(x)
+		}
+		got, err := Inversion{Neuron: 1}.Run(stopped, enc, x)
+		cancel()
+		points := 4
+		if fails {
+			require.ErrorIs(t, err, broken)
+			points = 3
+		} else {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		whole, err := Inversion{Neuron: 1, Steps: points - 1}.Run(ctx, linear(w), x)
+		require.NoError(t, err)
+		require.Equal(t, whole, got)
+		require.Equal(t, tensor.Slice(linear(w)(got.X), 1, 1, 2).Values(), got.End)
+		require.NotEqual(t, x.Values(), got.X.Values())
+	}
 }
 
 // byBrightness answers whether the mean pixel is above a half.

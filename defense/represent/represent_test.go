@@ -196,6 +196,49 @@ func TestPCAIsThatOfSingularValues(t *testing.T) {
 	require.True(t, tensor.AllFinite(p.Components))
 }
 
+// Components are orthonormal and have the variances named also beyond the rank of the
+// features: that of N inputs is N-1 at most.
+func TestPCABeyondTheRank(t *testing.T) {
+	same := tensor.Full(tensor.Float64, 3, 6, 11)
+	flat := tensor.MatMul(tensor.Normal(rng(21), tensor.Float64, 0, 1, 12, 3), tensor.Normal(rng(22), tensor.Float64, 0, 1, 3, 40))
+	scaled := tensor.Normal(rng(23), tensor.Float64, 3, 1, 8, 30)
+	for j := range 30 {
+		for i := range 8 {
+			scaled.Set(scaled.At(i, j)*math.Pow(10, -float64(j)/5), i, j)
+		}
+	}
+	for name, c := range map[string]struct {
+		x    *tensor.Tensor
+		rank int
+	}{
+		"wide":        {tensor.Normal(rng(20), tensor.Float64, 3, 1, 9, 40), 8},
+		"nearly tall": {tensor.Normal(rng(20), tensor.Float64, 3, 1, 20, 21), 19},
+		"flat":        {flat, 3},
+		"flat, tall":  {tensor.Transpose(flat), 3},
+		"scaled":      {scaled, 7},
+		"all equal":   {same, 0},
+		"tall":        {tensor.Concat(1, scaled, scaled, scaled), 7},
+	} {
+		k := min(c.x.Dim(0), c.x.Dim(1))
+		p, err := PCA(c.x, k)
+		require.NoError(t, err)
+		gram := tensor.MatMulT(p.Components, p.Components, true, false)
+		z := p.Apply(c.x)
+		for i := range k {
+			for j := range k {
+				want := 0.0
+				if i == j {
+					want = 1
+				}
+				require.InDelta(t, want, gram.At(i, j), 1e-12, "%s: components %d and %d of %d", name, i, j, k)
+			}
+			found := stat.Variance(tensor.Slice(z, 1, i, i+1).Values(), nil)
+			require.InDelta(t, p.Variance[i], found, 1e-13*(1+p.Total), "%s: component %d", name, i)
+			require.Equal(t, i < c.rank, p.Variance[i] > 0, "%s: component %d", name, i)
+		}
+	}
+}
+
 // Each input's choice of neighbours has the perplexity asked for, at any scale of the
 // features.
 func TestPerplexityIsFound(t *testing.T) {
@@ -234,7 +277,11 @@ func TestPerplexityIsFound(t *testing.T) {
 // newTestLayout is a random map of random features.
 func newTestLayout(n int) *layout {
 	x := tensor.Normal(rng(9), tensor.Float64, 0, 1, n, 4)
-	m := &layout{n: n, p: affinities(x, 5), y: make([]float64, 2*n), grad: make([]float64, 2*n), z: make([]float64, n)}
+	p, err := affinities(ctx, x, 5)
+	if err != nil {
+		panic(err)
+	}
+	m := &layout{n: n, p: p, y: make([]float64, 2*n), grad: make([]float64, 2*n), z: make([]float64, n)}
 	r := rng(10)
 	for i := range m.y {
 		m.y[i] = r.NormFloat64()
@@ -372,4 +419,6 @@ func TestDiagnosticsNameMistakes(t *testing.T) {
 	e, err := TSNE{Perplexity: 5}.Embed(done, x)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, e.X, 40)
+	_, err = affinities(done, x, 5)
+	require.ErrorIs(t, err, context.Canceled)
 }

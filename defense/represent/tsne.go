@@ -30,7 +30,7 @@ type TSNE struct {
 	// Steinerberger, SIAM J. Math. Data Sci. 1, 2019).
 	LR float64
 	// PCA is the number of principal components that features are first reduced to,
-	// if they have more; 0 means 50.
+	// if they have more, and at most one less than there are inputs; 0 means 50.
 	PCA int
 	// Seed selects where the points start.
 	Seed uint64
@@ -49,7 +49,8 @@ type Embedding struct {
 
 // Embed lays out features x [N, D]. The map depends on Seed, not on the number of
 // threads. Errors: features that are not finite, too few for the perplexity, a setting
-// out of its range, and ctx's, with the map as it is then.
+// out of its range, and ctx's, with the map as it is then; its Divergence is 0 while the
+// similarities of the features are not known.
 func (t TSNE) Embed(ctx context.Context, x *tensor.Tensor) (Embedding, error) {
 	if err := checkFeatures("features", x, 2); err != nil {
 		return Embedding{}, err
@@ -59,19 +60,23 @@ func (t TSNE) Embed(ctx context.Context, x *tensor.Tensor) (Embedding, error) {
 		return Embedding{}, err
 	}
 	x = x.To(tensor.Float64)
-	if k := min(t.PCA, n); x.Dim(1) > k {
+	if k := min(t.PCA, n-1); x.Dim(1) > k {
 		p, err := PCA(x, k)
 		if err != nil {
 			return Embedding{}, err
 		}
 		x = p.Apply(x)
 	}
-	m := &layout{n: n, p: affinities(x, t.Perplexity), y: make([]float64, 2*n), grad: make([]float64, 2*n), z: make([]float64, n)}
+	m := &layout{n: n, y: make([]float64, 2*n), grad: make([]float64, 2*n), z: make([]float64, n)}
 	rng := rand.New(rand.NewPCG(t.Seed, 0x75e))
 	for i := range m.y {
 		m.y[i] = 1e-4 * rng.NormFloat64()
 	}
-	err := t.descend(ctx, m)
+	var err error
+	if m.p, err = affinities(ctx, x, t.Perplexity); err != nil {
+		return Embedding{X: m.y[:n], Y: m.y[n:]}, fmt.Errorf("represent: TSNE: stopped before iteration 0 of %d: %w", t.Iterations, err)
+	}
+	err = t.descend(ctx, m)
 	return Embedding{X: m.y[:n], Y: m.y[n:], Divergence: m.divergence()}, err
 }
 

@@ -32,7 +32,8 @@ type Classifier struct {
 	// IDs names the inputs of a call for the noise, so that inputs certified apart
 	// get what they would together; nil means their positions.
 	IDs []uint64
-	// BatchSize is the number of noisy copies in a forward pass; 0 means 128.
+	// BatchSize is the number of noisy copies that are made together; 0 means 128. A
+	// forward pass has at most 128 of them.
 	BatchSize int
 	// OnProgress is called with the number of inputs done and the number in all,
 	// nil for none. Calls do not overlap.

@@ -95,6 +95,9 @@ func (a *SmoothAdv) perturb(ctx context.Context, m attack.Model, b nn.Batch) (*t
 		tape.Reset()
 		tapes.Put(tape)
 	}()
+	if err := attack.CheckInputs(m, b.X, b.Y, a.Threat); err != nil {
+		return nil, err
+	}
 	x0 := b.X.Detach().Clone()
 	x := x0.Clone()
 	// The noise alone, for x' to move under it.

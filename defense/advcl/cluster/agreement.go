@@ -5,29 +5,51 @@ import (
 	"math"
 )
 
-// table counts pairs of labels. Negative ones stand for no label.
-func table(a, b []int) (joint map[[2]int]int, na, nb map[int]int, n int, err error) {
+// labelled returns both labels of each point that has two, one of 0 or more in either
+// labelling.
+func labelled(a, b []int) (la, lb []int, err error) {
 	if len(a) != len(b) || len(a) == 0 {
-		return nil, nil, nil, 0, fmt.Errorf("cluster: labellings of %d and %d points, want as many, at least one", len(a), len(b))
+		return nil, nil, fmt.Errorf("cluster: labellings of %d and %d points, want as many, at least one", len(a), len(b))
 	}
-	joint, na, nb = map[[2]int]int{}, map[int]int{}, map[int]int{}
 	for i := range a {
-		joint[[2]int{a[i], b[i]}]++
-		na[a[i]]++
-		nb[b[i]]++
+		if a[i] >= 0 && b[i] >= 0 {
+			la, lb = append(la, a[i]), append(lb, b[i])
+		}
 	}
-	return joint, na, nb, len(a), nil
+	if len(la) == 0 {
+		return nil, nil, fmt.Errorf("cluster: none of %d points has a label of 0 or more in both labellings, want at least one", len(a))
+	}
+	return la, lb, nil
+}
+
+// tally says how often each value occurs.
+func tally[T comparable](values []T) map[T]int {
+	n := map[T]int{}
+	for _, v := range values {
+		n[v]++
+	}
+	return n
+}
+
+func pairs(a, b []int) [][2]int {
+	out := make([][2]int, len(a))
+	for i := range a {
+		out[i] = [2]int{a[i], b[i]}
+	}
+	return out
 }
 
 // NMI is the normalised mutual information of two labellings of the same points,
 // I(a; b)/sqrt(H(a) H(b)), 0 to 1: 1 for labellings that are the same up to names, 0 for
-// independent ones, and 0 if one has a single label and the other more. Errors: none or
-// different numbers of points.
+// independent ones, and 0 if one has a single label and the other more. A negative label
+// stands for none, and points without two labels do not count. Errors: different numbers
+// of points, none that counts.
 func NMI(a, b []int) (float64, error) {
-	joint, na, nb, n, err := table(a, b)
+	a, b, err := labelled(a, b)
 	if err != nil {
 		return 0, err
 	}
+	joint, na, nb, n := tally(pairs(a, b)), tally(a), tally(b), len(a)
 	information := 0.0
 	// In the order of the points, so that rounding does not depend on a map.
 	for i := range a {
@@ -60,19 +82,20 @@ func entropy(labels []int, counts map[int]int) (h float64) {
 }
 
 // Purity is the share of points whose label is the most frequent one of their cluster,
-// 0 to 1. Errors: none or different numbers of points.
+// 0 to 1. Points without a cluster or a label, a negative number, do not count. Errors:
+// different numbers of points, none that counts.
 func Purity(clusters, labels []int) (float64, error) {
-	joint, _, _, n, err := table(clusters, labels)
+	clusters, labels, err := labelled(clusters, labels)
 	if err != nil {
 		return 0, err
 	}
 	most := map[int]int{}
-	for k, c := range joint {
+	for k, c := range tally(pairs(clusters, labels)) {
 		most[k[0]] = max(most[k[0]], c)
 	}
 	sum := 0
 	for _, c := range most {
 		sum += c
 	}
-	return float64(sum) / float64(n), nil
+	return float64(sum) / float64(len(labels)), nil
 }

@@ -102,6 +102,8 @@ func TestAgreement(t *testing.T) {
 		want float64
 	}{
 		{[]int{0, 0, 1, 1}, []int{0, 0, 1, 1}, 1},
+		{[]int{0, 0, 1, 1}, []int{7, 7, 3, 3}, 1},
+		{[]int{0, 0, 1, 1, -1, -1, 0}, []int{7, 7, 3, 3, 7, 5, -2}, 1},
 		{[]int{0, 0, 1, 1}, []int{7, 7, -3, -3}, 1},
 		{[]int{0, 0, 1, 1}, []int{0, 1, 0, 1}, 0},
 		{[]int{0, 0, 0, 0}, []int{0, 1, 0, 1}, 0},
@@ -114,6 +116,13 @@ func TestAgreement(t *testing.T) {
 	p, err := Purity([]int{0, 0, 0, 1, 1}, []int{2, 2, 3, 3, 2})
 	require.NoError(t, err)
 	require.InDelta(t, 0.6, p, 1e-12)
+	p, err = Purity([]int{0, 0, 0, -1, -1, -1, 1}, []int{2, 2, 3, 5, 5, 5, -1})
+	require.NoError(t, err)
+	require.InDelta(t, 2./3, p, 1e-12, "points without a cluster or a label do not count")
+	for _, measure := range []func(a, b []int) (float64, error){NMI, Purity} {
+		_, err = measure([]int{-1, 3}, []int{2, -1})
+		require.EqualError(t, err, "cluster: none of 2 points has a label of 0 or more in both labellings, want at least one")
+	}
 	_, err = NMI([]int{1}, nil)
 	require.ErrorContains(t, err, "1 and 0 points")
 	_, err = Purity(nil, nil)
@@ -140,8 +149,23 @@ func TestKMeansRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := KMeans{K: 2}.Run(ctx, x)
+	c, err := KMeans{K: 2}.Run(ctx, x)
 	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, c)
+}
+
+// A search that is stopped returns the best of the restarts that were done.
+func TestStoppedKMeansKeepsWhatItHas(t *testing.T) {
+	x := tensor.Normal(rand.New(rand.NewPCG(1, 3)), tensor.Float64, 0, 1, 200, 3)
+	ctx, cancel := context.WithCancel(context.Background())
+	k := KMeans{K: 12, Restarts: 9, OnIteration: func(restart, _ int, _ float64) {
+		if restart == 4 {
+			cancel()
+		}
+	}}
+	got, err := k.Run(ctx, x)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, run(t, KMeans{K: 12, Restarts: 4}, x), got)
 }
 
 // The bound on the work holds restarts, iterations and their defaults.

@@ -77,13 +77,14 @@ func (k KMeans) Operations(n, d int) float64 {
 // goes to the one with the lower number; a cluster that loses all points takes the
 // point that is farthest from its centre. The result does not depend on the number of
 // threads. Errors: K below 2 or above the number of different points, x that is no
-// matrix or not finite, or the context's.
+// matrix or not finite, or the context's, with the best of the restarts that were done,
+// if any.
 func (k KMeans) Run(ctx context.Context, x *tensor.Tensor) (Clusters, error) {
 	if err := k.check(x); err != nil {
 		return Clusters{}, err
 	}
 	l := kmeans.New(x, k.K)
-	var best kmeans.Clusters
+	var best Clusters
 	for r := range k.restarts() {
 		var before func(int, float64)
 		if k.OnIteration != nil {
@@ -91,13 +92,13 @@ func (k KMeans) Run(ctx context.Context, x *tensor.Tensor) (Clusters, error) {
 		}
 		found, err := l.Run(ctx, rand.New(rand.NewPCG(k.Seed, uint64(r))), k.limit(), before)
 		if err != nil {
-			return Clusters{}, err
+			return best, err
 		}
 		if r == 0 || found.Inertia < best.Inertia {
-			best = found
+			best = Clusters{K: k.K, ID: found.ID, Centers: found.Centers, Sizes: found.Sizes, Inertia: found.Inertia, Iterations: found.Iterations}
 		}
 	}
-	return Clusters{K: k.K, ID: best.ID, Centers: best.Centers, Sizes: best.Sizes, Inertia: best.Inertia, Iterations: best.Iterations}, nil
+	return best, nil
 }
 
 func (k KMeans) check(x *tensor.Tensor) error {

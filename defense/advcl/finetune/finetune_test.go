@@ -90,6 +90,59 @@ func TestCachedFeaturesGiveTheSameClassifier(t *testing.T) {
 	}
 }
 
+// Training on cached features looks at labels alone.
+func TestTrainingOnCachedFeaturesReadsNoImages(t *testing.T) {
+	data := colours(42)
+	want := values(tune(t, quick(SLF), data))
+	s, e := quick(SLF), encoder(t, data)
+	s.OnStep = func(nn.Progress) { data.Bytes = nil }
+	c, err := s.Run(context.Background(), e, data)
+	require.NoError(t, err)
+	require.Equal(t, want, values(c))
+}
+
+// A training that is stopped returns the classifier as it is then, and with a validation
+// the best one so far.
+func TestStoppedTuningKeepsWhatItHas(t *testing.T) {
+	data := colours(60)
+	for name, change := range map[string]func(s *Tuning){
+		"SLF":               func(*Tuning) {},
+		"SLF, standardised": func(s *Tuning) { s.Standardize = true },
+		"ALF":               func(s *Tuning) { s.Kind = ALF },
+		"AFF":               func(s *Tuning) { s.Kind = AFF },
+		"validation":        func(s *Tuning) { s.Validation = &Validation{Images: 20} },
+	} {
+		s := quick(SLF)
+		s.Epochs, s.Drops = 2, []int{}
+		change(&s)
+		want := values(tune(t, s, data))
+		s.Epochs = 4
+		ctx, cancel := context.WithCancel(context.Background())
+		s.OnStep = func(p nn.Progress) {
+			if p.Epoch == 2 {
+				cancel()
+			}
+		}
+		if s.Validation == nil {
+			s.OnStep = func(p nn.Progress) {
+				if 2*(p.Step+1) == p.Steps {
+					cancel()
+				}
+			}
+		}
+		c, err := s.Run(ctx, encoder(t, data), data)
+		require.ErrorIs(t, err, context.Canceled, name)
+		require.Equal(t, want, values(c), name)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := quick(SLF)
+	s.Validation = &Validation{Images: 20}
+	c, err := s.Run(ctx, encoder(t, data), data)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Nil(t, c)
+}
+
 // A layer that was trained on standardised features answers on plain ones.
 func TestStandardisationIsFoldedIntoTheLayer(t *testing.T) {
 	data := colours(80)

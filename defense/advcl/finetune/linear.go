@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
@@ -13,6 +14,12 @@ func cached(f *tensor.Tensor) nn.Loss {
 	return func(_ context.Context, p *nn.Pass, head nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
 		return crossEntropy(p, head, tensor.Gather(b.X.Tape().Const(f), b.Index), b.Y), nil
 	}
+}
+
+// labelsOf is a set of as many images, of one pixel, with the labels of the data, for a
+// loss that looks at no image.
+func labelsOf(data *dataset.Set) *dataset.Set {
+	return &dataset.Set{Name: data.Name, H: 1, W: 1, C: 1, Bytes: make([]byte, data.Len()), Labels: data.Labels, Classes: data.Classes}
 }
 
 // frozen is the cross-entropy of the layer on features of the batch.

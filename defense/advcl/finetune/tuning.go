@@ -60,7 +60,10 @@ type Tuning struct {
 // Run trains a classifier on labelled images. The encoder, which has one set of
 // statistics (see advcl.Encoder.Extract), is not changed: SLF and ALF use it as it is,
 // AFF a copy. Errors: settings that make no sense, an encoder without statistics, data
-// that do not fit or have no labels, and those of nn.Trainer.
+// that do not fit or have no labels, and those of a validation and of nn.Trainer. When
+// training ends early, with ctx's error or another one of these two, the classifier is the
+// one after the last step, or with Validation the best one so far, nil before the first
+// epoch is measured; else it is nil.
 func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.Set) (*Classifier, error) {
 	if err := t.check(encoder, data); err != nil {
 		return nil, err
@@ -112,14 +115,12 @@ func (t Tuning) Run(ctx context.Context, encoder *advcl.Encoder, data *dataset.S
 		if t.Standardize {
 			fold = standardize(f)
 		}
-		run.Loss = cached(f)
+		run.Loss, run.Data = cached(f), labelsOf(data)
 	}
 	if chosen == nil {
-		if err := run.Run(ctx); err != nil {
-			return nil, err
-		}
+		err := run.Run(ctx)
 		fold(c.Head)
-		return c, nil
+		return c, err
 	}
 	return chosen.best(ctx, &run, per, func() (*Classifier, error) {
 		out := &Classifier{Encoder: c.Encoder, Head: &nn.Linear{Weight: c.Head.Weight.Clone(), Bias: c.Head.Bias.Clone()}}

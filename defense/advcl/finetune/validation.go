@@ -70,7 +70,7 @@ func (v Validation) newChoice(held *dataset.Set) *choice {
 }
 
 // best trains, and returns the best of what current returns after each epoch of per
-// steps.
+// steps; on an error the best so far, nil if none has been measured.
 func (h *choice) best(ctx context.Context, run *nn.Trainer, per int, current func() (*Classifier, error)) (*Classifier, error) {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
@@ -96,10 +96,7 @@ func (h *choice) best(ctx context.Context, run *nn.Trainer, per int, current fun
 	if failed != nil {
 		err = failed
 	}
-	if err != nil {
-		return nil, err
-	}
-	return h.kept, nil
+	return h.kept, err
 }
 
 // look measures the classifier of an epoch, which nobody changes afterwards.
