@@ -58,7 +58,9 @@ type APGDA struct {
 	// Seed selects starts and the draws of random transformations; every row has a
 	// stream of its own.
 	Seed uint64
-	// BatchSize is the number of rows that are worked on together; 0 means 32.
+	// BatchSize is the number of rows that are worked on together; 0 means as many
+	// as show a model up to 32 inputs at once, and at least 1: a row of a Group is
+	// Size inputs, and one of Situations as many as there are transformations.
 	// Results depend on it only as far as the models' arithmetic does.
 	BatchSize int
 	// OnProgress is called with the number of rows done, restarts counted apart,
@@ -121,8 +123,8 @@ func meanRows(rows [][]float64) []float64 {
 	return mean
 }
 
-// settings are an attack's with defaults filled in.
-func (a *APGDA) settings() APGDA {
+// settings are an attack's with defaults for d filled in.
+func (a *APGDA) settings(d Domains) APGDA {
 	s := *a
 	if s.Rule == nil {
 		s.Rule = PaperMinMax
@@ -145,7 +147,7 @@ func (a *APGDA) settings() APGDA {
 		s.Restarts = 1
 	}
 	if s.BatchSize == 0 {
-		s.BatchSize = 32
+		s.BatchSize = rowsFor(d, 32)
 	}
 	return s
 }
@@ -226,7 +228,7 @@ func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 	if err := a.check(d); err != nil {
 		return Result{}, err
 	}
-	s := a.settings()
+	s := a.settings(d)
 	names := d.Names()
 	start, err := s.Rule.Start(len(names))
 	if err != nil {

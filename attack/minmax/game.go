@@ -230,6 +230,19 @@ func readRow(dst []float64, x *tensor.Tensor, i int) {
 	}
 }
 
+// pick returns rows of x on no tape. Goroutines that play with one tensor of the
+// caller's read it so: a gather of a tensor that the caller's tape watches would be
+// recorded there.
+func pick(x *tensor.Tensor, rows []int) *tensor.Tensor {
+	shape := x.Shape()
+	shape[0] = len(rows)
+	out := tensor.Zeros(x.DType(), shape...)
+	for k, i := range rows {
+		copyRow(out, k, x, i)
+	}
+	return out
+}
+
 // copyRow copies row i of src to row k of dst.
 func copyRow(dst *tensor.Tensor, k int, src *tensor.Tensor, i int) {
 	d := dst.Len() / dst.Dim(0)
