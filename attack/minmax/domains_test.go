@@ -441,6 +441,16 @@ func TestBundle(t *testing.T) {
 			require.InDelta(t, math.Log(p), log.At(i, c), 1e-5)
 		}
 	}
+	// Where models agree on the answer but not on its gradient, each has its share.
+	one, two := tensor.FromFloat64([]float64{1, 0, 0, 2}, 2, 2), tensor.FromFloat64([]float64{0, 2, 1, 0}, 2, 2)
+	linear := func(w *tensor.Tensor) attack.Model {
+		return answering(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MatMul(x, w) })
+	}
+	at := tensor.FromFloat64([]float64{0.5, 0.5, -1, -1}, 2, 2)
+	for _, probabilities := range []bool{false, true} {
+		b := Bundle{Models: []attack.Model{linear(one), linear(two), linear(one)}, Probabilities: probabilities}
+		require.NoError(t, gradcheck.Check(rand.New(rand.NewPCG(12, 12)), 1e-6, func(xs []*tensor.Tensor) *tensor.Tensor { return b.Logits(xs[0]) }, at))
+	}
 	require.ErrorContains(t, Bundle{}.Check(), "no models")
 	require.ErrorContains(t, Bundle{Models: []attack.Model{nil}}.Check(), "model 0")
 }
