@@ -44,7 +44,8 @@ func rowsFor(d Domains, inputs int) int {
 // Rows says what a batch of points belongs to.
 type Rows struct {
 	Index []int // rows among all of the domains
-	// Step is the number of steps that the points have made.
+	// Step is the number of steps that the points have made, and one more than all
+	// steps where points that were chosen are asked about once more.
 	Step int
 	// Source returns the source of the random numbers of a position of the batch
 	// at this step; another one for each call, of the same numbers.

@@ -20,8 +20,9 @@ var _ Domains = (*Situations)(nil)
 //
 //	F_i(x') = f( z_m(t(x')), y ).
 //
-// One model and no transformation is an ordinary attack, several models an
-// ensemble, several transformations what expectation over transformation averages.
+// One model and no transformation is an ordinary attack, for Average and other rules
+// that take one domain; several models are an ensemble, several transformations what
+// expectation over transformation averages.
 //
 // Eq. (4) and (6) of Wang et al., NeurIPS 2021.
 type Situations struct {
