@@ -191,17 +191,15 @@ func (e *experiment) notes() []string {
 	if len(e.out.Universal)+len(e.out.Transform) > 0 {
 		notes = append(notes, "The paper's columns for groups and transformations: "+unconfirmedAgreeing+" in K = 5 and the set's mean; other networks and longer training there.")
 	}
-	if len(e.out.Transform) > 0 {
-		for _, set := range transformSets {
-			if !slices.ContainsFunc(e.out.Transform, func(r transformRow) bool { return r.Set == set.name }) {
-				continue
-			}
-			var names []string
-			for _, t := range set.list {
-				names = append(names, t.String())
-			}
-			notes = append(notes, "Transformations of the "+set.name+" set, in the order of the accuracies: "+strings.Join(names, ", ")+".")
+	for _, set := range transformSets {
+		if !slices.ContainsFunc(e.out.Transform, func(r transformRow) bool { return r.Set == set.name }) {
+			continue
 		}
+		var names []string
+		for _, t := range set.list {
+			names = append(names, t.String())
+		}
+		notes = append(notes, "Transformations of the "+set.name+" set, in the order of the accuracies: "+strings.Join(names, ", ")+".")
 	}
 	if in := e.out.Interpretation; in != nil {
 		notes = append(notes, fmt.Sprintf("In %d groups of %d images of one digit the largest weight is on the image that is hardest alone in %.0f %%; mean rank correlation %.2f.",
