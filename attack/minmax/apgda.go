@@ -21,7 +21,8 @@ type APGDA struct {
 	// Threat is the norm and radius of the ball around each centre. The box is the
 	// domains', so Lo and Hi stay 0.
 	Threat attack.Threat
-	// Rule moves the weights; nil means PaperMinMax.
+	// Rule moves the weights; nil means PaperMinMax. MinMax and Worst are refused for
+	// a single domain, where there is nothing to weigh.
 	Rule Rule
 	// Steps is the number of iterations T; 0 means 50.
 	Steps int
@@ -35,8 +36,10 @@ type APGDA struct {
 	// length for L2.
 	Normalize bool
 	// StepControl adds momentum and halves the step size, from 2 Eps on, when the
-	// rule's Value stalls, going back to the best point, as Auto-PGD does; it
-	// implies Normalize and returns the best point of each row. Not for L0.
+	// rule's Value stalls, going on from the best point, as Auto-PGD does; where
+	// weights have moved since, the gradient there is asked for anew. It implies
+	// Normalize and returns the best point of each row, judged anew as for KeepBest.
+	// Not for L0.
 	//
 	// Croce and Hein, ICML 2020, Algorithm 1.
 	StepControl bool
@@ -45,10 +48,13 @@ type APGDA struct {
 	// Start says where points begin; 0 means as the domains say.
 	Start Start
 	// KeepBest returns, for each row, the point that fooled most domains, the one
-	// of the smallest worst loss among equals, instead of the last one.
+	// of the smallest worst loss among equals, instead of the last one. The point is
+	// then judged anew, with other random numbers and one more forward pass: where
+	// transformations or models are random, a lucky draw is not a success.
 	KeepBest bool
 	// Restarts is the number of runs from different starts, of which KeepBest's
-	// measure chooses; 0 means 1.
+	// measure chooses, and whose choice is judged anew as there; 0 means 1. Where
+	// Start is ZeroStart, runs after the first begin as with UniformStart.
 	Restarts int
 	// Residuals computes the stationarity of every iterate, at the cost of two
 	// projections an iteration and one more backward pass at the end:
@@ -58,7 +64,9 @@ type APGDA struct {
 	// Seed selects starts and the draws of random transformations; every row has a
 	// stream of its own.
 	Seed uint64
-	// BatchSize is the number of rows that are worked on together; 0 means 32.
+	// BatchSize is the number of rows that are worked on together; 0 means as many
+	// as show a model up to 32 inputs at once, and at least 1: a row of a Group is
+	// Size inputs, and one of Situations as many as there are transformations.
 	// Results depend on it only as far as the models' arithmetic does.
 	BatchSize int
 	// OnProgress is called with the number of rows done, restarts counted apart,
@@ -75,7 +83,8 @@ type Result struct {
 	// attack has not reached are nil.
 	Weights [][]float64 `json:"weights"`
 	Losses  [][]float64 `json:"losses"`
-	// Fooled says in which domains each row won; nil where there is no winning.
+	// Fooled says in which domains each row won; nil where there is no winning. Rows
+	// that an interrupted attack has not reached are nil.
 	Fooled [][]bool `json:"fooled,omitempty"`
 	// History holds the weights of all iterations.
 	History *History `json:"-"`
@@ -121,8 +130,8 @@ func meanRows(rows [][]float64) []float64 {
 	return mean
 }
 
-// settings are an attack's with defaults filled in.
-func (a *APGDA) settings() APGDA {
+// settings are an attack's with defaults for d filled in.
+func (a *APGDA) settings(d Domains) APGDA {
 	s := *a
 	if s.Rule == nil {
 		s.Rule = PaperMinMax
@@ -145,7 +154,7 @@ func (a *APGDA) settings() APGDA {
 		s.Restarts = 1
 	}
 	if s.BatchSize == 0 {
-		s.BatchSize = 32
+		s.BatchSize = rowsFor(d, 32)
 	}
 	return s
 }
@@ -220,13 +229,14 @@ func (a *APGDA) warnings() []attack.Warning {
 }
 
 // Run attacks all rows of the domains. It changes none of the domains' tensors. When
-// ctx is cancelled the error is ctx's and the result holds the rows that were
-// finished.
+// ctx is cancelled the error is ctx's and the result holds the rows that have finished a
+// run; if restarts or the last judgement were to come, what they are said to have done
+// is what they were chosen by.
 func (a *APGDA) Run(ctx context.Context, d Domains) (Result, error) {
 	if err := a.check(d); err != nil {
 		return Result{}, err
 	}
-	s := a.settings()
+	s := a.settings(d)
 	names := d.Names()
 	start, err := s.Rule.Start(len(names))
 	if err != nil {

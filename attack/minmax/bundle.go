@@ -48,29 +48,30 @@ func (b Bundle) LogitsContext(ctx context.Context, x *tensor.Tensor) *tensor.Ten
 	if err := b.Check(); err != nil {
 		panic(err)
 	}
-	var sum *tensor.Tensor
+	var sum *tensor.Tensor    // of logits
+	var logs []*tensor.Tensor // of probabilities, [n, classes, 1]
+	classes := 0
 	for i, m := range b.Models {
 		z, err := ask.Logits(ctx, m, x, fmt.Sprintf("minmax: bundle: model %d", i), fmt.Sprintf("on %d inputs", x.Dim(0)))
 		if err != nil {
 			panic(err)
 		}
-		if i > 0 && z.Dim(1) != sum.Dim(1) {
-			panic(fmt.Errorf("minmax: bundle: model %d has %d classes, want %d as the first has", i, z.Dim(1), sum.Dim(1)))
+		if i > 0 && z.Dim(1) != classes {
+			panic(fmt.Errorf("minmax: bundle: model %d has %d classes, want %d as the first has", i, z.Dim(1), classes))
 		}
-		if b.Probabilities {
-			z = tensor.LogSoftmax(z)
-		}
+		classes = z.Dim(1)
 		switch {
+		case b.Probabilities:
+			logs = append(logs, tensor.Reshape(tensor.LogSoftmax(z), z.Dim(0), classes, 1))
 		case i == 0:
 			sum = z
-		case b.Probabilities:
-			sum = tensor.Add(tensor.Maximum(sum, z), tensor.Softplus(tensor.Neg(tensor.Abs(tensor.Sub(sum, z)))))
 		default:
 			sum = tensor.Add(sum, z)
 		}
 	}
+	share := 1 / float64(len(b.Models))
 	if b.Probabilities {
-		return tensor.AddScalar(sum, -math.Log(float64(len(b.Models))))
+		return tensor.AddScalar(tensor.LogSumExp(tensor.Concat(2, logs...)), math.Log(share))
 	}
-	return tensor.MulScalar(sum, 1/float64(len(b.Models)))
+	return tensor.MulScalar(sum, share)
 }

@@ -31,10 +31,21 @@ type Domains interface {
 	Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outcome, error)
 }
 
+// rowsFor returns the number of rows that show a model about the given number of inputs
+// in a pass, at least 1: each row of a Group is several, and of Situations with
+// transformations.
+func rowsFor(d Domains, inputs int) int {
+	if several, ok := d.(interface{ inputs() int }); ok {
+		inputs /= several.inputs()
+	}
+	return max(1, inputs)
+}
+
 // Rows says what a batch of points belongs to.
 type Rows struct {
 	Index []int // rows among all of the domains
-	// Step is the number of steps that the points have made.
+	// Step is the number of steps that the points have made, and one more than all
+	// steps where points that were chosen are asked about once more.
 	Step int
 	// Source returns the source of the random numbers of a position of the batch
 	// at this step; another one for each call, of the same numbers.
@@ -98,12 +109,20 @@ func checkLoss(l Loss) error {
 	return nil
 }
 
+// checkClasses returns an error unless all labels and targets are classes.
+func checkClasses(domain string, rows attack.Rows, classes int) error {
+	for i, y := range append(rows.Y[:len(rows.Y):len(rows.Y)], rows.Target...) {
+		if y >= classes {
+			return fmt.Errorf("minmax: %s: label or target of input %d is %d, want 0 to %d", domain, rows.Index[i%len(rows.Y)], y, classes-1)
+		}
+	}
+	return nil
+}
+
 // rate asks the loss about the logits of a domain.
 func rate(l Loss, domain string, logits *tensor.Tensor, rows attack.Rows) (values *tensor.Tensor, err error) {
-	for i, y := range append(rows.Y[:len(rows.Y):len(rows.Y)], rows.Target...) {
-		if y >= logits.Dim(1) {
-			return nil, fmt.Errorf("minmax: %s: label or target of input %d is %d, want 0 to %d", domain, rows.Index[i%len(rows.Y)], y, logits.Dim(1)-1)
-		}
+	if err := checkClasses(domain, rows, logits.Dim(1)); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -441,6 +441,16 @@ func TestBundle(t *testing.T) {
 			require.InDelta(t, math.Log(p), log.At(i, c), 1e-5)
 		}
 	}
+	// Where models agree on the answer but not on its gradient, each has its share.
+	one, two := tensor.FromFloat64([]float64{1, 0, 0, 2}, 2, 2), tensor.FromFloat64([]float64{0, 2, 1, 0}, 2, 2)
+	linear := func(w *tensor.Tensor) attack.Model {
+		return answering(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MatMul(x, w) })
+	}
+	at := tensor.FromFloat64([]float64{0.5, 0.5, -1, -1}, 2, 2)
+	for _, probabilities := range []bool{false, true} {
+		b := Bundle{Models: []attack.Model{linear(one), linear(two), linear(one)}, Probabilities: probabilities}
+		require.NoError(t, gradcheck.Check(rand.New(rand.NewPCG(12, 12)), 1e-6, func(xs []*tensor.Tensor) *tensor.Tensor { return b.Logits(xs[0]) }, at))
+	}
 	require.ErrorContains(t, Bundle{}.Check(), "no models")
 	require.ErrorContains(t, Bundle{Models: []attack.Model{nil}}.Check(), "model 0")
 }
@@ -482,4 +492,134 @@ func TestAttackStops(t *testing.T) {
 	}
 	require.True(t, done >= 8 && done < 40)
 	require.Len(t, res.MeanWeights(), 2)
+}
+
+// Inputs on a tape of the caller's are attacked like any others, and nothing is recorded
+// there.
+func TestInputsOfATapeAreAttacked(t *testing.T) {
+	x, y := inputs(13, 24, 6, 6)
+	for name, domains := range map[string]func(x *tensor.Tensor) Domains{
+		"group": func(x *tensor.Tensor) Domains { return &Group{Model: network(1, 6, 6), X: x, Y: y, Size: 3} },
+		"penalty": func(x *tensor.Tensor) Domains {
+			s := Ensemble([]attack.Model{network(1, 6, 6), network(2, 6, 6)}, x, y)
+			s.Lambda = 0.5
+			return s
+		},
+	} {
+		tape := tensor.NewTape()
+		watched := tape.Watch(x)
+		a := APGDA{Threat: box(0.1), Steps: 4, BatchSize: 2}
+		want, err := a.Run(ctx, domains(x))
+		require.NoError(t, err)
+		got, err := a.Run(ctx, domains(watched))
+		require.NoError(t, err, name)
+		require.Equal(t, want.Point.Values(), got.Point.Values(), name)
+		require.Equal(t, 1, tape.Len(), name)
+		fooled, _, err := Judge(ctx, domains(watched), tape.Watch(got.Point), 0)
+		require.NoError(t, err, name)
+		require.Equal(t, got.Fooled, fooled, name)
+		if s, ok := domains(watched).(*Situations); ok {
+			labels, err := s.CleanLabels(ctx, 0)
+			require.NoError(t, err)
+			require.Len(t, labels, 2)
+			require.Equal(t, 2, tape.Len(), name)
+		}
+	}
+}
+
+// widest is a model that keeps the largest number of inputs it was asked about at once.
+type widest struct {
+	attack.Model
+	most *atomic.Int64
+}
+
+func (m widest) Logits(x *tensor.Tensor) *tensor.Tensor {
+	for n := int64(x.Dim(0)); ; {
+		if old := m.most.Load(); n <= old || m.most.CompareAndSwap(old, n) {
+			return m.Model.Logits(x)
+		}
+	}
+}
+
+// However many inputs a row is, a pass shows a model no more of them than it must, and
+// what comes out does not depend on how many rows that are.
+func TestPassesAreOfInputsNotRows(t *testing.T) {
+	x, y := inputs(14, 160, 4, 4)
+	for name, c := range map[string]struct {
+		domains      func(m attack.Model) Domains
+		most, judged int64
+	}{
+		"images":          {func(m attack.Model) Domains { return Ensemble([]attack.Model{m, m}, x, y) }, 32, 64},
+		"transformations": {func(m attack.Model) Domains { return Transformations(m, transform.WithRotation(), x, y) }, 28, 63},
+		"groups":          {func(m attack.Model) Domains { return &Group{Model: m, X: x, Y: y, Size: 10} }, 30, 60},
+		"large groups":    {func(m attack.Model) Domains { return &Group{Model: m, X: x, Y: y, Size: 80} }, 80, 80},
+	} {
+		m := widest{network(1, 4, 4), new(atomic.Int64)}
+		d := c.domains(m)
+		a := APGDA{Threat: box(0.1), Steps: 2}
+		res, err := a.Run(ctx, d)
+		require.NoError(t, err, name)
+		require.Equal(t, c.most, m.most.Swap(0), name)
+		fooled, _, err := Judge(ctx, d, res.Point, 0)
+		require.NoError(t, err, name)
+		require.Equal(t, c.judged, m.most.Swap(0), name)
+		require.Equal(t, res.Fooled, fooled, name)
+		a.BatchSize = 1000
+		whole, err := a.Run(ctx, d)
+		require.NoError(t, err, name)
+		require.InDeltaSlice(t, whole.Point.Values(), res.Point.Values(), 1e-5, name)
+		require.InDeltaSlice(t, flat(whole.Losses), flat(res.Losses), 1e-4, name)
+		m.most.Store(0)
+		if s, ok := d.(*Situations); ok {
+			labels, err := s.CleanLabels(ctx, 0)
+			require.NoError(t, err, name)
+			require.Equal(t, c.judged, m.most.Load(), name)
+			clean, _, err := Judge(ctx, d, x, 0)
+			require.NoError(t, err, name)
+			for k, own := range labels {
+				for i, l := range own {
+					require.Equal(t, l != y[i], clean[i][k], name)
+				}
+			}
+		}
+	}
+}
+
+// When judging is stopped, what has been judged comes back.
+func TestJudgingStops(t *testing.T) {
+	x, y := inputs(15, 200, 4, 4)
+	tensor.SetThreads(1)
+	defer tensor.SetThreads(0)
+	for _, labels := range []bool{false, true} {
+		inner, cancel := context.WithCancel(ctx)
+		calls := new(atomic.Int64)
+		m := answering(func(v *tensor.Tensor) *tensor.Tensor {
+			if calls.Add(1) == 3 {
+				cancel()
+			}
+			return network(1, 4, 4).Logits(v)
+		})
+		s := Ensemble([]attack.Model{m}, x, y)
+		done := 0
+		if labels {
+			out, err := s.CleanLabels(inner, 0)
+			require.ErrorIs(t, err, context.Canceled)
+			for _, l := range out[0] {
+				if l >= 0 {
+					done++
+				}
+			}
+		} else {
+			fooled, losses, err := Judge(inner, s, x, 0)
+			require.ErrorIs(t, err, context.Canceled)
+			for i, row := range fooled {
+				require.Equal(t, row == nil, losses[i] == nil)
+				if row != nil {
+					done++
+				}
+			}
+			require.Equal(t, done, Score(fooled).Rows)
+		}
+		require.True(t, done >= 128 && done < 200, "%d rows", done)
+	}
 }

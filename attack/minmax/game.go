@@ -78,6 +78,32 @@ func (g *game) play(ctx context.Context, centre *tensor.Tensor) error {
 		g.step(grad, t)
 	}
 	g.deliver()
+	if g.restart == g.Restarts-1 && (g.KeepBest || g.StepControl || g.Restarts > 1) {
+		return g.again(ctx)
+	}
+	return nil
+}
+
+// again asks about the points that are kept once more. They were chosen by what they did,
+// so a lucky draw of a random transformation or model is among the reasons; a fresh draw
+// is none.
+func (g *game) again(ctx context.Context) error {
+	g.tape.Reset()
+	at := g.at(g.Steps + 1)
+	out, err := g.domains.Play(ctx, g.tape.Const(pick(g.res.Point, g.rows)), at)
+	if err != nil {
+		return err
+	}
+	losses, err := g.losses(out, at)
+	if err != nil {
+		return err
+	}
+	for i, row := range g.rows {
+		g.res.Losses[row] = losses[i]
+		if out.Fooled != nil {
+			g.curves.fooled[row] = out.Fooled[i]
+		}
+	}
 	return nil
 }
 
@@ -95,6 +121,9 @@ func (g *game) begin(centre *tensor.Tensor) {
 	start := g.Start
 	if start == DomainStart {
 		start = g.domains.Start()
+	}
+	if start == ZeroStart && g.restart > 0 {
+		start = UniformStart
 	}
 	if start != ZeroStart {
 		g.scatter(start)
@@ -116,8 +145,8 @@ func (g *game) at(t int) Rows {
 	return Rows{Index: g.rows, Step: t, Source: func(i int) *rand.Rand { return g.stream(i, uint64(t)+1) }}
 }
 
-// judge moves the weights by the losses of the points and keeps the best ones.
-func (g *game) judge(out Outcome, at Rows) ([][]float64, error) {
+// losses returns the losses of the points by row.
+func (g *game) losses(out Outcome, at Rows) ([][]float64, error) {
 	n, k := len(g.rows), len(g.names)
 	if out.Losses == nil || out.Losses.Rank() != 2 || out.Losses.Dim(0) != n || out.Losses.Dim(1) != k {
 		return nil, fmt.Errorf("minmax: domains gave no losses [%d, %d] for %d rows", n, k, n)
@@ -128,8 +157,18 @@ func (g *game) judge(out Outcome, at Rows) ([][]float64, error) {
 	flat := out.Losses.Values()
 	losses := make([][]float64, n)
 	for i := range losses {
-		f := flat[i*k : (i+1)*k : (i+1)*k]
-		losses[i] = f
+		losses[i] = flat[i*k : (i+1)*k : (i+1)*k]
+	}
+	return losses, nil
+}
+
+// judge moves the weights by the losses of the points and keeps the best ones.
+func (g *game) judge(out Outcome, at Rows) ([][]float64, error) {
+	losses, err := g.losses(out, at)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range losses {
 		g.Rule.Update(g.weights[i], f, at.Step)
 		now := found{value: g.Rule.Value(f), losses: f, weights: slices.Clone(g.weights[i])}
 		if out.Fooled != nil {
@@ -143,7 +182,7 @@ func (g *game) judge(out Outcome, at Rows) ([][]float64, error) {
 // keep decides whether the current point of row i is the one to return.
 func (g *game) keep(i int, now found, t int) {
 	if g.StepControl {
-		g.mover.observe(i, now.value, t)
+		g.mover.observe(i, now, t)
 	}
 	b := &g.best[i]
 	switch first := b.losses == nil; {
@@ -228,6 +267,19 @@ func readRow(dst []float64, x *tensor.Tensor, i int) {
 	for k, v := range x.Float32s()[i*d : (i+1)*d] {
 		dst[k] = float64(v)
 	}
+}
+
+// pick returns rows of x on no tape. Goroutines that play with one tensor of the
+// caller's read it so: a gather of a tensor that the caller's tape watches would be
+// recorded there.
+func pick(x *tensor.Tensor, rows []int) *tensor.Tensor {
+	shape := x.Shape()
+	shape[0] = len(rows)
+	out := tensor.Zeros(x.DType(), shape...)
+	for k, i := range rows {
+		copyRow(out, k, x, i)
+	}
+	return out
 }
 
 // copyRow copies row i of src to row k of dst.

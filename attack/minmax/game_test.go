@@ -5,12 +5,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/attack"
 	. "github.com/redoubt-ml/redoubt/attack/minmax"
+	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -243,16 +245,175 @@ func TestStepControlSettles(t *testing.T) {
 	require.Greater(t, u[0]+0.216462455529, 0.1, "the same step without control")
 }
 
+// However small or large the gradient is, a normalised step has its length; one of 0 is
+// none.
 func TestNormalizedStepsHaveTheirLength(t *testing.T) {
-	for _, n := range norms {
-		eps := 100.0
-		v, _, _ := play(t, planes(), APGDA{Threat: attack.Threat{Norm: n, Eps: eps}, Rule: Average{}, Steps: 1, StepSize: 0.5, Normalize: true})
-		g := []float64{0.25, 0.6} // of the average
-		want := map[attack.Norm]float64{attack.Linf: 1, attack.L2: 0.65, attack.L1: 0.85, attack.L0: 0.85}[n]
-		if n == attack.Linf {
-			g = []float64{1, 1}
+	for _, scale := range []float64{1, 1e-9, 1e-200, 1e200, 0} {
+		d := planes()
+		for k, loss := range d.Losses {
+			d.Losses[k] = func(v *tensor.Tensor, at Rows) *tensor.Tensor { return tensor.MulScalar(loss(v, at), scale) }
 		}
-		require.InDeltaSlice(t, []float64{-0.5 * g[0] / want, -0.5 * g[1] / want}, v, 1e-6, n.String())
+		for _, n := range norms {
+			eps := 100.0
+			v, _, _ := play(t, d, APGDA{Threat: attack.Threat{Norm: n, Eps: eps}, Rule: Average{}, Steps: 1, StepSize: 0.5, Normalize: true})
+			g := []float64{0.25, 0.6} // of the average
+			want := map[attack.Norm]float64{attack.Linf: 1, attack.L2: 0.65, attack.L1: 0.85, attack.L0: 0.85}[n]
+			if n == attack.Linf {
+				g = []float64{1, 1}
+			}
+			if scale == 0 {
+				g = []float64{0, 0}
+			}
+			require.InDeltaSlice(t, []float64{-0.5 * g[0] / want, -0.5 * g[1] / want}, v, 1e-6, "%v, %v", n, scale)
+		}
+	}
+}
+
+// bowls are squared distances, with weights, from random points; asked hears every
+// question.
+func bowls(seed uint64, rows, d int, asked func(v *tensor.Tensor, at Rows)) *Functions {
+	r := rand.New(rand.NewPCG(seed, 6))
+	f := &Functions{At: tensor.Zeros(tensor.Float64, rows, d)}
+	for k := range 2 {
+		bottom, weight := tensor.Normal(r, tensor.Float64, 0, 1, d), tensor.Uniform(r, tensor.Float64, 0.1, 3, d)
+		f.Losses = append(f.Losses, func(v *tensor.Tensor, at Rows) *tensor.Tensor {
+			if k == 0 {
+				asked(v, at)
+			}
+			return tensor.Sum(tensor.Mul(tensor.Square(tensor.Sub(v, bottom)), weight), 1)
+		})
+	}
+	return f
+}
+
+// With step control no iteration is spent on what is known: a row that goes back to its
+// best point leaves it at once, unless weights that have moved give it another gradient.
+func TestStepControlAsksAboutNewPoints(t *testing.T) {
+	const steps = 60
+	var points [][]float64
+	f := bowls(1, 1, 5, func(v *tensor.Tensor, at Rows) {
+		if at.Step <= steps { // not the best point once more
+			points = append(points, v.Values())
+		}
+	})
+	for _, rule := range []Rule{Average{}, Worst{}, Clip{Level: 1}, PaperMinMax} {
+		for _, n := range []attack.Norm{attack.L2, attack.L1} {
+			points = nil
+			a := APGDA{Threat: attack.Threat{Norm: n, Eps: 3}, Rule: rule, Steps: steps, StepControl: true}
+			_, _, res := play(t, f, a)
+			require.Len(t, points, steps+1)
+			again := 0
+			for k, p := range points {
+				for j, other := range points[:k] {
+					if !slices.Equal(p, other) {
+						continue
+					}
+					again++
+					require.NotEqual(t, res.History.Weights(j, 0), res.History.Weights(k, 0), "%v, %v: steps %d and %d", rule, n, j, k)
+				}
+			}
+			_, moves := rule.(MinMax)
+			require.Equal(t, moves, again > 0, "%v, %v", rule, n)
+		}
+	}
+}
+
+// A model or a transformation that errs at random has not lost by that draw of many for
+// which a point was chosen.
+func TestChosenPointsAreJudgedAnew(t *testing.T) {
+	x, y := tensor.Full(tensor.Float32, 0.5, 200, 2, 2, 1), make([]int, 200)
+	var mu sync.Mutex
+	r := rand.New(rand.NewPCG(7, 7))
+	coin := answering(func(x *tensor.Tensor) *tensor.Tensor {
+		mu.Lock()
+		defer mu.Unlock()
+		return tensor.Normal(r, x.DType(), 0, 1, x.Dim(0), 2)
+	})
+	bright := answering(func(x *tensor.Tensor) *tensor.Tensor {
+		mean := tensor.Reshape(tensor.Mean(tensor.Flatten(x), 1), x.Dim(0), 1)
+		return tensor.Concat(1, tensor.Full(x.DType(), 0.65, x.Dim(0), 1), mean)
+	})
+	sometimes := transform.Sometimes{Transform: transform.Brightness{Add: transform.Fixed(0.3)}, P: 0.5}
+	for name, d := range map[string]Domains{
+		"models":          Ensemble([]attack.Model{coin, coin}, x, y),
+		"transformations": Transformations(bright, []transform.Transform{sometimes, sometimes}, x, y),
+	} {
+		for kind, a := range map[string]APGDA{
+			"keep best":    {Steps: 20, KeepBest: true},
+			"restarts":     {Steps: 1, Restarts: 20},
+			"step control": {Steps: 20, StepControl: true, Rule: Worst{}},
+		} {
+			a.Threat = box(0.05)
+			res, err := a.Run(ctx, d)
+			require.NoError(t, err)
+			// Two even chances.
+			require.InDelta(t, 0.25, Score(res.Fooled).All.Value, 0.12, "%s, %s", name, kind)
+			for i, row := range res.Fooled {
+				for k, won := range row {
+					if name == "models" {
+						continue
+					}
+					require.Equal(t, won, res.Losses[i][k] < 50, "losses are of the same draw")
+				}
+			}
+		}
+	}
+}
+
+// Restarts begin elsewhere, also where the first run begins at the centre.
+func TestRestartsBeginElsewhere(t *testing.T) {
+	var mu sync.Mutex
+	var starts []*tensor.Tensor
+	f := bowls(2, 1, 4, func(v *tensor.Tensor, at Rows) {
+		if at.Step == 0 {
+			mu.Lock()
+			starts = append(starts, v.Clone())
+			mu.Unlock()
+		}
+	})
+	for _, start := range []Start{DomainStart, ZeroStart, NormalStart} {
+		starts = nil
+		th := attack.Threat{Norm: attack.L2, Eps: 0.5}
+		_, err := (&APGDA{Threat: th, Start: start, Restarts: 3, Steps: 2}).Run(ctx, f)
+		require.NoError(t, err)
+		require.Len(t, starts, 3)
+		for i, s := range starts {
+			far := th.Distance(s, f.At)[0]
+			require.Equal(t, i == 0 && start != NormalStart, far == 0, "run %d from %v", i, start)
+			require.LessOrEqual(t, far, th.Eps)
+			for _, other := range starts[:i] {
+				require.NotEqual(t, other.Values(), s.Values())
+			}
+		}
+	}
+}
+
+// Approximate is the projection that scales and clips, in every step.
+func TestApproximateScalesAndClips(t *testing.T) {
+	f := bowls(3, 1, 6, func(*tensor.Tensor, Rows) {})
+	f.Lo, f.Hi = -0.2, 0.2
+	for _, n := range []attack.Norm{attack.L1, attack.L2} {
+		ball := Ball{Norm: n, Eps: map[attack.Norm]float64{attack.L1: 0.6, attack.L2: 0.3}[n]}
+		run := func(a APGDA) []float64 {
+			a.Threat, a.Rule, a.Steps, a.StepSize = attack.Threat{Norm: n, Eps: ball.Eps}, Average{}, 1, 0.5
+			v, _, _ := play(t, f, a)
+			return v
+		}
+		tape := tensor.NewTape()
+		v := tape.Watch(f.At)
+		sum := tensor.Add(f.Losses[0](v, Rows{}), f.Losses[1](v, Rows{}))
+		want := tensor.Grad(sum, v)[0].Values()
+		for i, g := range want {
+			want[i] = -0.5 * g / 2
+		}
+		lo, hi := slices.Repeat([]float64{-0.2}, 6), slices.Repeat([]float64{0.2}, 6)
+		exact := slices.Clone(want)
+		ball.Project(exact, lo, hi)
+		ball.Approximate = true
+		ball.Project(want, lo, hi)
+		require.InDeltaSlice(t, want, run(APGDA{Approximate: true}), 1e-12, n.String())
+		require.InDeltaSlice(t, exact, run(APGDA{}), 1e-12, n.String())
+		require.NotEqual(t, exact, want)
 	}
 }
 

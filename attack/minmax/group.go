@@ -141,6 +141,9 @@ func (g *Group) Box(row int, lo, hi []float64) {
 // Start returns ZeroStart.
 func (g *Group) Start() Start { return ZeroStart }
 
+// inputs is the number of inputs to the model for each row.
+func (g *Group) inputs() int { return g.Size }
+
 // members returns the inputs of the given groups.
 func (g *Group) members(rows []int) []int {
 	out := make([]int, 0, len(rows)*g.Size)
@@ -190,7 +193,7 @@ func (g *Group) add(v *tensor.Tensor, index []int) *tensor.Tensor {
 	for j := range spread {
 		spread[j] = j / g.Size
 	}
-	x := tensor.Add(tensor.Gather(g.X, index), tensor.Gather(v, spread))
+	x := tensor.Add(pick(g.X, index), tensor.Gather(v, spread))
 	if g.BoxRule == BoxClipEach {
 		return tensor.Clamp(x, 0, 1)
 	}
@@ -198,7 +201,7 @@ func (g *Group) add(v *tensor.Tensor, index []int) *tensor.Tensor {
 }
 
 // Inputs returns the perturbed inputs, of the shape of X, for perturbations [G, ...]
-// such as those of a Result.
+// such as those of a Result. It is differentiable in v, not in X.
 func (g *Group) Inputs(v *tensor.Tensor) *tensor.Tensor {
 	rows := make([]int, v.Dim(0))
 	for i := range rows {

@@ -55,6 +55,8 @@ func TestBadInputIsNamed(t *testing.T) {
 	named.ModelNames = []string{"first", "second"}
 	shifted := *good
 	shifted.AttackLabels = [][]int{y}
+	unlike := *Ensemble(two, x, []int{0, 1, 2, 3, 4, 7})
+	unlike.AttackLabels = [][]int{y, y}
 	lambda := *good
 	lambda.Lambda = -1
 	targets := *good
@@ -95,6 +97,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		{APGDA{}, Ensemble(two, x, y[:5]), "5 labels for 6 inputs"},
 		{APGDA{}, Ensemble(two, x, []int{0, 1, 2, -1, 0, 0}), "label of input 3 is -1"},
 		{APGDA{}, Ensemble(two, x, []int{0, 1, 9, 1, 0, 0}), "input 2 is 9, want 0 to 4"},
+		{APGDA{}, &unlike, "model 0: label or target of input 5 is 7, want 0 to 4"},
 		{APGDA{}, &shifted, "attack labels for 1 domains, want 2"},
 		{APGDA{}, &lambda, "lambda is -1"},
 		{APGDA{}, &targets, "target of input 0"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -12,7 +13,8 @@ import (
 
 // Judge says how points [N, ...], such as those that were found against other
 // domains, do in d: Fooled and Losses of Result, N rows of K. Random transformations
-// are drawn with the seed. d must tell who is fooled.
+// are drawn with the seed. d must tell who is fooled. On an error, or when ctx is
+// cancelled, rows that have not been judged are nil.
 func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (fooled [][]bool, losses [][]float64, err error) {
 	if d == nil {
 		return nil, nil, errors.New("minmax: no domains")
@@ -28,7 +30,7 @@ func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (
 	names := d.Names()
 	n := points.Dim(0)
 	fooled, losses = make([][]bool, n), make([][]float64, n)
-	err = ask.Batches(ctx, "minmax", n, judgeBatch, 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
+	err = ask.Batches(ctx, "minmax", n, rowsFor(d, judgeInputs), 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
 		rows := ask.Range(lo, hi)
 		tape.Reset()
 		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
@@ -49,17 +51,15 @@ func Judge(ctx context.Context, d Domains, points *tensor.Tensor, seed uint64) (
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return fooled, losses, nil
+	return fooled, losses, err
 }
 
-// judgeBatch is the number of rows in a forward pass that needs no gradient.
-const judgeBatch = 64
+// judgeInputs is the number of inputs in a forward pass that needs no gradient.
+const judgeInputs = 64
 
 // CleanLabels returns each domain's own answers to the inputs, for AttackLabels: the
-// attack then works from what a model thinks instead of from the truth.
+// attack then works from what a model thinks instead of from the truth. On an error, or
+// when ctx is cancelled, answers that have not been given are -1.
 func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
@@ -67,34 +67,30 @@ func (s *Situations) CleanLabels(ctx context.Context, seed uint64) ([][]int, err
 	names, n := s.Names(), len(s.Y)
 	out := make([][]int, len(names))
 	for k := range out {
-		out[k] = make([]int, n)
+		out[k] = slices.Repeat([]int{-1}, n)
 	}
-	err := ask.Batches(ctx, "minmax", n, judgeBatch, 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
+	err := ask.Batches(ctx, "minmax", n, rowsFor(s, judgeInputs), 1, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi, _ int) error {
 		rows := ask.Range(lo, hi)
 		tape.Reset()
 		at := Rows{Index: rows, Source: func(i int) *rand.Rand { return rowStream(seed, rows[i], 0, 0) }}
-		seen, err := s.look(tape.Const(tensor.Gather(s.X, rows)), at)
+		seen, err := s.look(tape.Const(pick(s.X, rows)), at)
 		if err != nil {
 			return err
 		}
+		all := tensor.Concat(0, seen...)
 		for m, model := range s.Models {
-			for t, x := range seen {
-				logits, err := query(ctx, model, s.modelName(m), x, at)
-				if err != nil {
-					return err
-				}
-				if err := checkLogits(logits, at, func(i int) (string, int) { return names[m*len(seen)+t], rows[i] }); err != nil {
-					return err
-				}
-				for i, label := range tensor.ArgMax(logits) {
-					out[m*len(seen)+t][rows[i]] = label
-				}
+			logits, err := query(ctx, model, s.modelName(m), all, at)
+			if err != nil {
+				return err
+			}
+			if err := checkLogits(logits, at, func(i int) (string, int) { return names[m*len(seen)+i/len(rows)], rows[i%len(rows)] }); err != nil {
+				return err
+			}
+			for i, label := range tensor.ArgMax(logits) {
+				out[m*len(seen)+i/len(rows)][rows[i%len(rows)]] = label
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }

@@ -36,7 +36,7 @@ func rateOf(sum float64, n int) Rate {
 
 // Scores say how N rows did in K domains.
 type Scores struct {
-	Rows int `json:"rows"` // the number N
+	Rows int `json:"rows"` // the number N that was counted
 	// All is the share of rows that won in every domain: ASR_all of an ensemble,
 	// ASR_gp of a group of images or of the transformed copies of an image.
 	All Rate `json:"asr_all"`
@@ -47,16 +47,24 @@ type Scores struct {
 }
 
 // Score counts who is fooled, N rows of K. Inputs that a model gets wrong by itself
-// count as fooled, as in the paper; Filter leaves them out. It panics if there are no
-// rows or they differ in length.
+// count as fooled, as in the paper; Filter leaves them out. Rows that are nil, which an
+// interrupted attack has not reached, do not count; of no rows the scores are zero, and
+// Acc is nil. It panics if rows differ in length.
 //
 // Wang et al., NeurIPS 2021.
 func Score(fooled [][]bool) Scores {
 	k := domainsOf("Score", fooled)
-	s := Scores{Rows: len(fooled), Acc: make([]Rate, k)}
+	if k == 0 {
+		return Scores{}
+	}
+	s := Scores{Acc: make([]Rate, k)}
 	right := make([]float64, k)
 	all, avg := 0.0, 0.0
 	for _, row := range fooled {
+		if len(row) == 0 {
+			continue
+		}
+		s.Rows++
 		wins := 0
 		for i, won := range row {
 			if won {
@@ -77,28 +85,32 @@ func Score(fooled [][]bool) Scores {
 	return s
 }
 
+// domainsOf returns the number of domains of all rows that are not empty, 0 if there
+// are none.
 func domainsOf(op string, fooled [][]bool) int {
-	if len(fooled) == 0 || len(fooled[0]) == 0 {
-		panic(fmt.Sprintf("minmax: %s: no outcomes", op))
-	}
+	k := 0
 	for i, row := range fooled {
-		if len(row) != len(fooled[0]) {
-			panic(fmt.Sprintf("minmax: %s: row %d has %d domains, want %d", op, i, len(row), len(fooled[0])))
+		if k == 0 {
+			k = len(row)
+		}
+		if len(row) != k && len(row) != 0 {
+			panic(fmt.Sprintf("minmax: %s: row %d has %d domains, want %d", op, i, len(row), k))
 		}
 	}
-	return len(fooled[0])
+	return k
 }
 
 // Filter returns the rows of fooled that no domain got wrong before the attack, for
 // scores that credit the attack with nothing but its own work. clean says what was
-// wrong then, of the same shape.
+// wrong then, of the same shape. Rows that are nil in either are left out. It panics if
+// the rows differ in number.
 func Filter(fooled, clean [][]bool) [][]bool {
 	if len(clean) != len(fooled) {
 		panic(fmt.Sprintf("minmax: Filter: %d rows, %d clean ones", len(fooled), len(clean)))
 	}
 	var out [][]bool
 	for i, row := range fooled {
-		if count(clean[i]) == 0 {
+		if len(row) > 0 && len(clean[i]) > 0 && count(clean[i]) == 0 {
 			out = append(out, row)
 		}
 	}
@@ -108,6 +120,7 @@ func Filter(fooled, clean [][]bool) [][]bool {
 // Lift is how much larger an attack's All is than another's on the same rows, in
 // percent of the latter: 100 (All_a/All_b - 1).
 type Lift struct {
+	Rows    int     `json:"rows"` // the number that was counted
 	Percent float64 `json:"percent"`
 	// Lo and Hi are its 95 % confidence interval, from the normal approximation of
 	// the logarithm of a ratio of paired shares (Nam and Blackwelder, Statistics
@@ -119,17 +132,22 @@ type Lift struct {
 // String shows the lift, as in "+87.2 % [70.0, 106.1]".
 func (l Lift) String() string { return fmt.Sprintf("%+.1f %% [%.1f, %.1f]", l.Percent, l.Lo, l.Hi) }
 
-// LiftOf compares two attacks on the same rows. ok is false if either never won in
-// all domains of a row, where there is no ratio to speak of. It panics if the rows
-// differ in number.
+// LiftOf compares two attacks on the same rows; those that are nil in either do not
+// count. ok is false if either never won in all domains of a row, where there is no
+// ratio to speak of. It panics if the rows differ in number, or rows of one attack in
+// length.
 func LiftOf(a, b [][]bool) (lift Lift, ok bool) {
-	k := domainsOf("LiftOf", a)
+	domainsOf("LiftOf", a)
 	if domainsOf("LiftOf", b); len(a) != len(b) {
 		panic(fmt.Sprintf("minmax: LiftOf: %d and %d rows", len(a), len(b)))
 	}
-	both, onlyA, onlyB := 0.0, 0.0, 0.0
+	rows, both, onlyA, onlyB := 0, 0.0, 0.0, 0.0
 	for i := range a {
-		switch wonA, wonB := count(a[i]) == k, count(b[i]) == len(b[i]); {
+		if len(a[i]) == 0 || len(b[i]) == 0 {
+			continue
+		}
+		rows++
+		switch wonA, wonB := count(a[i]) == len(a[i]), count(b[i]) == len(b[i]); {
 		case wonA && wonB:
 			both++
 		case wonA:
@@ -145,5 +163,5 @@ func LiftOf(a, b [][]bool) (lift Lift, ok bool) {
 	ratio := math.Log(p / q)
 	spread := 1.96 * math.Sqrt((onlyA+onlyB)/(p*q))
 	percent := func(v float64) float64 { return 100 * math.Expm1(v) }
-	return Lift{Percent: percent(ratio), Lo: percent(ratio - spread), Hi: percent(ratio + spread)}, true
+	return Lift{Rows: rows, Percent: percent(ratio), Lo: percent(ratio - spread), Hi: percent(ratio + spread)}, true
 }

@@ -82,7 +82,7 @@ func TestLiftsOfTheFirstTable(t *testing.T) {
 	require.False(t, ok)
 	same, ok := LiftOf(matrix("11", "10"), matrix("11", "10"))
 	require.True(t, ok)
-	require.Equal(t, Lift{}, same, "the same rows leave no doubt")
+	require.Equal(t, Lift{Rows: 2}, same, "the same rows leave no doubt")
 }
 
 // The interval of a lift covers the truth about as often as it says.
@@ -103,6 +103,36 @@ func TestIntervalOfLiftCovers(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 950, covered, 30)
+}
+
+// What an interrupted attack has not reached does not count, on either side.
+func TestRowsThatWereNotReachedDoNotCount(t *testing.T) {
+	partial := matrix("11", "10", "11")
+	partial[0], partial = nil, append(partial, nil)
+	require.Equal(t, Score(matrix("10", "11")), Score(partial))
+	require.Equal(t, 2, Score(partial).Rows)
+	require.Equal(t, Scores{}, Score(nil))
+	require.Equal(t, Scores{}, Score(make([][]bool, 3)))
+
+	other := matrix("11", "11", "11", "11")
+	want, ok := LiftOf(matrix("10", "11"), matrix("11", "11"))
+	require.True(t, ok)
+	lift, ok := LiftOf(partial, other)
+	require.True(t, ok)
+	require.Equal(t, want, lift)
+	require.Equal(t, 2, lift.Rows)
+	lift, ok = LiftOf(other, partial)
+	require.True(t, ok)
+	require.Equal(t, 2, lift.Rows)
+	_, ok = LiftOf(nil, nil)
+	require.False(t, ok)
+	_, ok = LiftOf(make([][]bool, 4), other)
+	require.False(t, ok)
+
+	clean := matrix("00", "00", "01", "00")
+	require.Equal(t, matrix("10"), Filter(partial, clean))
+	require.Equal(t, matrix("10"), Filter(matrix("11", "10", "11"), [][]bool{nil, {false, false}, {true, false}}))
+	require.Panics(t, func() { Score(matrix("10", "1")) })
 }
 
 func TestFilterKeepsRowsThatWereRight(t *testing.T) {

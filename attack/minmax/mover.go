@@ -76,16 +76,15 @@ func next[T float32 | float64](v, w T) T {
 func (g *game) step(grad *tensor.Tensor, t int) {
 	m := &g.mover
 	for i := range g.rows {
-		if g.StepControl && m.checkpoint(i, t) {
-			continue // back at the best point, whose gradient is to come
-		}
 		m.load(i)
 		readRow(m.grad, grad, i)
 		if g.Normalize {
 			direct(m.ball.Norm, m.grad)
 		}
 		if g.StepControl {
-			m.accelerate(i)
+			if m.control(i, t) {
+				m.accelerate(i)
+			}
 		} else {
 			for k, v := range m.grad {
 				m.point[k] -= g.StepSize * v
@@ -97,28 +96,38 @@ func (g *game) step(grad *tensor.Tensor, t int) {
 	g.point.Touch()
 }
 
-// direct replaces a gradient by its direction in a norm.
+// direct replaces a gradient by its direction in a norm, of length 1 however small or
+// large the gradient is; one of 0 stays as it is.
 func direct(n attack.Norm, g []float64) {
-	const tiny = 1e-8 // as in the public implementation, for a gradient of 0
-	size := 0.0
-	for k, v := range g {
-		switch n {
-		case attack.Linf:
+	if n == attack.Linf {
+		for k, v := range g {
 			g[k] = sign(v)
-		case attack.L2:
-			size += v * v
-		default:
-			size += math.Abs(v)
+		}
+		return
+	}
+	largest := 0.0
+	for _, v := range g {
+		largest = max(largest, math.Abs(v))
+	}
+	if largest == 0 {
+		return
+	}
+	// Of values up to 1 neither a square nor the sum leaves the range of numbers.
+	length := 0.0
+	for k, v := range g {
+		v /= largest
+		g[k] = v
+		if n == attack.L2 {
+			length += v * v
+		} else {
+			length += math.Abs(v)
 		}
 	}
-	switch n {
-	case attack.Linf:
-		return
-	case attack.L2:
-		size = math.Sqrt(size)
+	if n == attack.L2 {
+		length = math.Sqrt(length)
 	}
 	for k := range g {
-		g[k] /= size + tiny
+		g[k] /= length
 	}
 }
 

@@ -20,8 +20,9 @@ var _ Domains = (*Situations)(nil)
 //
 //	F_i(x') = f( z_m(t(x')), y ).
 //
-// One model and no transformation is an ordinary attack, several models an
-// ensemble, several transformations what expectation over transformation averages.
+// One model and no transformation is an ordinary attack, for Average and other rules
+// that take one domain; several models are an ensemble, several transformations what
+// expectation over transformation averages.
 //
 // Eq. (4) and (6) of Wang et al., NeurIPS 2021.
 type Situations struct {
@@ -199,6 +200,9 @@ func unitBox(lo, hi []float64) {
 // Start returns NormalStart.
 func (s *Situations) Start() Start { return NormalStart }
 
+// inputs is the number of inputs to each model for each row.
+func (s *Situations) inputs() int { return len(s.views()) }
+
 func (s *Situations) loss() Loss {
 	if s.Loss == nil {
 		return PaperMargin
@@ -230,6 +234,10 @@ func (s *Situations) Play(ctx context.Context, v *tensor.Tensor, at Rows) (Outco
 			return Outcome{}, fmt.Errorf("minmax: %s has %d classes, want %d as %s has", s.modelName(m), logits.Dim(1), classes, s.modelName(0))
 		}
 		classes = logits.Dim(1)
+		// With AttackLabels the loss does not see the labels that judge who is fooled.
+		if err := checkClasses(s.modelName(m), pickRows(at.Index, s.Y, nil), classes); err != nil {
+			return Outcome{}, err
+		}
 		if err := checkLogits(logits, at, func(i int) (string, int) { return names[m*len(views)+i/n], at.Index[i%n] }); err != nil {
 			return Outcome{}, err
 		}
@@ -318,7 +326,7 @@ func pickRows(index, labels, targets []int) attack.Rows {
 
 // penalty is Lambda/2 times the length of the transformed perturbation, [n, K].
 func (s *Situations) penalty(seen []*tensor.Tensor, at Rows) *tensor.Tensor {
-	clean, err := s.look(tensor.Gather(s.X, at.Index), at)
+	clean, err := s.look(pick(s.X, at.Index), at)
 	if err != nil {
 		panic(err.Error()) // the perturbed images passed
 	}

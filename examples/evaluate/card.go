@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -28,7 +29,7 @@ type card struct {
 	Model      string           `json:"model"`
 	Data       string           `json:"data"`
 	Images     int              `json:"images"`
-	Threat     attack.Threat    `json:"threat"`
+	Threat     threat           `json:"threat"`
 	Attack     string           `json:"attack"`
 	Seed       uint64           `json:"seed"`
 	Clean      float64          `json:"clean"`
@@ -45,6 +46,25 @@ type card struct {
 	Gradients  int              `json:"gradients"`
 	// Curve is the accuracy against the radius.
 	Curve *attack.NormCurve `json:"norm_curve,omitempty"`
+}
+
+// threat is the ball that attacks keep to, nil for attacks without one.
+type threat struct{ ball *attack.Threat }
+
+// String describes the ball, or says that there is none.
+func (t threat) String() string {
+	if t.ball == nil {
+		return "no ball"
+	}
+	return t.ball.String()
+}
+
+// MarshalJSON writes the ball, or that there is none.
+func (t threat) MarshalJSON() ([]byte, error) {
+	if t.ball == nil {
+		return json.Marshal(t.String())
+	}
+	return json.Marshal(t.ball)
 }
 
 // stage is what one attack left: of AutoAttack those before it too, of several
@@ -133,7 +153,12 @@ func (c *card) Page(ctx context.Context) (*report.Page, error) {
 	if len(c.attacks) > 3 {
 		title = fmt.Sprintf("%d attacks", len(c.attacks))
 	}
-	p := report.NewPage("Evaluation card: " + title + " under " + c.Threat.String())
+	if c.Threat.ball == nil {
+		title += ", " + c.Threat.String()
+	} else {
+		title += " under " + c.Threat.String()
+	}
+	p := report.NewPage("Evaluation card: " + title)
 	p.Text(fmt.Sprintf("Of the images %s are answered right, and %s under attack as well.", c.CleanIn, c.RobustIn))
 	facts := report.NewTable("", report.Left("item"), report.Left("value"))
 	for _, f := range c.facts() {
@@ -169,7 +194,7 @@ func (c *card) Page(ctx context.Context) (*report.Page, error) {
 	}
 	var broken []int
 	for i, r := range c.PerExample {
-		if !r && len(broken) < 10 && c.Threat.Distance(tensor.Slice(c.adversaries, 0, i, i+1), tensor.Slice(c.x, 0, i, i+1))[0] > 0 {
+		if !r && len(broken) < 10 && (attack.Threat{Norm: c.norm}).Distance(tensor.Slice(c.adversaries, 0, i, i+1), tensor.Slice(c.x, 0, i, i+1))[0] > 0 {
 			broken = append(broken, i)
 		}
 	}

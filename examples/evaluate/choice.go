@@ -131,8 +131,16 @@ var turnsAndShifts = transform.Pose{
 	Interpolation: transform.Bilinear,
 }
 
-// nearest are the attacks that look for the nearest adversary.
-var nearest = []string{"boundary", "cw", "ddn", "deepfool", "ead", "fab", "fab-t", "fmn", "hopskipjump", "jsma"}
+var (
+	// nearest are the attacks that look for the nearest adversary.
+	nearest = []string{"boundary", "cw", "ddn", "deepfool", "ead", "fab", "fab-t", "fmn", "hopskipjump", "jsma"}
+	// stepless are the attacks that have no number of steps or queries to choose, and
+	// restarting those that have restarts.
+	stepless   = []string{"autoattack", "autoattack-plus", "autoattack-rand", "fgsm", "jsma", "r+fgsm"}
+	restarting = []string{"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "pgd", "square"}
+	// unbounded are the attacks that have no ball of pixel values.
+	unbounded = []string{"patch", "spatial"}
+)
 
 // underL1 returns l1 under that norm and other under the others.
 func (c choice) underL1(l1, other int) int {
@@ -156,7 +164,8 @@ func isAuto(name string) bool { return strings.HasPrefix(name, "autoattack") }
 
 // chooseAttacks returns the attacks that -attack names. It returns an error unless those
 // of the flags can be made. AutoAttack takes neither steps nor restarts: its numbers can
-// be compared because nobody chooses them.
+// be compared because nobody chooses them. An attack that a flag means nothing to is
+// refused beside it, and one without a ball beside one with a ball.
 func (o *options) chooseAttacks() ([]string, error) {
 	if strings.TrimSpace(o.attack) == "" {
 		return nil, fmt.Errorf("-attack names none, want some of %s", strings.Join(attackNames(), ", "))
@@ -170,9 +179,16 @@ func (o *options) chooseAttacks() ([]string, error) {
 
 func (o *options) checkAttacks(names []string) error {
 	for _, name := range names {
+		free := slices.Contains(unbounded, name)
 		switch {
-		case isAuto(name) && (o.steps != 0 || o.restarts != 0):
-			return fmt.Errorf("-attack %s has no -steps and no -restarts", name)
+		case o.steps != 0 && slices.Contains(stepless, name):
+			return fmt.Errorf("-attack %s has no -steps", name)
+		case o.restarts != 0 && !slices.Contains(restarting, name):
+			return fmt.Errorf("-attack %s has no -restarts, want some of %s", name, strings.Join(restarting, ", "))
+		case free != slices.Contains(unbounded, names[0]):
+			return fmt.Errorf("-attack %s and %s: one has a ball and the other has none, so they do not compare", names[0], name)
+		case free && o.diagnose:
+			return fmt.Errorf("-diagnose looks for masked gradients in a ball, -attack %s has none", name)
 		case isAuto(name) && len(names) > 1:
 			return fmt.Errorf("-attack %s stands alone, it is several attacks itself", name)
 		case name == "transfer" && o.surrogate == "":

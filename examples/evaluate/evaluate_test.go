@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -48,7 +51,7 @@ func TestEveryAttackOfTheListEvaluatesAModelFromAFile(t *testing.T) {
 			norm, eps = "l0", "30"
 		}
 		args := []string{"-model", path, "-json", "-n", "2", "-norm", norm, "-eps", eps, "-attack", name}
-		if !isAuto(name) {
+		if !slices.Contains(stepless, name) {
 			args = append(args, "-steps", "60")
 		}
 		if name == "transfer" {
@@ -64,6 +67,7 @@ func TestEveryAttackOfTheListEvaluatesAModelFromAFile(t *testing.T) {
 				Robust         float64
 				Queries        int
 			}
+			Threat  any
 			Seconds float64
 			Rate    float64 `json:"images_per_second"`
 			Queries int
@@ -71,6 +75,7 @@ func TestEveryAttackOfTheListEvaluatesAModelFromAFile(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal([]byte(out), &got))
 		require.Len(t, got.PerExample, 2)
+		require.Equal(t, name == "patch" || name == "spatial", got.Threat == "no ball", "%s: %v", name, got.Threat)
 		require.LessOrEqual(t, got.Robust, got.Clean)
 		require.Positive(t, got.Queries)
 		require.Positive(t, got.Rate)
@@ -120,9 +125,41 @@ func TestSuitesAndCurves(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(html), "Accuracy against the radius")
 	require.Contains(t, string(html), "<td>steps 40, radius 1")
-	code, out, errs = execute(t, "-model", path, "-n", "12", "-attack", "fgsm,square", "-steps", "50")
+	code, out, errs = execute(t, "-model", path, "-n", "12", "-attack", "bim,square", "-steps", "50")
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "worst of all")
+}
+
+// The flags that an attack takes are those that change what it is.
+func TestFlagsMeanSomethingToTheAttacksThatTakeThem(t *testing.T) {
+	for _, name := range attackNames() {
+		settings := func(c choice) string {
+			c.Threat, c.surrogate = attack.Threat{Eps: 0.1}, nn.Classifier{}
+			return fmt.Sprintf("%+v", attacks[name](c))
+		}
+		plain := settings(choice{})
+		require.Equal(t, !slices.Contains(stepless, name), plain != settings(choice{steps: 7}), "%s: steps", name)
+		require.Equal(t, slices.Contains(restarting, name), plain != settings(choice{restarts: 7}), "%s: restarts", name)
+	}
+}
+
+// Attacks without a ball are shown without one.
+func TestAttacksWithoutABall(t *testing.T) {
+	path, dir := trainedFile(t), t.TempDir()
+	code, out, errs := execute(t, "-model", path, "-n", "4", "-attack", "spatial,patch", "-steps", "5", "-out", dir)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "Threat: no ball")
+	require.NotContains(t, out, "linf")
+	html, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(html), "Evaluation card: spatial-5, patch, no ball")
+	require.NotContains(t, string(html), "linf")
+	text, err := os.ReadFile(filepath.Join(dir, "card.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"threat": "no ball"`)
+	code, out, errs = execute(t, "-model", path, "-n", "4", "-attack", "fgsm", "-json")
+	require.Zero(t, code, errs)
+	require.Regexp(t, `"threat": \{\s*"norm": "linf",\s*"eps": 0.1`, out)
 }
 
 func TestCardIsWritten(t *testing.T) {
@@ -161,7 +198,13 @@ func TestMistakesAreNamed(t *testing.T) {
 		"eps is -1":                                                     {"-eps", "-1"},
 		`norm "l3"`:                                                     {"-norm", "l3"},
 		"-arch without -model":                                          {"-arch", "mlp"},
-		"has no -steps":                                                 {"-steps", "10"},
+		"-attack autoattack has no -steps":                              {"-steps", "10"},
+		"-attack autoattack-plus has no -restarts":                      {"-attack", "autoattack-plus", "-restarts", "2"},
+		"-attack fgsm has no -steps":                                    {"-attack", "pgd,fgsm", "-steps", "10"},
+		"-attack mi-fgsm has no -restarts":                              {"-attack", "mi-fgsm", "-restarts", "2"},
+		"-attack pgd and spatial: one has a ball":                       {"-attack", "pgd,spatial"},
+		"-attack patch and square: one has a ball":                      {"-attack", "patch,square"},
+		"-attack spatial has none":                                      {"-attack", "spatial", "-diagnose"},
 		"stands alone":                                                  {"-attack", "pgd,autoattack"},
 		"needs a -surrogate":                                            {"-attack", "transfer"},
 		"-surrogate is for":                                             {"-attack", "pgd", "-surrogate", other},
@@ -184,9 +227,9 @@ func TestMistakesAreNamed(t *testing.T) {
 
 // Names of attacks and data sets may be written in any case, with spaces between.
 func TestNamesInAnyCase(t *testing.T) {
-	code, out, errs := execute(t, "-model", trainedFile(t), "-dataset", "MNIST", "-n", "5", "-attack", "PGD, fgsm", "-steps", "2", "-json")
+	code, out, errs := execute(t, "-model", trainedFile(t), "-dataset", "MNIST", "-n", "5", "-attack", "PGD, bim", "-steps", "2", "-json")
 	require.Zero(t, code, errs)
-	require.Contains(t, out, `"attack": "PGD-2, FGSM"`)
+	require.Contains(t, out, `"attack": "PGD-2, BIM-2"`)
 }
 
 // Without a model the network is trained on the data set that it is evaluated on.

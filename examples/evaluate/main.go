@@ -51,11 +51,11 @@ func program() example.Program {
 			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", ")+"; all but mnist need -data")
 			set.IntVar(&o.n, "n", 100, "number of test images, from the first on")
 			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2, l1 or l0")
-			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1; patch and spatial have none")
+			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1; "+strings.Join(unbounded, " and ")+" have none")
 			set.StringVar(&o.attack, "attack", "autoattack", "one of "+strings.Join(attackNames(), ", ")+"; or several with commas between")
 			set.StringVar(&o.surrogate, "surrogate", "", "`file` with the classifier that -attack transfer goes through")
-			set.IntVar(&o.steps, "steps", 0, "steps or queries of the attack; 0 means its default")
-			set.IntVar(&o.restarts, "restarts", 0, "restarts of the attack; 0 means its default")
+			set.IntVar(&o.steps, "steps", 0, "steps or queries of the attacks, 0 for their defaults; "+strings.Join(stepless, ", ")+" have none to choose")
+			set.IntVar(&o.restarts, "restarts", 0, "restarts of "+strings.Join(restarting, ", ")+"; 0 for their defaults")
 			set.BoolVar(&o.curve, "curve", false, "draw accuracy against the radius, with attacks that look for the nearest adversary")
 			set.BoolVar(&o.diagnose, "diagnose", false, "look for masked gradients too")
 		},
@@ -166,7 +166,10 @@ func (c *card) Run(ctx context.Context) error {
 		return err
 	}
 	set = set.Take(c.n)
-	c.Data, c.Images, c.Threat = source, set.Len(), attack.Threat{Norm: c.norm, Eps: c.eps}
+	c.Data, c.Images = source, set.Len()
+	if !slices.Contains(unbounded, names[0]) {
+		c.Threat.ball = &attack.Threat{Norm: c.norm, Eps: c.eps}
+	}
 	c.x, c.y = set.All()
 	list := c.makeAttacks(c.env, names, surrogate)
 	for _, a := range list {
@@ -181,7 +184,7 @@ func (c *card) Run(ctx context.Context) error {
 		return err
 	}
 	c.env.Stage("looking for masked gradients", -1)
-	c.Checks, err = attack.Diagnose(ctx, c.net, c.x, c.y, c.Threat, c.Seed)
+	c.Checks, err = attack.Diagnose(ctx, c.net, c.x, c.y, *c.Threat.ball, c.Seed)
 	return err
 }
 

@@ -65,6 +65,7 @@ var (
 type outcome struct {
 	Data           map[string]string    `json:"data"`
 	Models         []model              `json:"models"`
+	Calibration    []calibration        `json:"calibration"`
 	Ensemble       map[string]*ensemble `json:"ensemble"`
 	Rules          []ruleRow            `json:"rules"`
 	Gamma          []gammaRow           `json:"gamma"`
@@ -81,7 +82,7 @@ type outcome struct {
 // its JSON has lists for all.
 func newOutcome() outcome {
 	return outcome{
-		Data: map[string]string{}, Models: []model{}, Ensemble: map[string]*ensemble{}, Rules: []ruleRow{}, Gamma: []gammaRow{},
+		Data: map[string]string{}, Models: []model{}, Calibration: []calibration{}, Ensemble: map[string]*ensemble{}, Rules: []ruleRow{}, Gamma: []gammaRow{},
 		Universal: []universalRow{}, Transform: []transformRow{}, Defense: []defenseRow{}, Weights: []weightRow{},
 	}
 }

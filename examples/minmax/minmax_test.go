@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/redoubt-ml/redoubt/attack/minmax"
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/realdata"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
@@ -74,6 +76,8 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		require.Len(t, d.Curve, len(curveEps))
 		require.Equal(t, d.Training == "AMPGD", d.Weights != nil)
 	}
+	require.Len(t, e.out.Calibration, 4)
+	checkCalibration(t, e)
 	require.Len(t, e.tables(), 7)
 	page, err := e.Page(context.Background())
 	require.NoError(t, err)
@@ -88,6 +92,39 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 	for _, key := range []string{"ensemble", "universal", "transform", "gamma", "defense", "seconds"} {
 		require.Contains(t, got, key)
 	}
+}
+
+// checkCalibration requires that the radii that were found are those of the attacks, and
+// that what is said of them is true, whether or not the search ended where it should.
+func checkCalibration(t *testing.T, e *experiment) {
+	nets, err := e.networks(context.Background(), "mnist", "ABCD")
+	require.NoError(t, err)
+	x, y := e.images("mnist", e.plan.ensemble, e.calibrate)
+	notes := strings.Join(e.notes(), "\n")
+	require.NotContains(t, notes, "45 to 55")
+	for k, s := range mnistSettings {
+		c := e.out.Calibration[k]
+		require.Equal(t, s.norm.String(), c.Norm)
+		require.Equal(t, e.out.Ensemble[c.Norm].Eps, c.Eps)
+		res, err := e.attackWith(context.Background(), "", s.attack(c.Eps, minmax.Average{}, e.steps), ensembleOf(nets, x, y))
+		require.NoError(t, err)
+		require.Equal(t, minmax.Score(res.Fooled).All.Value, c.ASRAll, c.Norm)
+		require.Contains(t, notes, fmt.Sprintf("%s %.3g fools %.1f %%", c.Norm, c.Eps, 100*c.ASRAll))
+	}
+}
+
+// The accuracies under transformations are named by those of the set itself.
+func TestEverySetNamesItsTransformations(t *testing.T) {
+	e := tiny(t)
+	e.out.Transform = []transformRow{{Set: "stochastic"}}
+	notes := strings.Join(e.notes(), "\n")
+	require.Contains(t, notes, "of the stochastic set, in the order of the accuracies: identity, flip left-right with probability 0.8")
+	require.NotContains(t, notes, "30")
+	e.out.Transform = []transformRow{{Set: "photometric"}, {Set: "with rotation"}}
+	notes = strings.Join(e.notes(), "\n")
+	require.Contains(t, notes, "photometric set")
+	require.Contains(t, notes, "rotation 30°")
+	require.NotContains(t, notes, "probability")
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/attack/minmax"
-	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/internal/example"
 	"github.com/redoubt-ml/redoubt/internal/report"
 )
@@ -160,12 +160,18 @@ func (e *experiment) notes() []string {
 	if e.missing != "" {
 		notes = append(notes, e.missing)
 	}
-	if len(e.out.Ensemble)+len(e.out.Rules) > 0 {
-		radius := fmt.Sprintf("The radius of each norm is one at which the average fools all networks on 45 to 55 %% of %d other images.", e.calibrate)
-		if e.calibrate == 0 {
-			radius = "The radii are those of the paper's published scripts."
+	if e.calibrate == 0 && len(e.out.Ensemble)+len(e.out.Rules)+len(e.out.Gamma) > 0 {
+		notes = append(notes, "The radii of the ensembles are those of the paper's published scripts.")
+	}
+	if len(e.out.Calibration) > 0 {
+		var shares []string
+		for _, c := range e.out.Calibration {
+			shares = append(shares, fmt.Sprintf("%s %.3g fools %s", c.Norm, c.Eps, report.Percent(c.ASRAll)))
 		}
-		notes = append(notes, radius, "The paper's columns for the ensembles: "+unconfirmedAgreeing+".")
+		notes = append(notes, fmt.Sprintf("The radius of each norm was looked for on %d other images, of which the average was to fool all networks on about half: %s.", e.calibrate, strings.Join(shares, ", ")))
+	}
+	if len(e.out.Ensemble)+len(e.out.Rules) > 0 {
+		notes = append(notes, "The paper's columns for the ensembles: "+unconfirmedAgreeing+".")
 	}
 	if len(e.out.Ensemble) > 0 {
 		notes = append(notes, "kappa 0 lets go of a network once it is fooled; what min-max gains over the average with kappa 0 is what its weights are worth.")
@@ -185,12 +191,15 @@ func (e *experiment) notes() []string {
 	if len(e.out.Universal)+len(e.out.Transform) > 0 {
 		notes = append(notes, "The paper's columns for groups and transformations: "+unconfirmedAgreeing+" in K = 5 and the set's mean; other networks and longer training there.")
 	}
-	if len(e.out.Transform) > 0 {
+	for _, set := range transformSets {
+		if !slices.ContainsFunc(e.out.Transform, func(r transformRow) bool { return r.Set == set.name }) {
+			continue
+		}
 		var names []string
-		for _, t := range transform.WithRotation() {
+		for _, t := range set.list {
 			names = append(names, t.String())
 		}
-		notes = append(notes, "Transformations, in the order of the accuracies: "+strings.Join(names, ", ")+", as far as the set goes.")
+		notes = append(notes, "Transformations of the "+set.name+" set, in the order of the accuracies: "+strings.Join(names, ", ")+".")
 	}
 	if in := e.out.Interpretation; in != nil {
 		notes = append(notes, fmt.Sprintf("In %d groups of %d images of one digit the largest weight is on the image that is hardest alone in %.0f %%; mean rank correlation %.2f.",

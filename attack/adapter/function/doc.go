@@ -13,9 +13,9 @@
 // An attack.Model returns logits and nothing else, so what goes wrong in a call
 // is a panic with an error, which every attack turns into an error of its own;
 // Model.Err keeps the first one, for errors.Is. So do errors and panics of the
-// function, answers of the wrong shape, a call that takes longer than
-// Options.Timeout, the end of Options.Context, and more questions than
-// Options.Budget.
+// function, a function that ends its goroutine, answers of the wrong shape, a call
+// that takes longer than Options.Timeout, the end of Options.Context, and more
+// questions than Options.Budget.
 //
 // A black box has no gradient. An attack that asks for one gets an error that
 // says so, not a gradient of zeros, which would pass for robustness.

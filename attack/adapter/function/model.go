@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/internal/ask"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -36,20 +36,23 @@ type Options struct {
 	// Parallel is the number of calls that may run at once; 0 means 1.
 	Parallel int
 	// Budget is the number of inputs that the function may be asked about in
-	// all; 0 means no limit. A batch that exceeds it is not asked about.
+	// all; 0 means no limit. A batch that exceeds what is left, less what batches
+	// under way have yet to ask, is not asked about.
 	Budget int64
 }
 
 // Model is a function as the target of black-box attacks. Several goroutines may
 // use it.
 type Model struct {
-	f       func(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error)
-	o       Options
-	turns   chan struct{}
-	queries atomic.Int64
+	f     func(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error)
+	o     Options
+	turns chan struct{}
 
 	mu  sync.Mutex
 	err error
+	// Inputs that the function has been asked about, and those of batches under
+	// way that it is still to be asked about.
+	asked, reserved int64
 }
 
 // Scores returns the model of a function from inputs x [N, ...] to scores
@@ -98,8 +101,13 @@ func Labels(f func(ctx context.Context, x *tensor.Tensor) ([]int, error), classe
 	}, o)
 }
 
-// Queries returns the number of inputs that the function has been asked about.
-func (m *Model) Queries() int64 { return m.queries.Load() }
+// Queries returns the number of inputs that the function has been asked about,
+// answered or not.
+func (m *Model) Queries() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.asked
+}
 
 // Err returns the first error that a call ended with, nil for none.
 func (m *Model) Err() error {
@@ -148,14 +156,11 @@ func (m *Model) ask(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, erro
 		return nil, errors.New("no inputs, want a batch [N, ...]")
 	}
 	n := x.Dim(0)
-	if m.o.Budget > 0 {
-		if spent := m.queries.Add(int64(n)); spent > m.o.Budget {
-			m.queries.Add(int64(-n))
-			return nil, fmt.Errorf("%d queries after %d of %d: %w", n, spent-int64(n), m.o.Budget, ErrBudget)
-		}
-	} else {
-		m.queries.Add(int64(n))
+	if err := m.reserve(n); err != nil {
+		return nil, err
 	}
+	left := n // to be asked about
+	defer func() { m.move(left, 0) }()
 	size := m.o.BatchSize
 	if size == 0 || size > n {
 		size = n
@@ -163,7 +168,11 @@ func (m *Model) ask(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, erro
 	var parts []*tensor.Tensor
 	for lo := 0; lo < n; lo += size {
 		part := tensor.Slice(x.Detach(), 0, lo, min(lo+size, n)).Clone()
-		y, err := m.call(ctx, part)
+		k := part.Dim(0)
+		y, err := m.call(ctx, part, func() {
+			m.move(k, k)
+			left -= k
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -175,6 +184,25 @@ func (m *Model) ask(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, erro
 	return tensor.Concat(0, parts...), nil
 }
 
+// reserve sets n questions of the budget aside.
+func (m *Model) reserve(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if taken := m.asked + m.reserved; m.o.Budget > 0 && int64(n) > m.o.Budget-taken {
+		return fmt.Errorf("%d queries after %d of %d: %w", n, taken, m.o.Budget, ErrBudget)
+	}
+	m.reserved += int64(n)
+	return nil
+}
+
+// move gives back questions that were set aside, of which some have been asked.
+func (m *Model) move(reserved, asked int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reserved -= int64(reserved)
+	m.asked += int64(asked)
+}
+
 // outcome is what a call returned.
 type outcome struct {
 	y   *tensor.Tensor
@@ -182,8 +210,8 @@ type outcome struct {
 }
 
 // call makes one call in a goroutine of its own, so that a function that hangs
-// does not hang its caller.
-func (m *Model) call(caller context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+// does not hang its caller. It calls begin once the function is about to be asked.
+func (m *Model) call(caller context.Context, x *tensor.Tensor, begin func()) (*tensor.Tensor, error) {
 	ctx, end := context.WithCancelCause(m.o.Context)
 	defer end(nil)
 	defer context.AfterFunc(caller, func() { end(context.Cause(caller)) })()
@@ -203,12 +231,14 @@ func (m *Model) call(caller context.Context, x *tensor.Tensor) (*tensor.Tensor, 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	begin()
 	n, dtype := x.Dim(0), x.DType()
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() { <-m.turns }()
-		y, err := m.guarded(ctx, x)
-		done <- outcome{y, err}
+		out := outcome{err: fmt.Errorf("ended its goroutine on %d inputs, want an answer", n)}
+		defer func() { done <- out }() // also after runtime.Goexit
+		out.y, out.err = m.guarded(ctx, x)
 	}()
 	select {
 	case r := <-done:
@@ -225,7 +255,7 @@ func (m *Model) call(caller context.Context, x *tensor.Tensor) (*tensor.Tensor, 
 func (m *Model) guarded(ctx context.Context, x *tensor.Tensor) (y *tensor.Tensor, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			y, err = nil, fmt.Errorf("panicked on %d inputs: %v", x.Dim(0), p)
+			y, err = nil, ask.Raised(p, "panicked on %d inputs", x.Dim(0))
 		}
 	}()
 	return m.f(ctx, x)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,6 +118,11 @@ func TestErrorsAndPanicsOfTheFunction(t *testing.T) {
 	}{
 		{"server is down", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { return nil, sentinel }},
 		{"function: panicked on 4 inputs: index out", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { panic("index out") }},
+		{"function: panicked on 4 inputs: server is down", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { panic(sentinel) }},
+		{"function: ended its goroutine on 4 inputs", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) {
+			runtime.Goexit() // as t.FailNow does
+			return nil, nil
+		}},
 		{"function: returned nothing for 4 inputs", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { return nil, nil }},
 		{"function: returned float32[3 2] for 4 inputs, want scores [4 classes]", func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) {
 			return tensor.Zeros(tensor.Float32, 3, 2), nil
@@ -129,6 +135,7 @@ func TestErrorsAndPanicsOfTheFunction(t *testing.T) {
 		_, err := attack.Predict(context.Background(), m, x)
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, m.Err(), c.want)
+		require.Equal(t, strings.Contains(c.want, "server is down"), errors.Is(err, sentinel), c.want)
 	}
 	m := function.Scores(func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { return nil, sentinel }, function.Options{})
 	_, err := (&attack.Square{Threat: threat}).Run(context.Background(), m, x, answers(x))
@@ -156,6 +163,78 @@ func TestBudgetEndsTheAttack(t *testing.T) {
 	require.ErrorIs(t, m.Err(), function.ErrBudget)
 	assert.LessOrEqual(t, asked.Load(), int64(50))
 	assert.Equal(t, asked.Load(), m.Queries())
+}
+
+// Of a batch whose third call fails, the inputs of the calls after that one are not
+// counted and stay in the budget.
+func TestOnlyWhatIsAskedIsCounted(t *testing.T) {
+	x := images(10)
+	calls := 0
+	m := function.Scores(func(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+		if calls++; calls == 3 {
+			return nil, errors.New("server is down")
+		}
+		return linear(ctx, x)
+	}, function.Options{BatchSize: 2, Budget: 16})
+	require.Panics(t, func() { m.Logits(x) })
+	require.EqualValues(t, 6, m.Queries())
+	require.NotPanics(t, func() { m.Logits(x) })
+	require.EqualValues(t, 16, m.Queries())
+	require.PanicsWithError(t, "function: 1 queries after 16 of 16: query budget is spent", func() { m.Logits(images(1)) })
+
+	// A call that ends while it waits for its turn has asked nothing.
+	begun, release := make(chan struct{}), make(chan struct{})
+	m = function.Scores(func(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+		close(begun)
+		<-release
+		return linear(ctx, x)
+	}, function.Options{Budget: 10})
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		m.Logits(images(4))
+	}()
+	<-begun
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	require.Panics(t, func() { m.LogitsContext(ctx, images(6)) })
+	require.EqualValues(t, 4, m.Queries())
+	require.Panics(t, func() { m.Logits(images(7)) }, "the budget is of 10")
+	close(release)
+	<-answered
+}
+
+// A batch that is refused takes nothing from those that ask meanwhile.
+func TestRefusalsDisturbNobody(t *testing.T) {
+	const n = 20000
+	large, one := images(n+1), images(1)
+	answer := tensor.Zeros(tensor.Float32, 1, 2)
+	m := function.Scores(func(context.Context, *tensor.Tensor) (*tensor.Tensor, error) { return answer, nil }, function.Options{Budget: n, Parallel: 4})
+	try := func(x *tensor.Tensor) (refused bool) {
+		defer func() { refused = recover() != nil }()
+		m.Logits(x)
+		return false
+	}
+	var left, lost atomic.Int64
+	left.Store(n)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for left.Load() > 0 {
+				try(large)
+			}
+		})
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if try(one) {
+					lost.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Zero(t, lost.Load())
+	assert.EqualValues(t, n, m.Queries())
 }
 
 // A function that hangs, whether or not it heeds its context, does not hang the

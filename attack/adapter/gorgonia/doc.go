@@ -22,8 +22,10 @@
 // # Limits
 //
 // Gorgonia's derivatives are first order only, and some are wrong: in v0.9.18 that
-// of BatchNorm with respect to its input, and GlobalAveragePool2D panics. A wrong
-// gradient makes a model look robust, so check a new network with
-// Model.CheckGradient. A panic within a running machine is outside of the
+// of BatchNorm with respect to its input, that of Dropout in evaluation mode, which
+// is divided by the probability, and GlobalAveragePool2D panics. A wrong gradient
+// makes a model look robust, so New refuses a graph with Dropout between input and
+// logits (it does nothing in evaluation mode: build the graph without it), and
+// Model.CheckGradient checks any other network. A panic within a running machine is outside of the
 // caller's reach and ends the program.
 package gorgonia

@@ -3,7 +3,9 @@ package gorgonia
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"gonum.org/v1/gonum/graph/topo"
 	graph "gorgonia.org/gorgonia"
 	dense "gorgonia.org/tensor"
 
@@ -63,6 +65,9 @@ func (k *machine) build(n Net) error {
 	if err := bound(forward, n.Input); err != nil {
 		return err
 	}
+	if err := differentiable(forward, n.Input); err != nil {
+		return err
+	}
 	k.scores = graph.NewTapeMachine(forward, graph.EvalMode())
 
 	seed := graph.NodeFromAny(g, ToDense(k.seed), graph.WithName("redoubt: gradient of the logits"))
@@ -94,6 +99,18 @@ func bound(g *graph.ExprGraph, input *graph.Node) error {
 	}
 	if !found {
 		return errors.New("logits do not depend on the input")
+	}
+	return nil
+}
+
+// differentiable returns an error if a Dropout lies between the input and the roots of
+// the graph: Gorgonia divides its derivative by the probability, also in evaluation
+// mode, where it hands its input on as it is.
+func differentiable(g *graph.ExprGraph, input *graph.Node) error {
+	for _, n := range g.AllNodes() {
+		if op := n.Op(); op != nil && strings.HasPrefix(op.String(), "Dropout{") && topo.PathExistsIn(g, n, input) {
+			return fmt.Errorf("node %q is a Dropout, whose derivative Gorgonia gets wrong, want the network without it, and Model.CheckGradient to confirm its gradient", n.Name())
+		}
 	}
 	return nil
 }

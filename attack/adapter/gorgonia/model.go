@@ -36,8 +36,8 @@ type Model struct {
 // New returns the model of a network, given once or in copies that can run side
 // by side. The graphs become the model's: New adds nodes to them, and binds the
 // input. All other inputs of the logits must be bound to values. It is an error if
-// one is not, if a graph has been differentiated before, or if shapes or types do
-// not fit.
+// one is not, if a graph has been differentiated before, if there is a Dropout
+// between input and logits, or if shapes or types do not fit.
 func New(nets ...Net) (*Model, error) {
 	if len(nets) == 0 {
 		return nil, errors.New("gorgonia: no network")

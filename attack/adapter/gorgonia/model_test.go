@@ -185,6 +185,36 @@ func TestFlatInput(t *testing.T) {
 	})
 }
 
+// Dropout between input and logits is refused, whatever its probability: Gorgonia's
+// derivative of it is wrong. Dropout of weights has no part in the gradient.
+func TestDropoutIsRefused(t *testing.T) {
+	build := func(ofWeights bool, p float64) (Net, *tensor.Tensor) {
+		g := graph.NewGraph()
+		w := tensor.Normal(rand.New(rand.NewPCG(1, 2)), tensor.Float64, 0, 1, 4, 3)
+		x := graph.NewMatrix(g, dense.Float64, graph.WithShape(2, 4), graph.WithName("x"))
+		y, weight := x, graph.NodeFromAny(g, ToDense(w), graph.WithName("weight"))
+		if ofWeights {
+			weight = graph.Must(graph.Dropout(weight, p))
+		} else {
+			y = graph.Must(graph.Dropout(graph.Must(graph.Tanh(y)), p))
+		}
+		return Net{x, graph.Must(graph.Tanh(graph.Must(graph.Mul(y, weight))))}, w
+	}
+	for _, p := range []float64{0, 0.5} {
+		net, _ := build(false, p)
+		_, err := New(net)
+		require.ErrorContains(t, err, "gorgonia: network 0: node ")
+		require.ErrorContains(t, err, "is a Dropout, whose derivative Gorgonia gets wrong")
+		require.ErrorContains(t, err, "Model.CheckGradient")
+	}
+	net, w := build(true, 0.5)
+	m, err := New(net)
+	require.NoError(t, err)
+	x := tensor.Normal(rand.New(rand.NewPCG(3, 2)), tensor.Float64, 0, 1, 2, 4)
+	require.InDeltaSlice(t, tensor.Tanh(tensor.MatMul(x, w)).Values(), m.Logits(x).Values(), 1e-12)
+	require.NoError(t, m.CheckGradient(rand.New(rand.NewPCG(1, 1)), x, 1e-5))
+}
+
 func TestNewRefusesWhatDoesNotFit(t *testing.T) {
 	l := newLayers(tensor.Float64)
 	_, err := New()
