@@ -30,14 +30,14 @@ type CleanLabel struct {
 	// models start at ages of 0, Period/Models, 2 Period/Models and so on.
 	Period  int
 	Epochs  int     // 0 means 101
-	Steps   int     // of Collision in each epoch; 0 means 100
+	Steps   int     // of Collision in each epoch, 0 as there
 	Poisons int     // 0 means 100
 	Eps     float64 // radius around the blended images, in [0, 1]; 0 means 0.1
 	// Blend is the part of x in the images that the ball is around, in [0, 1);
 	// 0 means 0.1, see NoBlend.
 	Blend    float64
 	NoBlend  bool
-	StepSize float64 // 0 means 0.01
+	StepSize float64 // of Collision, 0 as there
 	Penalty  float64 // c of Collision; 0 means 0.01. The paper has 1 for target images as a base
 	Bullseye bool    // see Collision
 	// Fixed are trained models to collide in, which are not trained further; then
@@ -95,16 +95,12 @@ func (a CleanLabel) withDefaults() CleanLabel {
 	set(&a.Models, 4)
 	set(&a.Period, 100)
 	set(&a.Epochs, 101)
-	set(&a.Steps, 100)
 	set(&a.Poisons, 100)
 	if a.Eps == 0 {
 		a.Eps = 0.1
 	}
 	if a.Blend == 0 && !a.NoBlend {
 		a.Blend = 0.1
-	}
-	if a.StepSize == 0 {
-		a.StepSize = 0.01
 	}
 	if a.Penalty == 0 {
 		a.Penalty = 0.01

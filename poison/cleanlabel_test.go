@@ -192,6 +192,25 @@ func TestVictimsLearnAStrongPoison(t *testing.T) {
 	require.True(t, wanted.NothingToAttack())
 }
 
+// Numbers of steps and their sizes that are not given are the documented ones.
+func TestStepsByDefault(t *testing.T) {
+	a, x, pool := cleanLabel()
+	m, err := a.Training.Run(ctx)
+	require.NoError(t, err)
+	goal, _ := x.All()
+	base, y := pool.Batch([]int{1, 3})
+	embed := []poison.Embedding{m.Features}
+	u, trace, err := poison.Collision{Eps: .1}.Run(ctx, embed, base, base, goal)
+	require.NoError(t, err)
+	require.Len(t, trace, 100)
+	same, _, err := poison.Collision{Eps: .1, Steps: 100, StepSize: .01}.Run(ctx, embed, base, base, goal)
+	require.NoError(t, err)
+	require.Equal(t, same.Values(), u.Values())
+	_, trace, err = poison.GradientMatching{Eps: .1}.Run(ctx, []*uda.Model{m}, base, y, goal, 1)
+	require.NoError(t, err)
+	require.Len(t, trace, 250)
+}
+
 func TestFixedModelsAreNotTrained(t *testing.T) {
 	a, x, pool := cleanLabel()
 	m, err := a.Training.Run(ctx)

@@ -108,11 +108,13 @@ func TestImageAttacksRefuseBadPixels(t *testing.T) {
 	x.Float32s()[0] = float32(math.NaN())
 	_, _, err = g.Run(ctx, []*uda.Model{m}, base, y, x, 1)
 	require.ErrorContains(t, err, "step 0")
-	// Images outside of the ball are brought into it even without a step.
-	c.Steps = 0
+	// Images outside of the ball are brought into it before the first step.
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
 	far, _ := source.Batch([]int{0, 2})
-	u, _, err := c.Run(ctx, models, far, base, base)
-	require.NoError(t, err)
+	u, trace, err := c.Run(stopped, models, far, base, base)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, trace)
 	require.LessOrEqual(t, tensor.MaxAbs(tensor.Sub(u, base)), .1+1e-7)
 	require.Greater(t, tensor.MaxAbs(tensor.Sub(far, base)), .2)
 }
