@@ -29,17 +29,22 @@ type CleanLabel struct {
 	// Period is the age, in epochs, at which a model is put back; 0 means 100. The
 	// models start at ages of 0, Period/Models, 2 Period/Models and so on.
 	Period  int
-	Epochs  int     // 0 means 101
-	Steps   int     // of Collision in each epoch, 0 as there
-	Poisons int     // 0 means 100
-	Eps     float64 // radius around the blended images, in [0, 1]; 0 means 0.1
+	Epochs  int // 0 means 101
+	Steps   int // of Collision in each epoch, 0 as there
+	Poisons int // 0 means 100
+	// Eps is the radius around the blended images, in [0, 1]; 0 means 0.1. Images
+	// that have not moved are Collided.Base.
+	Eps float64
 	// Blend is the part of x in the images that the ball is around, in [0, 1);
 	// 0 means 0.1, see NoBlend.
 	Blend    float64
 	NoBlend  bool
 	StepSize float64 // of Collision, 0 as there
-	Penalty  float64 // c of Collision; 0 means 0.01. The paper has 1 for target images as a base
-	Bullseye bool    // see Collision
+	// Penalty is c of Collision; 0 means 0.01, and none with Bullseye or NoPenalty.
+	// The paper has 1 for target images as a base.
+	Penalty   float64
+	NoPenalty bool
+	Bullseye  bool // see Collision
 	// Fixed are trained models to collide in, which are not trained further; then
 	// Training, Models, Period and Epochs do not matter. With one model and NoBlend
 	// this is the attack of Shafahi et al., NeurIPS 2018 ("Poison Frogs").
@@ -102,7 +107,7 @@ func (a CleanLabel) withDefaults() CleanLabel {
 	if a.Blend == 0 && !a.NoBlend {
 		a.Blend = 0.1
 	}
-	if a.Penalty == 0 {
+	if a.Penalty == 0 && !a.Bullseye && !a.NoPenalty {
 		a.Penalty = 0.01
 	}
 	if a.Fixed != nil {
@@ -115,6 +120,10 @@ func (a CleanLabel) check() error {
 	switch {
 	case a.Models < 1 || a.Epochs < 1 || a.Steps < 0 || a.Poisons < 1:
 		return fmt.Errorf("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
+	case a.NoBlend && a.Blend != 0:
+		return fmt.Errorf("poison: clean label: blend is %v with NoBlend, want one of them", a.Blend)
+	case a.NoPenalty && a.Penalty != 0:
+		return fmt.Errorf("poison: clean label: penalty is %v with NoPenalty, want one of them", a.Penalty)
 	case a.Fixed == nil && a.Period < a.Models:
 		return fmt.Errorf("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
 	case !(a.Eps >= 0 && a.Eps <= 1):

@@ -192,6 +192,33 @@ func TestVictimsLearnAStrongPoison(t *testing.T) {
 	require.True(t, wanted.NothingToAttack())
 }
 
+// The mean of many images is moved by moving all of them to the ball's face, which no
+// penalty prevents unless it is asked for.
+func TestBullseyeMovesThroughTheBall(t *testing.T) {
+	a, x, pool := cleanLabel()
+	m, err := a.Training.Run(ctx)
+	require.NoError(t, err)
+	a.Fixed, a.Poisons, a.Steps, a.Bullseye = []*uda.Model{m}, 30, 40, true
+	moved := func() float64 {
+		c, err := a.Run(ctx, x, pool, 1)
+		require.NoError(t, err)
+		u, _ := c.Set.All()
+		base, _ := c.Base.All()
+		return tensor.Mean(tensor.Abs(tensor.Sub(u, base))).Item()
+	}
+	free := moved()
+	require.Greater(t, free, .095)
+	a.Penalty = 1
+	require.Less(t, moved(), free/2)
+	a.Penalty, a.NoPenalty = 0, true
+	require.Equal(t, free, moved())
+	// The sum over images has a penalty by default, and can do without.
+	a.Bullseye, a.NoPenalty = false, false
+	held := moved()
+	a.NoPenalty = true
+	require.NotEqual(t, held, moved())
+}
+
 // Numbers of steps and their sizes that are not given are the documented ones.
 func TestStepsByDefault(t *testing.T) {
 	a, x, pool := cleanLabel()
@@ -271,6 +298,8 @@ func TestBadCleanLabelIsAnError(t *testing.T) {
 		"period is -1":             func(a *poison.CleanLabel, x *dataset.Set) { a.Period = -1 },
 		"step size is -1":          func(a *poison.CleanLabel, x *dataset.Set) { a.StepSize = -1 },
 		"penalty is -1":            func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty = -1 },
+		"penalty is 1 with":        func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty, a.NoPenalty = 1, true },
+		"blend is 0.2 with":        func(a *poison.CleanLabel, x *dataset.Set) { a.Blend, a.NoBlend = .2, true },
 		"period is 1 for 2 models": func(a *poison.CleanLabel, x *dataset.Set) { a.Period = 1 },
 		"the target is empty":      func(a *poison.CleanLabel, x *dataset.Set) { *x = dataset.Set{} },
 	} {

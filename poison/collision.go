@@ -29,7 +29,9 @@ type Collision struct {
 	Penalty  float64 // c, 0 or more
 	// Bullseye replaces the first term by the squared distance of g_m(x) from the
 	// mean of g_m(u_i), over |g_m(x)|² (Aghakhani et al., EuroS&P 2021), which is no
-	// sum over images, and makes steps along the gradient's sign.
+	// sum over images, and makes steps along the gradient's sign. That paper has no
+	// penalty: one image among many has little part in the mean, and where the
+	// penalty's gradient is the larger one the sign leads back to the base.
 	Bullseye bool
 }
 
