@@ -3,6 +3,7 @@ package poison
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -20,14 +21,18 @@ import (
 //
 // Mehra et al., NeurIPS 2021, Eq. (4) and section 4.3.
 type CleanLabel struct {
-	// Training is the victim's, with the clean source; its Epochs matter only for
-	// schedules.
+	// Training is the victim's, with the clean source. What a model of the attacker
+	// is trained with depends on the epochs since it was fresh: these are the epoch
+	// that Keep and OnEpoch are told of, and over Period, in place of Epochs, the
+	// progress of training. Each life of a model has a seed of its own drawn from
+	// Seed, and its weights are those of the first. All of them are 2⁶³ or more above
+	// Seed: no model of Victims with the same Training has one of them.
 	Training uda.Training
-	// Models is the number of models; 0 means 4. Model i has the seed of Training
-	// plus i.
-	Models int
-	// Period is the age, in epochs, at which a model is put back; 0 means 100. The
-	// models start at ages of 0, Period/Models, 2 Period/Models and so on.
+	Models   int // 0 means 4
+	// Period is the age, in epochs, at which a model is put back, Models or more; 0
+	// means the smaller of 100 and Epochs - 1, but not less than Models. Model i is
+	// put back for the first time i Period/Models epochs sooner than model 0. With
+	// Epochs below Period some or all models never are.
 	Period  int
 	Epochs  int // 0 means 101
 	Steps   int // of Collision in each epoch, 0 as there
@@ -98,8 +103,8 @@ func (a CleanLabel) withDefaults() CleanLabel {
 		}
 	}
 	set(&a.Models, 4)
-	set(&a.Period, 100)
 	set(&a.Epochs, 101)
+	set(&a.Period, max(a.Models, min(100, a.Epochs-1)))
 	set(&a.Poisons, 100)
 	if a.Eps == 0 {
 		a.Eps = 0.1
@@ -222,6 +227,7 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	apart := func(v *tensor.Tensor) float64 {
 		return Collision{}.Value(embeddings, v, v, goal) / float64(a.Poisons)
 	}
+	born := make([]int, len(models)) // the epoch in which a model was fresh
 	for epoch := range a.Epochs {
 		phase := Phase{Epoch: epoch}
 		if a.Fixed == nil {
@@ -230,6 +236,7 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 				if err := models[i].Restore(fresh[i]); err != nil {
 					return nil, err
 				}
+				born[i] = epoch
 			}
 		}
 		phase.Base, phase.Before = apart(base), apart(u)
@@ -250,11 +257,9 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 		}
 		out.Set.Floats, out.Set.Labels = u.Float32s(), slices.Clone(labels)
 		for i, m := range models {
-			t := a.Training
-			t.Seed += uint64(i)
+			t := a.training(i, born[i])
 			t.Source = out.Into(t.Source)
-			t.Epochs = max(t.Epochs, a.Epochs)
-			if err := t.Epoch(ctx, m, epoch); err != nil {
+			if err := t.Epoch(ctx, m, epoch-born[i]); err != nil {
 				return finish(err)
 			}
 		}
@@ -268,14 +273,20 @@ func (a CleanLabel) models() (models []*uda.Model, fresh []*uda.State, err error
 		return a.Fixed, nil, nil
 	}
 	for i := range a.Models {
-		t := a.Training
-		t.Seed += uint64(i)
-		t.Epochs = max(t.Epochs, a.Epochs)
-		m, err := t.New()
+		m, err := a.training(i, 0).New()
 		if err != nil {
 			return nil, nil, err
 		}
 		models, fresh = append(models, m), append(fresh, m.Snapshot())
 	}
 	return models, fresh, nil
+}
+
+// training is that of a model from the epoch in which it was fresh.
+func (a CleanLabel) training(model, born int) uda.Training {
+	t := a.Training
+	draw := rand.NewPCG(t.Seed, 0xc1ea<<32|uint64(born*a.Models+model)).Uint64()
+	t.Seed += draw | 1<<63
+	t.Epochs = a.Period
+	return t
 }

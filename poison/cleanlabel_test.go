@@ -192,6 +192,45 @@ func TestVictimsLearnAStrongPoison(t *testing.T) {
 	require.True(t, wanted.NothingToAttack())
 }
 
+// Victims of the very Training of the attack begin with other weights than any of its
+// models.
+func TestVictimsAreNoModelsOfTheAttack(t *testing.T) {
+	a, x, pool := cleanLabel()
+	a.Models, a.Period, a.Epochs = 4, 4, 1
+	var fresh []*tensor.Tensor
+	a.Training.Epochs = 1
+	a.Training.Keep = func(_ context.Context, _ int, m *uda.Model, s *dataset.Set) ([]int, error) {
+		f, err := uda.FeaturesOf(ctx, m, pool)
+		fresh = append(fresh, f)
+		return []int{0, 1}, err
+	}
+	c, err := a.Run(ctx, x, pool, 1)
+	require.NoError(t, err)
+	_, err = poison.Victims{Training: a.Training, N: 4}.Train(ctx, c.Poison)
+	require.NoError(t, err)
+	require.Len(t, fresh, 8)
+	for i, f := range fresh {
+		for j, g := range fresh[:i] {
+			require.NotZero(t, tensor.MaxAbs(tensor.Sub(f, g)), "models %d and %d", j, i)
+		}
+	}
+}
+
+// Without a period, models of a short attack are put back as those of a long one are.
+func TestShortAttacksPutAllModelsBack(t *testing.T) {
+	for _, epochs := range []int{4, 7, 12} {
+		a, x, pool := cleanLabel()
+		a.Period, a.Epochs, a.Steps = 0, epochs, 1
+		c, err := a.Run(ctx, x, pool, 1)
+		require.NoError(t, err)
+		var back []int
+		for _, p := range c.Phases {
+			back = append(back, p.Reset...)
+		}
+		require.ElementsMatch(t, []int{0, 1}, back, "%d epochs", epochs)
+	}
+}
+
 // The mean of many images is moved by moving all of them to the ball's face, which no
 // penalty prevents unless it is asked for.
 func TestBullseyeMovesThroughTheBall(t *testing.T) {
