@@ -3,6 +3,7 @@ package poison
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/poison/uda"
@@ -20,26 +21,35 @@ import (
 //
 // Mehra et al., NeurIPS 2021, Eq. (4) and section 4.3.
 type CleanLabel struct {
-	// Training is the victim's, with the clean source; its Epochs matter only for
-	// schedules.
+	// Training is the victim's, with the clean source. What a model of the attacker
+	// is trained with depends on the epochs since it was fresh: these are the epoch
+	// that Keep and OnEpoch are told of, and over Period, in place of Epochs, the
+	// progress of training. Each life of a model has a seed of its own drawn from
+	// Seed, and its weights are those of the first. All of them are 2⁶³ or more above
+	// Seed: no model of Victims with the same Training has one of them.
 	Training uda.Training
-	// Models is the number of models; 0 means 4. Model i has the seed of Training
-	// plus i.
-	Models int
-	// Period is the age, in epochs, at which a model is put back; 0 means 100. The
-	// models start at ages of 0, Period/Models, 2 Period/Models and so on.
+	Models   int // 0 means 4
+	// Period is the age, in epochs, at which a model is put back, Models or more; 0
+	// means the smaller of 100 and Epochs - 1, but not less than Models. Model i is
+	// put back for the first time i Period/Models epochs sooner than model 0. With
+	// Epochs below Period some or all models never are.
 	Period  int
-	Epochs  int     // 0 means 101
-	Steps   int     // of Collision in each epoch; 0 means 100
-	Poisons int     // 0 means 100
-	Eps     float64 // radius around the blended images, in [0, 1]; 0 means 0.1
+	Epochs  int // 0 means 101
+	Steps   int // of Collision in each epoch, 0 as there
+	Poisons int // 0 means 100
+	// Eps is the radius around the blended images, in [0, 1]; 0 means 0.1. Images
+	// that have not moved are Collided.Base.
+	Eps float64
 	// Blend is the part of x in the images that the ball is around, in [0, 1);
 	// 0 means 0.1, see NoBlend.
 	Blend    float64
 	NoBlend  bool
-	StepSize float64 // 0 means 0.01
-	Penalty  float64 // c of Collision; 0 means 0.01. The paper has 1 for target images as a base
-	Bullseye bool    // see Collision
+	StepSize float64 // of Collision, 0 as there
+	// Penalty is c of Collision; 0 means 0.01, and none with Bullseye or NoPenalty.
+	// The paper has 1 for target images as a base.
+	Penalty   float64
+	NoPenalty bool
+	Bullseye  bool // see Collision
 	// Fixed are trained models to collide in, which are not trained further; then
 	// Training, Models, Period and Epochs do not matter. With one model and NoBlend
 	// this is the attack of Shafahi et al., NeurIPS 2018 ("Poison Frogs").
@@ -93,9 +103,8 @@ func (a CleanLabel) withDefaults() CleanLabel {
 		}
 	}
 	set(&a.Models, 4)
-	set(&a.Period, 100)
 	set(&a.Epochs, 101)
-	set(&a.Steps, 100)
+	set(&a.Period, max(a.Models, min(100, a.Epochs-1)))
 	set(&a.Poisons, 100)
 	if a.Eps == 0 {
 		a.Eps = 0.1
@@ -103,10 +112,7 @@ func (a CleanLabel) withDefaults() CleanLabel {
 	if a.Blend == 0 && !a.NoBlend {
 		a.Blend = 0.1
 	}
-	if a.StepSize == 0 {
-		a.StepSize = 0.01
-	}
-	if a.Penalty == 0 {
+	if a.Penalty == 0 && !a.Bullseye && !a.NoPenalty {
 		a.Penalty = 0.01
 	}
 	if a.Fixed != nil {
@@ -119,6 +125,10 @@ func (a CleanLabel) check() error {
 	switch {
 	case a.Models < 1 || a.Epochs < 1 || a.Steps < 0 || a.Poisons < 1:
 		return fmt.Errorf("poison: clean label: %d models, %d epochs, %d steps, %d poisons, want at least 1 of each", a.Models, a.Epochs, a.Steps, a.Poisons)
+	case a.NoBlend && a.Blend != 0:
+		return fmt.Errorf("poison: clean label: blend is %v with NoBlend, want one of them", a.Blend)
+	case a.NoPenalty && a.Penalty != 0:
+		return fmt.Errorf("poison: clean label: penalty is %v with NoPenalty, want one of them", a.Penalty)
 	case a.Fixed == nil && a.Period < a.Models:
 		return fmt.Errorf("poison: clean label: period is %d for %d models of different ages, want at least as many epochs", a.Period, a.Models)
 	case !(a.Eps >= 0 && a.Eps <= 1):
@@ -217,6 +227,7 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 	apart := func(v *tensor.Tensor) float64 {
 		return Collision{}.Value(embeddings, v, v, goal) / float64(a.Poisons)
 	}
+	born := make([]int, len(models)) // the epoch in which a model was fresh
 	for epoch := range a.Epochs {
 		phase := Phase{Epoch: epoch}
 		if a.Fixed == nil {
@@ -225,6 +236,7 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 				if err := models[i].Restore(fresh[i]); err != nil {
 					return nil, err
 				}
+				born[i] = epoch
 			}
 		}
 		phase.Base, phase.Before = apart(base), apart(u)
@@ -245,11 +257,9 @@ func (a CleanLabel) Run(ctx context.Context, x, pool *dataset.Set, wanted int) (
 		}
 		out.Set.Floats, out.Set.Labels = u.Float32s(), slices.Clone(labels)
 		for i, m := range models {
-			t := a.Training
-			t.Seed += uint64(i)
+			t := a.training(i, born[i])
 			t.Source = out.Into(t.Source)
-			t.Epochs = max(t.Epochs, a.Epochs)
-			if err := t.Epoch(ctx, m, epoch); err != nil {
+			if err := t.Epoch(ctx, m, epoch-born[i]); err != nil {
 				return finish(err)
 			}
 		}
@@ -263,14 +273,20 @@ func (a CleanLabel) models() (models []*uda.Model, fresh []*uda.State, err error
 		return a.Fixed, nil, nil
 	}
 	for i := range a.Models {
-		t := a.Training
-		t.Seed += uint64(i)
-		t.Epochs = max(t.Epochs, a.Epochs)
-		m, err := t.New()
+		m, err := a.training(i, 0).New()
 		if err != nil {
 			return nil, nil, err
 		}
 		models, fresh = append(models, m), append(fresh, m.Snapshot())
 	}
 	return models, fresh, nil
+}
+
+// training is that of a model from the epoch in which it was fresh.
+func (a CleanLabel) training(model, born int) uda.Training {
+	t := a.Training
+	draw := rand.NewPCG(t.Seed, 0xc1ea<<32|uint64(born*a.Models+model)).Uint64()
+	t.Seed += draw | 1<<63
+	t.Epochs = a.Period
+	return t
 }

@@ -192,6 +192,91 @@ func TestVictimsLearnAStrongPoison(t *testing.T) {
 	require.True(t, wanted.NothingToAttack())
 }
 
+// Victims of the very Training of the attack begin with other weights than any of its
+// models.
+func TestVictimsAreNoModelsOfTheAttack(t *testing.T) {
+	a, x, pool := cleanLabel()
+	a.Models, a.Period, a.Epochs = 4, 4, 1
+	var fresh []*tensor.Tensor
+	a.Training.Epochs = 1
+	a.Training.Keep = func(_ context.Context, _ int, m *uda.Model, s *dataset.Set) ([]int, error) {
+		f, err := uda.FeaturesOf(ctx, m, pool)
+		fresh = append(fresh, f)
+		return []int{0, 1}, err
+	}
+	c, err := a.Run(ctx, x, pool, 1)
+	require.NoError(t, err)
+	_, err = poison.Victims{Training: a.Training, N: 4}.Train(ctx, c.Poison)
+	require.NoError(t, err)
+	require.Len(t, fresh, 8)
+	for i, f := range fresh {
+		for j, g := range fresh[:i] {
+			require.NotZero(t, tensor.MaxAbs(tensor.Sub(f, g)), "models %d and %d", j, i)
+		}
+	}
+}
+
+// Without a period, models of a short attack are put back as those of a long one are.
+func TestShortAttacksPutAllModelsBack(t *testing.T) {
+	for _, epochs := range []int{4, 7, 12} {
+		a, x, pool := cleanLabel()
+		a.Period, a.Epochs, a.Steps = 0, epochs, 1
+		c, err := a.Run(ctx, x, pool, 1)
+		require.NoError(t, err)
+		var back []int
+		for _, p := range c.Phases {
+			back = append(back, p.Reset...)
+		}
+		require.ElementsMatch(t, []int{0, 1}, back, "%d epochs", epochs)
+	}
+}
+
+// The mean of many images is moved by moving all of them to the ball's face, which no
+// penalty prevents unless it is asked for.
+func TestBullseyeMovesThroughTheBall(t *testing.T) {
+	a, x, pool := cleanLabel()
+	m, err := a.Training.Run(ctx)
+	require.NoError(t, err)
+	a.Fixed, a.Poisons, a.Steps, a.Bullseye = []*uda.Model{m}, 30, 40, true
+	moved := func() float64 {
+		c, err := a.Run(ctx, x, pool, 1)
+		require.NoError(t, err)
+		u, _ := c.Set.All()
+		base, _ := c.Base.All()
+		return tensor.Mean(tensor.Abs(tensor.Sub(u, base))).Item()
+	}
+	free := moved()
+	require.Greater(t, free, .095)
+	a.Penalty = 1
+	require.Less(t, moved(), free/2)
+	a.Penalty, a.NoPenalty = 0, true
+	require.Equal(t, free, moved())
+	// The sum over images has a penalty by default, and can do without.
+	a.Bullseye, a.NoPenalty = false, false
+	held := moved()
+	a.NoPenalty = true
+	require.NotEqual(t, held, moved())
+}
+
+// Numbers of steps and their sizes that are not given are the documented ones.
+func TestStepsByDefault(t *testing.T) {
+	a, x, pool := cleanLabel()
+	m, err := a.Training.Run(ctx)
+	require.NoError(t, err)
+	goal, _ := x.All()
+	base, y := pool.Batch([]int{1, 3})
+	embed := []poison.Embedding{m.Features}
+	u, trace, err := poison.Collision{Eps: .1}.Run(ctx, embed, base, base, goal)
+	require.NoError(t, err)
+	require.Len(t, trace, 100)
+	same, _, err := poison.Collision{Eps: .1, Steps: 100, StepSize: .01}.Run(ctx, embed, base, base, goal)
+	require.NoError(t, err)
+	require.Equal(t, same.Values(), u.Values())
+	_, trace, err = poison.GradientMatching{Eps: .1}.Run(ctx, []*uda.Model{m}, base, y, goal, 1)
+	require.NoError(t, err)
+	require.Len(t, trace, 250)
+}
+
 func TestFixedModelsAreNotTrained(t *testing.T) {
 	a, x, pool := cleanLabel()
 	m, err := a.Training.Run(ctx)
@@ -252,6 +337,8 @@ func TestBadCleanLabelIsAnError(t *testing.T) {
 		"period is -1":             func(a *poison.CleanLabel, x *dataset.Set) { a.Period = -1 },
 		"step size is -1":          func(a *poison.CleanLabel, x *dataset.Set) { a.StepSize = -1 },
 		"penalty is -1":            func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty = -1 },
+		"penalty is 1 with":        func(a *poison.CleanLabel, x *dataset.Set) { a.Penalty, a.NoPenalty = 1, true },
+		"blend is 0.2 with":        func(a *poison.CleanLabel, x *dataset.Set) { a.Blend, a.NoBlend = .2, true },
 		"period is 1 for 2 models": func(a *poison.CleanLabel, x *dataset.Set) { a.Period = 1 },
 		"the target is empty":      func(a *poison.CleanLabel, x *dataset.Set) { *x = dataset.Set{} },
 	} {

@@ -24,12 +24,14 @@ type Embedding func(x *tensor.Tensor) *tensor.Tensor
 // 2018, Eq. (1).
 type Collision struct {
 	Eps      float64 // radius of the Linf ball, in [0, 1]; 0 moves nothing
-	Steps    int     // 0 makes none
-	StepSize float64 // above 0
+	Steps    int     // 0 means 100
+	StepSize float64 // 0 means 0.01
 	Penalty  float64 // c, 0 or more
 	// Bullseye replaces the first term by the squared distance of g_m(x) from the
 	// mean of g_m(u_i), over |g_m(x)|² (Aghakhani et al., EuroS&P 2021), which is no
-	// sum over images, and makes steps along the gradient's sign.
+	// sum over images, and makes steps along the gradient's sign. That paper has no
+	// penalty: one image among many has little part in the mean, and where the
+	// penalty's gradient is the larger one the sign leads back to the base.
 	Bullseye bool
 }
 
@@ -60,6 +62,12 @@ func (c Collision) Run(ctx context.Context, models []Embedding, u, base, x *tens
 	}
 	if !tensor.AllFinite(u) {
 		return nil, nil, fmt.Errorf("poison: collision: the images to move are not finite")
+	}
+	if c.Steps == 0 {
+		c.Steps = 100
+	}
+	if c.StepSize == 0 {
+		c.StepSize = 0.01
 	}
 	u = u.Clone()
 	threat := attack.Threat{Norm: attack.Linf, Eps: c.Eps}
@@ -131,9 +139,9 @@ func (c Collision) check(models int) error {
 	case !(c.Eps >= 0 && c.Eps <= 1):
 		return fmt.Errorf("poison: collision: eps is %v, want it in [0, 1]", c.Eps)
 	case c.Steps < 0:
-		return fmt.Errorf("poison: collision: %d steps, want 0 or more", c.Steps)
-	case !(c.StepSize > 0):
-		return fmt.Errorf("poison: collision: step size is %v, want above 0", c.StepSize)
+		return fmt.Errorf("poison: collision: %d steps, want 0 (100) or more", c.Steps)
+	case !(c.StepSize >= 0):
+		return fmt.Errorf("poison: collision: step size is %v, want 0 (0.01) or more", c.StepSize)
 	case !(c.Penalty >= 0):
 		return fmt.Errorf("poison: collision: penalty is %v, want 0 or more", c.Penalty)
 	}

@@ -108,11 +108,13 @@ func TestImageAttacksRefuseBadPixels(t *testing.T) {
 	x.Float32s()[0] = float32(math.NaN())
 	_, _, err = g.Run(ctx, []*uda.Model{m}, base, y, x, 1)
 	require.ErrorContains(t, err, "step 0")
-	// Images outside of the ball are brought into it even without a step.
-	c.Steps = 0
+	// Images outside of the ball are brought into it before the first step.
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
 	far, _ := source.Batch([]int{0, 2})
-	u, _, err := c.Run(ctx, models, far, base, base)
-	require.NoError(t, err)
+	u, trace, err := c.Run(stopped, models, far, base, base)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, trace)
 	require.LessOrEqual(t, tensor.MaxAbs(tensor.Sub(u, base)), .1+1e-7)
 	require.Greater(t, tensor.MaxAbs(tensor.Sub(far, base)), .2)
 }
@@ -132,24 +134,27 @@ func TestModelsOfTheAttackTrainOnThePoisonAndBeginAnew(t *testing.T) {
 	a, x, pool := cleanLabel()
 	a.Models, a.Period, a.Epochs = 2, 4, 5
 	clean := a.Training.Source.Len()
-	poisons := map[int][]*dataset.Set{} // by epoch
-	states := map[int][]*uda.Model{}
-	a.Training.Keep = func(_ context.Context, epoch int, m *uda.Model, s *dataset.Set) ([]int, error) {
+	poisons := map[int][]*dataset.Set{} // by epoch of the attack
+	fresh := map[*uda.Model]*tensor.Tensor{}
+	ages := [2][]int{}
+	progress := [2][]float64{}
+	calls := 0
+	a.Training.Schedule = func(p float64) float64 {
+		progress[(calls-1)%2] = append(progress[(calls-1)%2], p)
+		return 1
+	}
+	a.Training.Keep = func(_ context.Context, age int, m *uda.Model, s *dataset.Set) ([]int, error) {
+		epoch, number := calls/2, calls%2
+		calls++
 		require.Equal(t, clean+a.Poisons, s.Len())
 		poisons[epoch] = append(poisons[epoch], s.Slice(clean, s.Len()))
-		states[epoch] = append(states[epoch], m)
+		ages[number] = append(ages[number], age)
 		f, err := uda.FeaturesOf(ctx, m, pool)
 		require.NoError(t, err)
-		tr := a.Training
-		tr.Keep, tr.Seed = nil, tr.Seed+uint64(len(poisons[epoch])-1)
-		fresh, err := tr.New()
-		require.NoError(t, err)
-		f0, err := uda.FeaturesOf(ctx, fresh, pool)
-		require.NoError(t, err)
-		// Model 0 begins anew in epoch 3, model 1 in epoch 1; both are new in epoch 0.
-		number := len(poisons[epoch]) - 1
-		isNew := epoch == 0 || number == 0 && epoch == 3 || number == 1 && epoch == 1
-		require.Equal(t, isNew, tensor.MaxAbs(tensor.Sub(f, f0)) == 0, "model %d, epoch %d", number, epoch)
+		if epoch == 0 {
+			fresh[m] = f
+		}
+		require.Equal(t, age == 0, tensor.MaxAbs(tensor.Sub(f, fresh[m])) == 0, "model %d, epoch %d", number, epoch)
 		all := make([]int, s.Len())
 		for i := range all {
 			all[i] = i
@@ -159,6 +164,16 @@ func TestModelsOfTheAttackTrainOnThePoisonAndBeginAnew(t *testing.T) {
 	c, err := a.Run(ctx, x, pool, 1)
 	require.NoError(t, err)
 	require.Len(t, poisons, 5)
+	// Model 0 begins anew in epoch 3, model 1 in epoch 1, and so do their schedules.
+	require.Equal(t, [2][]int{{0, 1, 2, 0, 1}, {0, 0, 1, 2, 3}}, ages)
+	for number, all := range progress {
+		batches := len(all) / 5
+		require.Greater(t, batches, 1)
+		for i, p := range all {
+			want := (float64(ages[number][i/batches]) + float64(i%batches)/float64(batches)) / 4
+			require.InDelta(t, want, p, 1e-12, "model %d, epoch %d", number, i/batches)
+		}
+	}
 	last, _ := c.Set.All()
 	for epoch, both := range poisons {
 		require.Len(t, both, 2)

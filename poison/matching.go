@@ -23,7 +23,7 @@ import (
 // Geiping et al. ("Witches' Brew"), ICLR 2021, Eq. (3).
 type GradientMatching struct {
 	Eps      float64 // radius of the Linf ball, in [0, 1]
-	Steps    int     // 0 makes none
+	Steps    int     // 0 means 250
 	StepSize float64 // 0 means Eps/10
 }
 
@@ -90,6 +90,9 @@ func (g GradientMatching) Run(ctx context.Context, models []*uda.Model, base *te
 	step := g.StepSize
 	if step == 0 {
 		step = g.Eps / 10
+	}
+	if g.Steps == 0 {
+		g.Steps = 250
 	}
 	u := base.Clone()
 	threat := attack.Threat{Norm: attack.Linf, Eps: g.Eps}

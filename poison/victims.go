@@ -12,6 +12,8 @@ import (
 // Victims trains models that the attacker has never seen, on source and poison.
 type Victims struct {
 	// Training is the victim's with the clean source. Victim i has its seed plus i.
+	// CleanLabel with the same Training has other seeds; trained models that the
+	// attacker is given, as CleanLabel.Fixed, should have others too.
 	Training uda.Training
 	N        int // 0 means 5
 }
