@@ -56,7 +56,9 @@ type PGD struct {
 	// points of the budget; 0 means 1.
 	Restarts int
 	// Leak is the slope of ReLU below 0 in the backward pass, see SamplePGD; 0
-	// means 0.3, and a negative one true gradients.
+	// means 0.3, and a negative one true gradients. It is that of the ReLUs in
+	// Sequentials and nn.BasicBlocks; those inside other layers have true gradients,
+	// and a slope above 0 that no ReLU would have is an error.
 	Leak      float64
 	Objective Objective // the zero value is CrossEntropy
 	// Layers are the positions in Matrices of what may change; nil means all.
@@ -87,6 +89,7 @@ type Outcome struct {
 // y.
 func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (Outcome, error) {
 	fail := func(err error) (Outcome, error) { return Outcome{}, fmt.Errorf("weightpert: PGD: %w", err) }
+	asked := a.Leak
 	if err := a.fill(); err != nil {
 		return fail(err)
 	}
@@ -108,7 +111,13 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 	if err != nil {
 		return fail(err)
 	}
-	u := &ascent{PGD: a, net: leaky(net, a.Leak), params: params, tape: tensor.NewTape()}
+	u := &ascent{PGD: a, net: net, params: params, tape: tensor.NewTape()}
+	if a.Leak > 0 {
+		var found bool
+		if u.net, found = leaky(net, a.Leak); !found && asked > 0 {
+			return fail(fmt.Errorf("leak is %v, but no ReLU of the network is one of a Sequential or a BasicBlock; want 0", asked))
+		}
+	}
 	for _, w := range params {
 		u.at = append(u.at, w.Clone())
 		u.grads = append(u.grads, tensor.Zeros(tensor.Float32, w.Shape()...))

@@ -21,7 +21,43 @@ func TestLeakyBackwardChangesGradientsOnly(t *testing.T) {
 	require.InDeltaSlice(t, []float64{.3, .3, 1, 1}, g.Values(), 1e-7)
 	net := small(1)
 	in := tensor.Uniform(rand.New(rand.NewPCG(1, 1)), tensor.Float32, 0, 1, 3, 28, 28, 1)
-	require.Equal(t, nn.Classifier{Net: net}.Logits(in).Values(), nn.Classifier{Net: leaky(net, .3)}.Logits(in).Values())
+	leaks, found := leaky(net, .3)
+	require.True(t, found)
+	require.Equal(t, nn.Classifier{Net: net}.Logits(in).Values(), nn.Classifier{Net: leaks}.Logits(in).Values())
+}
+
+// ReLUs leak in Sequentials inside others, in residual blocks and behind changed
+// weights; where none can, an attack that asks for it is refused.
+func TestReLUsLeakInsideBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	conv := func(in, out, stride int) *nn.Conv2D {
+		return nn.NewConv2DNoBias(rng, in, out, 3, tensor.Same(stride, 1))
+	}
+	block := &nn.BasicBlock{Conv1: conv(1, 2, 2), Conv2: conv(2, 2, 1), Norm1: nn.NewBatchNorm(2), Norm2: nn.NewBatchNorm(2), Shortcut: nn.NewSequential(conv(1, 2, 2))}
+	net := nn.NewSequential(nn.NewSequential(block), nn.Flatten, nn.NewLinear(rng, 8, 3))
+	x := tensor.Uniform(rng, tensor.Float32, 0, 1, 5, 4, 4, 1)
+	ws := Matrices(net)
+	changed := Perturbed{Net: net, Params: ws[:1], Values: []*tensor.Tensor{tensor.MulScalar(ws[0], 2)}}
+	gradient := func(l nn.Layer, of *tensor.Tensor) (values, grad []float64) {
+		p := &nn.Pass{}
+		w := p.Watch(tensor.NewTape(), []*tensor.Tensor{of})[0]
+		f := l.Forward(p, x)
+		return f.Values(), tensor.Grad(tensor.Sum(tensor.CrossEntropy(f, []int{0, 1, 2, 0, 1})), w)[0].Values()
+	}
+	for _, l := range []nn.Layer{net, changed} {
+		leaks, found := leaky(l, .3)
+		require.True(t, found)
+		of := nn.Params(l)[0]
+		want, strict := gradient(l, of)
+		got, grad := gradient(leaks, of)
+		require.InDeltaSlice(t, want, got, 1e-6)
+		require.NotEqual(t, strict, grad)
+	}
+	smooth := nn.NewSequential(nn.Flatten, nn.NewLinear(rng, 16, 4), nn.Sigmoid, nn.NewLinear(rng, 4, 3))
+	_, err := PGD{Eps: .1, Steps: 1}.Run(context.Background(), smooth, x, []int{0, 1, 2, 0, 1})
+	require.NoError(t, err)
+	_, err = PGD{Eps: .1, Steps: 1, Leak: .2}.Run(context.Background(), smooth, x, []int{0, 1, 2, 0, 1})
+	require.ErrorContains(t, err, "leak is 0.2, but no ReLU")
 }
 
 // Attacked weights stay in the budget, the network stays as it is, a seed decides

@@ -99,6 +99,13 @@ func hamming(t testing.TB, a, b *Quantized) int {
 
 // rebuilt returns the certifiable form of a network with other values.
 func rebuilt(t testing.TB, p Perturbed) *Network {
+	n, err := FromNN(twin(p), 28, 28, 1)
+	require.NoError(t, err)
+	return n
+}
+
+// twin returns a network that has the values of p for parameters.
+func twin(p Perturbed) *nn.Sequential {
 	c := small(1)
 	nn.Copy(c, p.Net)
 	all := nn.Params(p.Net)
@@ -109,9 +116,7 @@ func rebuilt(t testing.TB, p Perturbed) *Network {
 			}
 		}
 	}
-	n, err := FromNN(c, 28, 28, 1)
-	require.NoError(t, err)
-	return n
+	return c
 }
 
 func snapshot(net nn.Layer) (out [][]float64) {
