@@ -501,3 +501,26 @@ func ExampleActivationBox() {
 	// [0.35, 0.65] true
 	// 2
 }
+
+// The network that is deployed, with its rounded weights, is the one to certify.
+func ExampleFromNN() {
+	net, _, _ := classifier()
+	q, err := weightpert.Quantizer{Bits: 4}.Quantize(net)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := weightpert.FromNN(q.Network(), 1, 1, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	box, err := weightpert.Absolute()(n, 0.01)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := weightpert.Margins(weightpert.CROWN{}, n, box, input, 0)
+	fmt.Println(m[1] > 0, err)
+	// Output: true <nil>
+}
