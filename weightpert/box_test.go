@@ -16,15 +16,8 @@ import (
 // withWeights returns the certifiable form of a network with other values for some
 // of its parameters, for images of h by w by c.
 func withWeights(t testing.TB, p Perturbed, h, w, c int) *Network {
-	before := snapshot(p.Net)
-	for i, to := range p.Params {
-		to.CopyFrom(p.Values[i])
-	}
-	n, err := FromNN(p.Net, h, w, c)
+	n, err := FromNN(p, h, w, c)
 	require.NoError(t, err)
-	for i, to := range nn.Params(p.Net) {
-		to.CopyFrom(tensor.FromFloat64(before[i], to.Shape()...).To(to.DType()))
-	}
 	return n
 }
 

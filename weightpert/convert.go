@@ -13,10 +13,12 @@ import (
 
 // FromNN returns the certifiable form of a network for images of h by w by c
 // pixels, or, with h and w 1, for vectors of c values. It takes Sequentials of
-// Linear and Conv2D layers with ReLU, Sigmoid or Tanh between them, and Flatten;
-// weights are copied. A convolution is laid out as a sparse matrix whose entries
-// count as independent: bounds hold, but also cover changes that shared weights
-// cannot make. An error names the first layer of another kind.
+// Linear and Conv2D layers with ReLU, Sigmoid or Tanh between them, and Flatten, and a
+// Perturbed network of these with its values; weights are copied. A convolution is laid
+// out as a sparse matrix whose entries count as independent: bounds hold, but also cover
+// changes that shared weights cannot make. A Normalize in front is to be left out, and
+// applied to the inputs that bounds are asked for. An error names the first layer of
+// another kind.
 func FromNN(net nn.Layer, h, w, c int) (*Network, error) {
 	if h < 1 || w < 1 || c < 1 {
 		return nil, fmt.Errorf("weightpert: FromNN: images of %dx%dx%d, want at least 1x1x1", h, w, c)
@@ -35,7 +37,16 @@ func FromNN(net nn.Layer, h, w, c int) (*Network, error) {
 type reader struct {
 	h, w, c   int // of what the next layer sees
 	layers    []Layer
-	activated bool // the last of layers has its activation
+	activated bool    // the last of layers has its activation
+	values    nn.Pass // knows what to use for parameters
+}
+
+// at names a layer, or the network itself.
+func at(name string) string {
+	if name == "" {
+		return "the network"
+	}
+	return "layer " + name
 }
 
 func (r *reader) read(l nn.Layer, name string) error {
@@ -47,6 +58,9 @@ func (r *reader) read(l nn.Layer, name string) error {
 			}
 		}
 		return nil
+	case Perturbed:
+		defer l.use(&r.values)()
+		return r.read(l.Net, name)
 	case *nn.Linear:
 		return r.linear(l, name)
 	case *nn.Conv2D:
@@ -63,22 +77,32 @@ func (r *reader) read(l nn.Layer, name string) error {
 		case nn.Tanh:
 			return r.activate(Tanh, name)
 		}
-		return fmt.Errorf("layer %s is %v, which no bound here covers, want Linear, Conv2D, ReLU, Sigmoid, Tanh or Flatten", name, l)
+		return r.uncovered(name, l.String())
 	case *nn.BatchNorm:
-		return fmt.Errorf("layer %s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network; fold it into the layer before", name)
+		return fmt.Errorf("%s is a BatchNorm: its gain multiplies the weights before it and is a parameter itself, so a box around the weights would not bound the network", at(name))
+	case *nn.Normalize:
+		if len(r.layers) > 0 {
+			return r.uncovered(name, "a Normalize behind other layers")
+		}
+		return fmt.Errorf("%s is a Normalize: it has no weights that could move, want the layers behind it, and bounds for inputs that it has mapped", at(name))
 	case nn.Pool2D:
-		return fmt.Errorf("layer %s is %v: a window joins units whose weights move together, and the bounds here take the units behind a layer one by one, so a certificate through it could be false", name, l)
+		return r.uncovered(name, l.String())
 	case nn.Function:
-		return fmt.Errorf("layer %s is a function of %s: %s, so a certificate through it could be false", name, functionName(l), functionReason(l))
+		return fmt.Errorf("%s is a function of %s: %s, so a certificate through it could be false", at(name), functionName(l), functionReason(l))
 	case nil:
-		return fmt.Errorf("layer %s is nil, want a layer", name)
+		return fmt.Errorf("%s is nil, want a layer", at(name))
 	}
-	return fmt.Errorf("layer %s is a %T: how it amplifies changes is not known, so a certificate through it could be false", name, l)
+	return fmt.Errorf("%s is a %T: how it amplifies changes is not known, so a certificate through it could be false", at(name), l)
+}
+
+// uncovered is the error for a layer that is known, but that no bound goes through.
+func (r *reader) uncovered(name, what string) error {
+	return fmt.Errorf("%s is %s, which no bound here covers, want Linear, Conv2D, ReLU, Sigmoid, Tanh or Flatten", at(name), what)
 }
 
 func (r *reader) activate(a Activation, name string) error {
 	if len(r.layers) == 0 || r.activated {
-		return fmt.Errorf("layer %s is %v behind no dense or convolution layer", name, a)
+		return fmt.Errorf("%s is %v behind no dense or convolution layer", at(name), a)
 	}
 	r.layers[len(r.layers)-1].Act = a
 	r.activated = true
@@ -86,12 +110,13 @@ func (r *reader) activate(a Activation, name string) error {
 }
 
 func (r *reader) linear(l *nn.Linear, name string) error {
-	in, out := l.Weight.Dim(0), l.Weight.Dim(1)
+	weight := r.values.Value(l.Weight)
+	in, out := weight.Dim(0), weight.Dim(1)
 	if have := r.h * r.w * r.c; have != in {
-		return fmt.Errorf("layer %s takes %d values, but gets %dx%dx%d = %d", name, in, r.h, r.w, r.c, have)
+		return fmt.Errorf("%s takes %d values, but gets %dx%dx%d = %d", at(name), in, r.h, r.w, r.c, have)
 	}
 	m := Matrix{Rows: out, Cols: in, Val: make([]float64, in*out)}
-	for i, v := range l.Weight.Values() {
+	for i, v := range weight.Values() {
 		m.Val[i%out*in+i/out] = v
 	}
 	r.add(Layer{Weight: m}, l.Bias)
@@ -101,7 +126,7 @@ func (r *reader) linear(l *nn.Linear, name string) error {
 
 func (r *reader) add(l Layer, bias *tensor.Tensor) {
 	if bias != nil {
-		per := bias.Values()
+		per := r.values.Value(bias).Values()
 		for row := range l.Weight.Rows {
 			l.Bias = append(l.Bias, per[row%len(per)])
 		}
@@ -111,15 +136,16 @@ func (r *reader) add(l Layer, bias *tensor.Tensor) {
 }
 
 func (r *reader) conv(l *nn.Conv2D, name string) error {
-	kh, kw, in, out := l.Filter.Dim(0), l.Filter.Dim(1), l.Filter.Dim(2), l.Filter.Dim(3)
+	filter := r.values.Value(l.Filter)
+	kh, kw, in, out := filter.Dim(0), filter.Dim(1), filter.Dim(2), filter.Dim(3)
 	win := l.Window
 	win.StrideH, win.StrideW = max(win.StrideH, 1), max(win.StrideW, 1)
 	oh := (r.h+win.Top+win.Bottom-kh)/win.StrideH + 1
 	ow := (r.w+win.Left+win.Right-kw)/win.StrideW + 1
 	if in != r.c || r.h+win.Top+win.Bottom < kh || r.w+win.Left+win.Right < kw {
-		return fmt.Errorf("layer %s has filters %dx%dx%d, but gets images of %dx%dx%d", name, kh, kw, in, r.h, r.w, r.c)
+		return fmt.Errorf("%s has filters %dx%dx%d, but gets images of %dx%dx%d", at(name), kh, kw, in, r.h, r.w, r.c)
 	}
-	f := l.Filter.Values()
+	f := filter.Values()
 	extents := make([]extent, out)
 	for k, v := range f {
 		if k < out {

@@ -24,7 +24,8 @@
 //   - IBP: interval propagation with the rows of label and rival joined; exact when
 //     only the last two layers move (LastTwo returns the weights);
 //   - CROWN: linear bounds backwards with the weights eliminated exactly;
-//   - WengBound, RowBallBound, FrobeniusBound: one layer in balls of other norms.
+//   - WengBound, RowBallBound, FrobeniusBound: one layer in balls of other norms, for one
+//     example at a time; they are no Methods, since such a ball is no Box.
 //
 // CROWN is the one to use, as it is never looser than IBP; Product and Path show what
 // the theorems are worth.
@@ -75,6 +76,9 @@
 // many of a set as possible; RunFrobenius is the adversary of FrobeniusBound for a dense
 // layer; RandomBitErrors, StuckWeights, DeadUnits and GaussianNoise are faults without
 // an adversary, and BitSearch flips the few bits of a quantised network that hurt most.
+// What they return is a network again, a Perturbed or one that Quantized.Network gives:
+// noise after quantisation, an attack on the rounded weights, or a certificate of them
+// are the same calls.
 //
 // Certified accuracy is never above the accuracy under SamplePGD or under PGD. The worst
 // weights for each example alone leave no more right than the worst for all at once, but

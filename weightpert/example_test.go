@@ -329,25 +329,86 @@ func ExampleGeneralization() {
 	// at least 0.94 of all examples <nil>
 }
 
-// The error of a stochastic network: 200 draws of its weights got 5 % of 1000 examples
-// wrong on average, and the divergence is 10 nats.
+// The error of a network whose weights and biases are drawn anew around those that were
+// learnt: the deviation and the initial network were chosen before the examples were
+// looked at, and 100 draws measure the error on the examples.
 func ExamplePACBayes() {
-	p, err := weightpert.PACBayes(0.05, 200, 10, 1000, 0.05)
-	fmt.Printf("%.2f %v\n", p, err)
-	// Output: 0.17 <nil>
+	ctx := context.Background()
+	const sigma, delta = 0.3, 0.05
+	rng := rand.New(rand.NewPCG(1, 0))
+	mlp := nn.NewMLP(rng, 1, 1, 2, 8, 2)
+	initial, err := weightpert.FromNN(mlp, 1, 1, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := points(rng, 1000)
+	t := nn.Trainer{Net: mlp, Data: s, Epochs: 5, BatchSize: 50, Schedule: optim.Constant(0.02)}
+	if err := t.Run(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	learnt, err := weightpert.FromNN(mlp, 1, 1, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	divergence, err := weightpert.GaussianDivergence(learnt, initial, sigma)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	x, y := s.All()
+	const draws = 100
+	observed := 0.0
+	for seed := range draws {
+		drawn, err := weightpert.DrawGaussian(mlp, sigma, uint64(seed))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		accuracy, err := weightpert.Accuracy(ctx, drawn, x, y)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		observed += (1 - accuracy) / draws
+	}
+	p, err := weightpert.PACBayes(observed, draws, divergence, s.Len(), delta)
+	fmt.Printf("%.1f %v\n", p, err)
+	// Output: 0.2 <nil>
+}
+
+// A draw of a network's parameters, and the share of inputs that it gets right.
+func ExampleDrawGaussian() {
+	net, x, y := classifier()
+	drawn, err := weightpert.DrawGaussian(net, 0.01, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	accuracy, err := weightpert.Accuracy(context.Background(), drawn, x, y)
+	fmt.Println(len(drawn.Params), accuracy, err)
+	// Output: 4 1 <nil>
+}
+
+// points returns two groups of points in the plane.
+func points(rng *rand.Rand, n int) *dataset.Set {
+	s := &dataset.Set{Name: "points", H: 1, W: 1, C: 2, Classes: 2}
+	for i := range n {
+		bright := 0.1 + 0.7*float32(i%2)
+		s.Labels = append(s.Labels, i%2)
+		s.Floats = append(s.Floats, bright+0.1*rng.Float32(), 0.9-bright+0.1*rng.Float32())
+	}
+	return s
 }
 
 // train trains a network on two groups of points with a loss, and returns the largest
 // change of all weights that CROWN certifies for one of them.
 func train(loss nn.Loss) (float64, error) {
 	ctx := context.Background()
-	s := &dataset.Set{Name: "points", H: 1, W: 1, C: 2, Classes: 2}
 	rng := rand.New(rand.NewPCG(1, 0))
-	for i := range 100 {
-		bright := 0.1 + 0.7*float32(i%2)
-		s.Labels = append(s.Labels, i%2)
-		s.Floats = append(s.Floats, bright+0.1*rng.Float32(), 0.9-bright+0.1*rng.Float32())
-	}
+	s := points(rng, 100)
 	mlp := nn.NewMLP(rng, 1, 1, 2, 8, 2)
 	t := nn.Trainer{Net: mlp, Data: s, Epochs: 30, BatchSize: 50, Loss: loss, Schedule: optim.Constant(0.02)}
 	if err := t.Run(ctx); err != nil {
@@ -439,4 +500,27 @@ func ExampleActivationBox() {
 	// Output:
 	// [0.35, 0.65] true
 	// 2
+}
+
+// The network that is deployed, with its rounded weights, is the one to certify.
+func ExampleFromNN() {
+	net, _, _ := classifier()
+	q, err := weightpert.Quantizer{Bits: 4}.Quantize(net)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := weightpert.FromNN(q.Network(), 1, 1, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	box, err := weightpert.Absolute()(n, 0.01)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := weightpert.Margins(weightpert.CROWN{}, n, box, input, 0)
+	fmt.Println(m[1] > 0, err)
+	// Output: true <nil>
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -105,9 +106,29 @@ func GaussianNoise(net nn.Layer, alpha float64, seed uint64) (Perturbed, error) 
 		return Perturbed{}, fmt.Errorf("weightpert: GaussianNoise: %w", err)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x6a))
-	return changed(net, func(w *tensor.Tensor) func(v float64, _ int) float64 {
+	return changed(net, Matrices(net), func(w *tensor.Tensor) func(v float64, _ int) float64 {
 		s := alpha * deviation(w)
 		return func(v float64, _ int) float64 { return v + s*rng.NormFloat64() }
+	}), nil
+}
+
+// DrawGaussian returns the network with all of its parameters, weights and biases alike,
+// drawn from normal distributions of deviation sigma around their values, independently
+// of one another: a draw of the weights for PACBayes. Seeds make independent draws.
+func DrawGaussian(net nn.Layer, sigma float64, seed uint64) (Perturbed, error) {
+	if !(sigma >= 0 && sigma <= math.MaxFloat32) {
+		return Perturbed{}, fmt.Errorf("weightpert: DrawGaussian: sigma is %v, want a finite number of 0 or more", sigma)
+	}
+	if net == nil {
+		return Perturbed{}, errors.New("weightpert: DrawGaussian: no network")
+	}
+	params := nn.Params(net)
+	if len(params) == 0 {
+		return Perturbed{}, errors.New("weightpert: DrawGaussian: network has no parameters")
+	}
+	rng := rand.New(rand.NewPCG(seed, 0xd9a))
+	return changed(net, params, func(*tensor.Tensor) func(float64, int) float64 {
+		return func(v float64, _ int) float64 { return v + sigma*rng.NormFloat64() }
 	}), nil
 }
 
@@ -124,7 +145,7 @@ func StuckWeights(net nn.Layer, p, value float64, seed uint64) (Perturbed, error
 		return Perturbed{}, fmt.Errorf("weightpert: StuckWeights: %w", err)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x57))
-	return changed(net, func(*tensor.Tensor) func(float64, int) float64 {
+	return changed(net, Matrices(net), func(*tensor.Tensor) func(float64, int) float64 {
 		return func(v float64, _ int) float64 {
 			if rng.Float64() < p {
 				return value
@@ -134,8 +155,10 @@ func StuckWeights(net nn.Layer, p, value float64, seed uint64) (Perturbed, error
 	}), nil
 }
 
-// DeadUnits returns the network with each output unit of its weight matrices zeroed
-// with probability p, the last matrix left out; a seed is a chip, as in
+// DeadUnits returns the network with each output unit of its weight matrices dead with
+// probability p, the last matrix left out: its weights are 0, and so is its bias where
+// the layer has one, as nn.Linear and nn.Conv2D do. What its activation makes of 0, and a
+// normalisation between the two, still comes out. A seed is a chip, as in
 // RandomBitErrors.
 func DeadUnits(net nn.Layer, p float64, seed uint64) (Perturbed, error) {
 	if !(p >= 0 && p <= 1) {
@@ -145,20 +168,44 @@ func DeadUnits(net nn.Layer, p float64, seed uint64) (Perturbed, error) {
 		return Perturbed{}, fmt.Errorf("weightpert: DeadUnits: %w", err)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0xdead))
-	ws := Matrices(net)
-	return changed(net, func(w *tensor.Tensor) func(float64, int) float64 {
-		units := w.Dim(w.Rank() - 1)
-		dead := make([]bool, units)
-		for i := range dead {
-			dead[i] = rng.Float64() < p && w != ws[len(ws)-1]
+	params, biases := Matrices(net), biases(net)
+	last := params[len(params)-1]
+	dead := make(map[*tensor.Tensor][]bool)
+	for _, w := range params {
+		units := make([]bool, w.Dim(w.Rank()-1))
+		for i := range units {
+			units[i] = rng.Float64() < p && w != last
 		}
+		dead[w] = units
+		if b := biases[w]; b != nil && dead[b] == nil && w != last {
+			dead[b] = units
+			params = append(params, b)
+		}
+	}
+	return changed(net, params, func(w *tensor.Tensor) func(float64, int) float64 {
+		units := dead[w]
 		return func(v float64, k int) float64 {
-			if dead[k%units] {
+			if units[k%len(units)] {
 				return 0
 			}
 			return v
 		}
 	}), nil
+}
+
+// biases returns the biases of weight matrices: what is visited as bias under the
+// prefix under which a matrix is visited as weight, with a value for each of its units.
+func biases(net nn.Layer) map[*tensor.Tensor]*tensor.Tensor {
+	named := make(map[string]*tensor.Tensor)
+	net.Visit("", func(s nn.Slot) { named[s.Name] = s.Tensor })
+	out := make(map[*tensor.Tensor]*tensor.Tensor)
+	for name, w := range named {
+		prefix, ok := strings.CutSuffix(name, "weight")
+		if b := named[prefix+"bias"]; ok && b != nil && w.Rank() > 1 && b.Rank() == 1 && b.Len() == w.Dim(w.Rank()-1) {
+			out[w] = b
+		}
+	}
+	return out
 }
 
 // hasMatrices returns an error unless there is a network with weight matrices.
@@ -170,9 +217,9 @@ func hasMatrices(net nn.Layer) error {
 	return err
 }
 
-// changed returns the network with each value of its matrices replaced.
-func changed(net nn.Layer, of func(w *tensor.Tensor) func(v float64, k int) float64) Perturbed {
-	out := Perturbed{Net: net, Params: Matrices(net)}
+// changed returns the network with each value of the given parameters replaced.
+func changed(net nn.Layer, params []*tensor.Tensor, of func(w *tensor.Tensor) func(v float64, k int) float64) Perturbed {
+	out := Perturbed{Net: net, Params: params}
 	for _, w := range out.Params {
 		f := of(w)
 		v := w.Values()

@@ -15,6 +15,9 @@ import (
 // moves the weights. On clean inputs it is a sharpness-aware minimisation normalised
 // layer by layer.
 //
+// That gradient is of the network in training too: normalisation takes the statistics
+// of the batch, Dropout draws anew.
+//
 // Wu, Xia and Wang, NeurIPS 2020, Eq. (10), with clean inputs. The reference adds
 // and subtracts the change; here the weights themselves are never touched.
 type AWP struct {
@@ -30,7 +33,7 @@ func (t *AWP) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 		return nil, fmt.Errorf("weightpert: AWP: Gamma is %v, want a finite number of 0 or more", t.Gamma)
 	}
 	ws := Matrices(net)
-	for i, g := range ascentGradients(net, ws, b) {
+	for i, g := range ascentGradients(p, net, ws, b) {
 		if size := frobenius(g); size > 0 {
 			p.Use(ws[i], tensor.Add(p.Value(ws[i]), tensor.MulScalar(g, t.Gamma*frobenius(ws[i])/size)))
 		}
@@ -39,7 +42,7 @@ func (t *AWP) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 }
 
 // SAM is training at weights that have moved by Rho, over all matrices together, up
-// the gradient of the batch's loss.
+// the gradient of the batch's loss, which is taken as AWP takes it.
 //
 // Foret et al., ICLR 2021, Algorithm 1 with p = 2.
 type SAM struct {
@@ -55,7 +58,7 @@ func (t *SAM) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 		return nil, fmt.Errorf("weightpert: SAM: Rho is %v, want a finite number of 0 or more", t.Rho)
 	}
 	ws := Matrices(net)
-	grads := ascentGradients(net, ws, b)
+	grads := ascentGradients(p, net, ws, b)
 	sq := 0.0
 	for _, g := range grads {
 		sq += frobenius(g) * frobenius(g)
@@ -69,7 +72,8 @@ func (t *SAM) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) (*te
 }
 
 // SignStep is training at weights that have all moved by Eps in the direction of
-// their gradient's sign: a single step of the universal attack.
+// their gradient's sign, which is taken as AWP takes it: a single step of the universal
+// attack.
 type SignStep struct {
 	Eps float64 // size of the change of every weight; 0 trains at the weights themselves
 }
@@ -83,7 +87,7 @@ func (t *SignStep) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch)
 		return nil, fmt.Errorf("weightpert: SignStep: Eps is %v, want a finite number of 0 or more", t.Eps)
 	}
 	ws := Matrices(net)
-	for i, g := range ascentGradients(net, ws, b) {
+	for i, g := range ascentGradients(p, net, ws, b) {
 		p.Use(ws[i], tensor.Add(p.Value(ws[i]), tensor.MulScalar(tensor.Sign(g), t.Eps)))
 	}
 	return crossEntropy(p, net, b), nil
@@ -139,11 +143,15 @@ func crossEntropy(p *nn.Pass, net nn.Layer, b nn.Batch) *tensor.Tensor {
 	return tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y))
 }
 
-// ascentGradients returns the gradients of the batch's loss at the weights as they
-// are.
-func ascentGradients(net nn.Layer, ws []*tensor.Tensor, b nn.Batch) []*tensor.Tensor {
+// like returns a pass in the mode of p. The batch statistics that it meets enter no
+// running averages.
+func like(p *nn.Pass) *nn.Pass { return &nn.Pass{Train: p.Train, Stats: p.Stats, Rand: p.Rand} }
+
+// ascentGradients returns the gradients of the batch's loss, in the mode of p, at the
+// weights as they are.
+func ascentGradients(p *nn.Pass, net nn.Layer, ws []*tensor.Tensor, b nn.Batch) []*tensor.Tensor {
 	tape := tensor.NewTape()
-	pass := &nn.Pass{}
+	pass := like(p)
 	watched := pass.Watch(tape, ws)
 	x := tape.Const(b.X.Clone())
 	grads := tensor.Grad(tensor.Mean(tensor.CrossEntropy(net.Forward(pass, x), b.Y)), watched...)

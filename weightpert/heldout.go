@@ -29,7 +29,8 @@ func CertifiedShare(count, total int, delta float64) (float64, error) {
 //	kl(e ‖ p) <= (divergence + ln(4√n/delta)) / n,
 //
 // where e is the expected error of such weights on the examples, and divergence that
-// between the distributions after and before training; see GaussianDivergence. e itself
+// between the distributions after and before training; see GaussianDivergence for it and
+// DrawGaussian for the draws, with one sigma for both. e itself
 // is known from a number of independent draws of the weights only, so the largest e with
 //
 //	kl(observed ‖ e) <= ln(2/delta) / draws

@@ -15,7 +15,9 @@ import (
 //	k CE(f(x), y) + (1-k) CE(-m, y),
 //
 // for networks of dense layers with ReLU between them. Over the steps From to To the
-// box grows from 0 to Eps and k falls from 1 to Kappa.
+// box grows from 0 to Eps and k falls from 1 to Kappa. Memory grows with the square of
+// the number of classes, K² values for each example and each unit of the last hidden
+// layer: it is for some tens of classes.
 type IBPTraining struct {
 	Eps float64 // how far each weight may move, 0 or more; biases stay
 	// Kappa is the weight of the plain cross-entropy in the end; 0 means 0.5,

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // One layer at a time on a trained network: looser methods certify no more than
@@ -151,4 +154,20 @@ func TestRefuteLeavesOpenWhatNothingDecides(t *testing.T) {
 		require.Equal(t, c.want, got, "eps %v, %+v", c.eps, c.attack)
 	}
 	require.Equal(t, "open broken robust Verdict(3)", fmt.Sprint(Open, " ", Broken, " ", Robust, " ", Verdict(3)))
+}
+
+// The paths of two classes are worked out when a bound asks for them: a network of many
+// classes costs no more to prepare than one of few.
+func TestPathsAreWorkedOutOnDemand(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	const classes = 200
+	net := nn.NewMLP(rng, 1, 1, 2, 3, classes)
+	n, err := FromNN(net, 1, 1, 2)
+	require.NoError(t, err)
+	box := grown(t, n, Absolute(), .01)
+	allocs := testing.AllocsPerRun(1, func() {
+		_, err := Path{}.prepare(n, box)
+		require.NoError(t, err)
+	})
+	require.Less(t, allocs, float64(classes))
 }

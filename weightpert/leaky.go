@@ -6,23 +6,43 @@ import (
 )
 
 // leaky returns a network that computes the same as net, with its parameters, but
-// whose ReLUs pass slope times the gradient where they are off. ReLUs inside layers
-// other than Sequentials stay as they are.
-func leaky(net nn.Layer, slope float64) nn.Layer {
-	s, ok := net.(*nn.Sequential)
-	if !ok || slope <= 0 {
-		return net
-	}
-	var layers []nn.Layer
-	for _, l := range s.Layers() {
+// whose ReLUs pass slope times the gradient where they are off, and whether it has
+// such ReLUs: those of Sequentials, BasicBlocks and Perturbed networks. Those inside
+// other layers stay as they are.
+func leaky(net nn.Layer, slope float64) (nn.Layer, bool) {
+	relu := func(x *tensor.Tensor) *tensor.Tensor { return leakyBackward(x, slope) }
+	switch l := net.(type) {
+	case nn.Plain:
 		if l == nn.ReLU {
-			l = nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return leakyBackward(x, slope) })
-		} else {
-			l = leaky(l, slope)
+			return nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return relu(x) }), true
 		}
-		layers = append(layers, l)
+	case *nn.Sequential:
+		var layers []nn.Layer
+		any := false
+		for _, child := range l.Layers() {
+			child, found := leaky(child, slope)
+			layers, any = append(layers, child), any || found
+		}
+		return nn.NewSequential(layers...), any
+	case *nn.BasicBlock:
+		var shortcut nn.Layer
+		if l.Shortcut != nil {
+			shortcut, _ = leaky(l.Shortcut, slope)
+		}
+		return nn.Function(func(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+			y := relu(l.Norm1.Forward(p, l.Conv1.Forward(p, x)))
+			y = l.Norm2.Forward(p, l.Conv2.Forward(p, y))
+			if shortcut != nil {
+				x = shortcut.Forward(p, x)
+			}
+			return relu(tensor.Add(y, x))
+		}), true
+	case Perturbed:
+		var found bool
+		l.Net, found = leaky(l.Net, slope)
+		return l, found
 	}
-	return nn.NewSequential(layers...)
+	return net, false
 }
 
 // leakyBackward is max(x, 0) with the gradient of a ReLU that leaks.

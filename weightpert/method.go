@@ -73,8 +73,9 @@ type Certificate struct {
 func (c Certificate) Share() float64 { return float64(c.Count) / float64(c.Total) }
 
 // Certify bounds the margins of examples x with labels y on several threads. An
-// example that the network gets wrong is not certified. When ctx is cancelled the
-// error is ctx's.
+// example that the network gets wrong is not certified. When ctx is cancelled it returns
+// ctx's error and what it has: examples that it has not come to have a margin of -Inf and
+// count as not certified.
 func Certify(ctx context.Context, m Method, n *Network, b *Box, x [][]float64, y []int) (Certificate, error) {
 	if m == nil {
 		return Certificate{}, errors.New("weightpert: Certify: no method")
@@ -87,6 +88,9 @@ func Certify(ctx context.Context, m Method, n *Network, b *Box, x [][]float64, y
 		return Certificate{}, fmt.Errorf("weightpert: %s: %w", m.Name(), err)
 	}
 	c := Certificate{Method: m.Name(), Margin: make([]float64, len(x)), Certified: make([]bool, len(x)), Total: len(x)}
+	for i := range c.Margin {
+		c.Margin[i] = math.Inf(-1)
+	}
 	err = overSamples(ctx, len(x), func() func(int) {
 		f := bound()
 		out := make([]float64, n.Classes())
@@ -96,15 +100,12 @@ func Certify(ctx context.Context, m Method, n *Network, b *Box, x [][]float64, y
 			c.Certified[i] = holds(c.Margin[i], n.Logits(x[i]))
 		}
 	})
-	if err != nil {
-		return Certificate{}, err
-	}
 	for _, ok := range c.Certified {
 		if ok {
 			c.Count++
 		}
 	}
-	return c, nil
+	return c, err
 }
 
 // holds says whether a lower margin is a certificate beside the given logits.

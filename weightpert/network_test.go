@@ -124,8 +124,9 @@ func TestUnsupportedLayersAreNamed(t *testing.T) {
 		want  []string
 	}{
 		{nn.NewBatchNorm(1), []string{"BatchNorm", "box", "1"}},
-		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"MaxPool2D", "window", "certificate", "1"}},
-		{nn.AvgPool2D(2, tensor.Same(2, 0)), []string{"AvgPool2D"}},
+		{nn.MaxPool2D(2, tensor.Same(2, 0)), []string{"layer 1 is MaxPool2D, which no bound here covers"}},
+		{nn.AvgPool2D(2, tensor.Same(2, 0)), []string{"layer 1 is AvgPool2D, which no bound here covers"}},
+		{nn.NewNormalize([]float64{0}, []float64{1}), []string{"layer 1 is a Normalize behind other layers"}},
 		{nn.Dropout(.5), []string{"Dropout", "training", "certificate"}},
 		{nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return x }), []string{"weightpert", "nothing is known"}},
 		{nn.Function(nil), []string{"function of nothing"}},
@@ -143,7 +144,11 @@ func TestUnsupportedLayersAreNamed(t *testing.T) {
 			require.ErrorContains(t, err, w)
 		}
 	}
-	_, err := FromNN(nn.NewSequential(nn.ReLU), 2, 2, 1)
+	_, err := FromNN(nn.NewSequential(nn.NewNormalize([]float64{0}, []float64{1}), nn.NewConv2D(rng, 1, 2, 1, tensor.Same(1, 0))), 2, 2, 1)
+	require.ErrorContains(t, err, "layer 0 is a Normalize: it has no weights that could move, want the layers behind it")
+	_, err = FromNN(nn.NewBatchNorm(1), 2, 2, 1)
+	require.ErrorContains(t, err, "the network is a BatchNorm")
+	_, err = FromNN(nn.NewSequential(nn.ReLU), 2, 2, 1)
 	require.ErrorContains(t, err, "ReLU")
 	_, err = FromNN(nn.NewSequential(), 2, 2, 1)
 	require.ErrorContains(t, err, "no dense")
@@ -250,8 +255,9 @@ func TestBadBoxesAndExamplesAreErrors(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = Certify(stopped, IBP{}, n, NewBox(n), [][]float64{x}, []int{1})
+	c, err := Certify(stopped, IBP{}, n, NewBox(n), [][]float64{x}, []int{1})
 	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, Certificate{Method: "IBP", Margin: []float64{math.Inf(-1)}, Certified: []bool{false}, Total: 1}, c)
 }
 
 // A box so large that bounds overflow certifies nothing and gives no NaN.

@@ -13,8 +13,9 @@ import (
 //	|f̂_ij - f_ij| <= eps ‖z‖₂ ‖W_i - W_j‖₂ ∏ ‖W_k‖₂,
 //
 // and √2 eps ‖z‖₂ for the last layer, which is attained. ‖·‖₂ of a matrix is its
-// spectral norm, here from above. Activations must be 1-Lipschitz. The result for y
-// itself is 0.
+// spectral norm, here from above: each call takes those of the later hidden layers anew,
+// by dense singular value decompositions. Activations must be 1-Lipschitz. The result
+// for y itself is 0.
 //
 // Of a convolution that FromNN laid out eps is the change of its filters, all of them
 // together, as for PGD with the ball L2. A filter meets z at every place, so ‖z‖₂ is

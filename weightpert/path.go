@@ -2,6 +2,7 @@ package weightpert
 
 import (
 	"math"
+	"sync"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -62,7 +63,7 @@ func (m Path) prepare(n *Network, b *Box) (bounder, error) {
 					continue
 				}
 				eta := radius[y] + radius[j]
-				for i, t := range paths[y*len(out)+j] {
+				for i, t := range paths(y, j) {
 					eta += t.bias
 					if t.weight != nil {
 						eta += floats.Dot(t.weight, mod[i])
@@ -105,34 +106,43 @@ type path struct {
 	bias   float64
 }
 
-// paths returns, for each pair of classes, the paths of the hidden layers.
-func (p *prepared) paths() [][]path {
-	last := len(p.layers) - 1
+// paths returns a function that gives the paths of the hidden layers for a pair of
+// classes. It works them out when it is first asked for them, and may be called by
+// several goroutines.
+func (p *prepared) paths() func(i, j int) []path {
+	k := p.top.Weight.Rows
+	pairs := make([]struct {
+		once  sync.Once
+		paths []path
+	}, k*(k-1)/2)
+	return func(i, j int) []path {
+		i, j = max(i, j), min(i, j)
+		pair := &pairs[i*(i-1)/2+j]
+		pair.once.Do(func() { pair.paths = p.pathsOf(i, j) })
+		return pair.paths
+	}
+}
+
+// pathsOf returns the paths of the hidden layers for the margin between two classes.
+func (p *prepared) pathsOf(i, j int) []path {
 	w := &p.top.Weight
-	k := w.Rows
-	out := make([][]path, k*k)
-	for i := range k {
-		for j := range i {
-			s := make([]float64, w.Cols)
-			for c := range s {
-				s[c] = math.Abs(w.Val[i*w.Cols+c]-w.Val[j*w.Cols+c]) * (1 + 4*unit)
+	s := make([]float64, w.Cols)
+	for c := range s {
+		s[c] = math.Abs(w.Val[i*w.Cols+c]-w.Val[j*w.Cols+c]) * (1 + 4*unit)
+	}
+	out := make([]path, len(p.layers)-1)
+	for m := len(out) - 1; m >= 0; m-- {
+		l := &p.layers[m]
+		if l.radius != nil {
+			out[m].weight = make([]float64, l.Weight.Cols)
+			l.Weight.absTransposed(out[m].weight, l.radius, s)
+			if l.biasRadius != nil {
+				out[m].bias = floats.Dot(s, l.biasRadius)*(1+gamma(len(s))) + under(len(s))
 			}
-			ps := make([]path, last)
-			for m := last - 1; m >= 0; m-- {
-				l := &p.layers[m]
-				if l.radius != nil {
-					ps[m].weight = make([]float64, l.Weight.Cols)
-					l.Weight.absTransposed(ps[m].weight, l.radius, s)
-					if l.biasRadius != nil {
-						ps[m].bias = floats.Dot(s, l.biasRadius)*(1+gamma(len(s))) + under(len(s))
-					}
-				}
-				next := make([]float64, l.Weight.Cols)
-				l.Weight.absTransposed(next, l.Weight.Val, s)
-				s = next
-			}
-			out[i*k+j], out[j*k+i] = ps, ps
 		}
+		next := make([]float64, l.Weight.Cols)
+		l.Weight.absTransposed(next, l.Weight.Val, s)
+		s = next
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -25,7 +26,8 @@ func Matrices(net nn.Layer) []*tensor.Tensor {
 }
 
 // Perturbed is a network with other values for some of its parameters, which it
-// leaves as they are.
+// leaves as they are. It is a network in its own right, whose parameters are those
+// values: attacks, faults, quantisation and certificates start from them.
 type Perturbed struct {
 	Net    nn.Layer
 	Params []*tensor.Tensor // parameters of Net
@@ -34,14 +36,36 @@ type Perturbed struct {
 
 // Forward computes the network's output with the other values.
 func (n Perturbed) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
-	for i, w := range n.Params {
-		p.Use(w, n.Values[i])
-	}
+	defer n.use(p)()
 	return n.Net.Forward(p, x)
 }
 
-// Visit visits the tensors of the network itself.
-func (n Perturbed) Visit(prefix string, visit func(nn.Slot)) { n.Net.Visit(prefix, visit) }
+// use makes a pass use the values, or what it uses for them, and returns a function
+// that makes it use for the parameters what it used before.
+func (n Perturbed) use(p *nn.Pass) (restore func()) {
+	before, after := make([]*tensor.Tensor, len(n.Params)), make([]*tensor.Tensor, len(n.Params))
+	for i, w := range n.Params {
+		before[i], after[i] = p.Value(w), p.Value(n.Values[i])
+	}
+	for i, w := range n.Params {
+		p.Use(w, after[i])
+	}
+	return func() {
+		for i, w := range n.Params {
+			p.Use(w, before[i])
+		}
+	}
+}
+
+// Visit visits the tensors of the network, the values in place of their parameters.
+func (n Perturbed) Visit(prefix string, visit func(nn.Slot)) {
+	n.Net.Visit(prefix, func(s nn.Slot) {
+		if i := slices.Index(n.Params, s.Tensor); i >= 0 {
+			s.Tensor = n.Values[i]
+		}
+		visit(s)
+	})
+}
 
 // evalBatch is the number of inputs in a forward pass.
 const evalBatch = 500

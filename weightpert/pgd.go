@@ -56,7 +56,9 @@ type PGD struct {
 	// points of the budget; 0 means 1.
 	Restarts int
 	// Leak is the slope of ReLU below 0 in the backward pass, see SamplePGD; 0
-	// means 0.3, and a negative one true gradients.
+	// means 0.3, and a negative one true gradients. It is that of the ReLUs in
+	// Sequentials and nn.BasicBlocks; those inside other layers have true gradients,
+	// and a slope above 0 that no ReLU would have is an error.
 	Leak      float64
 	Objective Objective // the zero value is CrossEntropy
 	// Layers are the positions in Matrices of what may change; nil means all.
@@ -84,9 +86,11 @@ type Outcome struct {
 }
 
 // Run attacks the network, which does not change, on inputs x [N, ...] with labels
-// y.
+// y. When ctx is cancelled it returns ctx's error and the worst that it has seen; if that
+// is nothing, the outcome's Network has no Net.
 func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (Outcome, error) {
 	fail := func(err error) (Outcome, error) { return Outcome{}, fmt.Errorf("weightpert: PGD: %w", err) }
+	asked := a.Leak
 	if err := a.fill(); err != nil {
 		return fail(err)
 	}
@@ -108,7 +112,13 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 	if err != nil {
 		return fail(err)
 	}
-	u := &ascent{PGD: a, net: leaky(net, a.Leak), params: params, tape: tensor.NewTape()}
+	u := &ascent{PGD: a, net: net, params: params, tape: tensor.NewTape()}
+	if a.Leak > 0 {
+		var found bool
+		if u.net, found = leaky(net, a.Leak); !found && asked > 0 {
+			return fail(fmt.Errorf("leak is %v, but no ReLU of the network is one of a Sequential or a BasicBlock; want 0", asked))
+		}
+	}
 	for _, w := range params {
 		u.at = append(u.at, w.Clone())
 		u.grads = append(u.grads, tensor.Zeros(tensor.Float32, w.Shape()...))
@@ -117,7 +127,7 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 			u.pace = append(u.pace, make([]float32, w.Len()))
 		}
 	}
-	out := Outcome{Objective: a.Objective.String(), Accuracy: 2}
+	out := Outcome{Objective: a.Objective.String()}
 	rng := rand.New(rand.NewPCG(a.Seed, 0x9d))
 	total := a.Restarts * (a.Steps + 1)
 	for start := range a.Restarts {
@@ -126,13 +136,13 @@ func (a PGD) Run(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) (
 		}
 		for step := 0; step <= a.Steps; step++ {
 			if err := ctx.Err(); err != nil {
-				return Outcome{}, fmt.Errorf("weightpert: PGD: stopped: %w", err)
+				return out, fmt.Errorf("weightpert: PGD: stopped: %w", err)
 			}
 			acc := u.measure(x, y, step < a.Steps)
 			if start == 0 && step == 0 {
 				out.Clean = acc
 			}
-			if acc < out.Accuracy {
+			if out.Network.Net == nil || acc < out.Accuracy {
 				out.Accuracy, out.Step = acc, step
 				out.Network = Perturbed{Net: net, Params: params}
 				for _, w := range u.at {
@@ -351,27 +361,34 @@ func (u *ascent) project(i int) {
 	copy(v, w)
 }
 
-// Ensemble runs the attack with every objective, Push with every class, and returns
-// their outcomes with the worst one first. A number from one objective alone can be
-// several points too high.
+// Ensemble runs the attack with every objective, Push with every class, DLR if there are
+// at least 3, and returns their outcomes with the worst one first. A number from one
+// objective alone can be several points too high. When ctx is cancelled it returns ctx's
+// error and what it has, the worst of the objective under way included.
 func (a PGD) Ensemble(ctx context.Context, net nn.Layer, x *tensor.Tensor, y []int) ([]Outcome, error) {
 	if err := checkData(net, x, y); err != nil {
 		return nil, fmt.Errorf("weightpert: PGD: %w", err)
 	}
 	objectives := []Objective{{Kind: CrossEntropy}, {Kind: StillCorrect}, {Kind: Hinge}}
-	for c := range net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1) {
+	classes := net.Forward(&nn.Pass{}, tensor.Slice(x, 0, 0, 1)).Dim(1)
+	if classes >= 3 {
+		objectives = append(objectives, Objective{Kind: DLR})
+	}
+	for c := range classes {
 		objectives = append(objectives, Objective{Push, c})
 	}
 	var out []Outcome
 	for _, o := range objectives {
 		a.Objective = o
 		r, err := a.Run(ctx, net, x, y)
+		if r.Network.Net != nil {
+			out = append(out, r)
+			if last := len(out) - 1; r.Accuracy < out[0].Accuracy {
+				out[0], out[last] = out[last], out[0]
+			}
+		}
 		if err != nil {
 			return out, err
-		}
-		out = append(out, r)
-		if last := len(out) - 1; out[last].Accuracy < out[0].Accuracy {
-			out[0], out[last] = out[last], out[0]
 		}
 	}
 	return out, nil

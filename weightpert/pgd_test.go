@@ -21,7 +21,43 @@ func TestLeakyBackwardChangesGradientsOnly(t *testing.T) {
 	require.InDeltaSlice(t, []float64{.3, .3, 1, 1}, g.Values(), 1e-7)
 	net := small(1)
 	in := tensor.Uniform(rand.New(rand.NewPCG(1, 1)), tensor.Float32, 0, 1, 3, 28, 28, 1)
-	require.Equal(t, nn.Classifier{Net: net}.Logits(in).Values(), nn.Classifier{Net: leaky(net, .3)}.Logits(in).Values())
+	leaks, found := leaky(net, .3)
+	require.True(t, found)
+	require.Equal(t, nn.Classifier{Net: net}.Logits(in).Values(), nn.Classifier{Net: leaks}.Logits(in).Values())
+}
+
+// ReLUs leak in Sequentials inside others, in residual blocks and behind changed
+// weights; where none can, an attack that asks for it is refused.
+func TestReLUsLeakInsideBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	conv := func(in, out, stride int) *nn.Conv2D {
+		return nn.NewConv2DNoBias(rng, in, out, 3, tensor.Same(stride, 1))
+	}
+	block := &nn.BasicBlock{Conv1: conv(1, 2, 2), Conv2: conv(2, 2, 1), Norm1: nn.NewBatchNorm(2), Norm2: nn.NewBatchNorm(2), Shortcut: nn.NewSequential(conv(1, 2, 2))}
+	net := nn.NewSequential(nn.NewSequential(block), nn.Flatten, nn.NewLinear(rng, 8, 3))
+	x := tensor.Uniform(rng, tensor.Float32, 0, 1, 5, 4, 4, 1)
+	ws := Matrices(net)
+	changed := Perturbed{Net: net, Params: ws[:1], Values: []*tensor.Tensor{tensor.MulScalar(ws[0], 2)}}
+	gradient := func(l nn.Layer, of *tensor.Tensor) (values, grad []float64) {
+		p := &nn.Pass{}
+		w := p.Watch(tensor.NewTape(), []*tensor.Tensor{of})[0]
+		f := l.Forward(p, x)
+		return f.Values(), tensor.Grad(tensor.Sum(tensor.CrossEntropy(f, []int{0, 1, 2, 0, 1})), w)[0].Values()
+	}
+	for _, l := range []nn.Layer{net, changed} {
+		leaks, found := leaky(l, .3)
+		require.True(t, found)
+		of := nn.Params(l)[0]
+		want, strict := gradient(l, of)
+		got, grad := gradient(leaks, of)
+		require.InDeltaSlice(t, want, got, 1e-6)
+		require.NotEqual(t, strict, grad)
+	}
+	smooth := nn.NewSequential(nn.Flatten, nn.NewLinear(rng, 16, 4), nn.Sigmoid, nn.NewLinear(rng, 4, 3))
+	_, err := PGD{Eps: .1, Steps: 1}.Run(context.Background(), smooth, x, []int{0, 1, 2, 0, 1})
+	require.NoError(t, err)
+	_, err = PGD{Eps: .1, Steps: 1, Leak: .2}.Run(context.Background(), smooth, x, []int{0, 1, 2, 0, 1})
+	require.ErrorContains(t, err, "leak is 0.2, but no ReLU")
 }
 
 // Attacked weights stay in the budget, the network stays as it is, a seed decides
@@ -190,13 +226,14 @@ func TestEnsembleIsTheWorstOfItsObjectives(t *testing.T) {
 	a := PGD{Eps: .01, Steps: 5}
 	all, err := a.Ensemble(ctx, net, x, y)
 	require.NoError(t, err)
-	require.Len(t, all, 13)
+	require.Len(t, all, 14)
 	names := map[string]bool{}
 	for _, o := range all {
 		require.LessOrEqual(t, all[0].Accuracy, o.Accuracy)
 		names[o.Objective] = true
 	}
-	require.Len(t, names, 13)
+	require.Len(t, names, 14)
+	require.Contains(t, names, Objective{Kind: DLR}.String())
 	one, err := a.Run(ctx, net, x, y)
 	require.NoError(t, err)
 	require.LessOrEqual(t, all[0].Accuracy, one.Accuracy)
@@ -330,8 +367,9 @@ func TestBadAttacksAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "parameter 0")
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = PGD{}.Run(stopped, small(1), x, y)
+	none, err := PGD{}.Run(stopped, small(1), x, y)
 	require.ErrorIs(t, err, context.Canceled)
+	require.Nil(t, none.Network.Net)
 	_, err = Accuracy(stopped, small(1), x, y)
 	require.ErrorIs(t, err, context.Canceled)
 }
@@ -360,4 +398,67 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	require.Equal(t, margins[0], margins[1])
 	require.Equal(t, weights[0], weights[1])
 	require.Equal(t, bits[0], bits[1])
+}
+
+// A run that is stopped keeps what it has: the worst iterate, the outcomes of the
+// objectives so far, the examples that are done.
+func TestStoppedRunsReturnWhatTheyHave(t *testing.T) {
+	net, x, y := trained(t, nil)
+	a := PGD{Eps: .01, Steps: 3}
+	full, err := a.Ensemble(context.Background(), net, x, y)
+	require.NoError(t, err)
+	for _, stop := range []int{2, 4, 6} {
+		ctx, cancel := context.WithCancel(context.Background())
+		steps := 0
+		a.OnProgress = func(int, int) {
+			if steps++; steps == stop {
+				cancel()
+			}
+		}
+		out, err := a.Ensemble(ctx, net, x, y)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Len(t, out, (stop+3)/4, "stopped after %d of 4 iterates", stop)
+		require.Equal(t, full[0].Clean, out[0].Clean)
+		acc, err := Accuracy(context.Background(), out[0].Network, x, y)
+		require.NoError(t, err)
+		require.Equal(t, out[0].Accuracy, acc)
+		require.Less(t, acc, out[0].Clean)
+	}
+
+	n, v := g3(t)
+	box := grown(t, n, Absolute(), .01)
+	ctx, cancel := context.WithCancel(context.Background())
+	many, labels := make([][]float64, 1024), make([]int, 1024)
+	for i := range many {
+		many[i], labels[i] = v, 1
+	}
+	c, err := Certify(ctx, stopping{IBP{}, cancel}, n, box, many, labels)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Positive(t, c.Count)
+	require.Less(t, c.Count, c.Total)
+	for i, m := range c.Margin {
+		require.Equal(t, c.Certified[i], m > 0)
+		require.Equal(t, !c.Certified[i], math.IsInf(m, -1))
+	}
+	low, err := SamplePGD{}.Margins(ctx, n, box, many, labels)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, low, 1024)
+	require.True(t, math.IsNaN(low[0]))
+}
+
+// stopping is a method that cancels its context while it bounds its first example.
+type stopping struct {
+	Method
+	cancel func()
+}
+
+func (s stopping) prepare(n *Network, b *Box) (bounder, error) {
+	f, err := s.Method.prepare(n, b)
+	return func() margins {
+		m := f()
+		return func(out, x []float64, y int) {
+			s.cancel()
+			m(out, x, y)
+		}
+	}, err
 }

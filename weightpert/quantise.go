@@ -200,11 +200,15 @@ func (q *Quantized) Hamming(other *Quantized) (int, error) {
 // Rounding returns the box of all networks that rounding to the quantiser's integers
 // can give, with halves and errors of float32 going either way: each weight within
 // half a scale of itself. A certificate for this box says that quantisation keeps
-// the prediction. Scales are those of Quantize: for a convolution that FromNN laid
-// out they come from its whole filters, taps that never meet the image included.
+// the prediction. A row, or a matrix, of zeros stays
+// as it is. Scales are those of Quantize: for a convolution that FromNN laid out they come
+// from its whole filters, taps that never meet the image included.
 func (q Quantizer) Rounding(n *Network) (*Box, error) {
-	return q.box(n, "Rounding", func(w, scale float64, width int) (lo, hi float64) {
-		r := scale/2*(1+1e-6) + math.Abs(w)*0x1p-22 + 0x1p-149
+	return q.box(n, "Rounding", func(w, largest float64, width int) (lo, hi float64) {
+		if largest == 0 {
+			return w, w
+		}
+		r := scaleFor(largest, width)/2*(1+1e-6) + math.Abs(w)*0x1p-22 + 0x1p-149
 		return w - r, w + r
 	})
 }
@@ -216,7 +220,8 @@ func (q Quantizer) BitFlips(n *Network, flips int) (*Box, error) {
 	if flips < 0 {
 		return nil, fmt.Errorf("weightpert: BitFlips: %d flips, want 0 or more", flips)
 	}
-	return q.box(n, "BitFlips", func(w, scale float64, width int) (lo, hi float64) {
+	return q.box(n, "BitFlips", func(w, largest float64, width int) (lo, hi float64) {
+		scale := scaleFor(largest, width)
 		c := code(w, scale, width)
 		lo, hi = w, w
 		for mask := range 1 << width {
@@ -231,7 +236,9 @@ func (q Quantizer) BitFlips(n *Network, flips int) (*Box, error) {
 	})
 }
 
-func (q Quantizer) box(n *Network, name string, interval func(w, scale float64, width int) (lo, hi float64)) (*Box, error) {
+// box returns the box of the intervals of all weights w, each beside the largest modulus
+// that its scale comes from.
+func (q Quantizer) box(n *Network, name string, interval func(w, largest float64, width int) (lo, hi float64)) (*Box, error) {
 	width, err := q.bits()
 	if err != nil {
 		return nil, fmt.Errorf("weightpert: %s: %w", name, err)
@@ -244,15 +251,15 @@ func (q Quantizer) box(n *Network, name string, interval func(w, scale float64, 
 		l := &n.layers[i]
 		w := &l.Weight
 		lo, hi := make([]float64, len(w.Val)), make([]float64, len(w.Val))
-		all := scaleFor(l.extent().size(), width)
+		all := l.extent().size()
 		for r := range w.Rows {
 			from, to := w.span(r)
-			scale := all
+			largest := all
 			if q.PerRow {
-				scale = scaleFor(l.unitExtent(r).size(), width)
+				largest = l.unitExtent(r).size()
 			}
 			for k := from; k < to; k++ {
-				lo[k], hi[k] = interval(w.Val[k], scale, width)
+				lo[k], hi[k] = interval(w.Val[k], largest, width)
 			}
 		}
 		if err := b.SetLayer(i, lo, hi); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,13 @@ func hamming(t testing.TB, a, b *Quantized) int {
 
 // rebuilt returns the certifiable form of a network with other values.
 func rebuilt(t testing.TB, p Perturbed) *Network {
+	n, err := FromNN(twin(p), 28, 28, 1)
+	require.NoError(t, err)
+	return n
+}
+
+// twin returns a network that has the values of p for parameters.
+func twin(p Perturbed) *nn.Sequential {
 	c := small(1)
 	nn.Copy(c, p.Net)
 	all := nn.Params(p.Net)
@@ -109,9 +117,7 @@ func rebuilt(t testing.TB, p Perturbed) *Network {
 			}
 		}
 	}
-	n, err := FromNN(c, 28, 28, 1)
-	require.NoError(t, err)
-	return n
+	return c
 }
 
 func snapshot(net nn.Layer) (out [][]float64) {
@@ -119,6 +125,100 @@ func snapshot(net nn.Layer) (out [][]float64) {
 		out = append(out, w.Values())
 	}
 	return out
+}
+
+// A certificate of a network with other values is that of a network that has them.
+func TestPerturbedNetworksAreRead(t *testing.T) {
+	net := small(1)
+	q, err := Quantizer{Bits: 4}.Quantize(net)
+	require.NoError(t, err)
+	drawn, err := DrawGaussian(q.Network(), .1, 1)
+	require.NoError(t, err)
+	moved := small(1)
+	for i, w := range nn.Params(moved) {
+		w.CopyFrom(drawn.Values[i])
+	}
+	x := slices.Repeat([]float64{.5}, 784)
+	original, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		given nn.Layer
+		own   *nn.Sequential
+	}{{q.Network(), twin(q.Network())}, {nn.NewSequential(q.Network()), twin(q.Network())}, {drawn, moved}} {
+		n, err := FromNN(c.given, 28, 28, 1)
+		require.NoError(t, err)
+		want, err := FromNN(c.own, 28, 28, 1)
+		require.NoError(t, err)
+		require.True(t, slices.Equal(want.Logits(x), n.Logits(x)))
+		require.False(t, slices.Equal(original.Logits(x), n.Logits(x)))
+		require.InDeltaSlice(t, nn.Classifier{Net: c.given}.Logits(tensor.Full(tensor.Float32, .5, 1, 28, 28, 1)).Values(), n.Logits(x), 1e-4)
+	}
+	// What follows a perturbed network has its own values.
+	two := nn.NewSequential(nn.Flatten, net.Layers()[1], nn.ReLU)
+	head := nn.NewLinear(rand.New(rand.NewPCG(1, 1)), two.Layers()[1].(*nn.Linear).Weight.Dim(1), 3)
+	all := nn.NewSequential(Perturbed{Net: two, Params: q.Network().Params[:1], Values: q.Network().Values[:1]}, head)
+	n, err := FromNN(all, 28, 28, 1)
+	require.NoError(t, err)
+	require.InDeltaSlice(t, nn.Classifier{Net: all}.Logits(tensor.Full(tensor.Float32, .5, 1, 28, 28, 1)).Values(), n.Logits(x), 1e-4)
+}
+
+// A row of zeros rounds to zeros and costs nothing, whatever the scale of the network, and
+// a scale for each row is no looser than one for all.
+func TestRoundingLeavesZerosAlone(t *testing.T) {
+	x := []float64{1, 1}
+	for _, c := range []float64{1, 1e-3, 1e3} {
+		n := mlp(t, ReLU, rows([]float64{c, 0}, []float64{0, 0}), rows([]float64{c, -c}, []float64{-c, c}))
+		margins := make(map[bool]float64)
+		for _, perRow := range []bool{false, true} {
+			box, err := Quantizer{PerRow: perRow}.Rounding(n)
+			require.NoError(t, err)
+			margins[perRow] = margin(t, CROWN{}, n, box, x, 0, 1) / (c * c)
+			require.Equal(t, perRow, box.layers[0].lo[2] == 0 && box.layers[0].hi[3] == 0)
+		}
+		require.GreaterOrEqual(t, margins[true], margins[false])
+		require.InDelta(t, (2-1./127)*(1-1./127), margins[true], 1e-5)
+		bits, err := SafeBits(context.Background(), CROWN{}, n, true, 1, [][]float64{x}, []int{0})
+		require.NoError(t, err)
+		require.Equal(t, []int{3, 2}, bits)
+	}
+}
+
+// A draw moves weights and biases by the same deviation, and another seed draws anew.
+func TestGaussianDrawsMoveEveryParameter(t *testing.T) {
+	net := small(1)
+	before := snapshot(net)
+	const sigma = .3
+	drawn, err := DrawGaussian(net, sigma, 5)
+	require.NoError(t, err)
+	other, err := DrawGaussian(net, sigma, 6)
+	require.NoError(t, err)
+	require.Equal(t, nn.Params(net), drawn.Params)
+	learnt, err := FromNN(net, 28, 28, 1)
+	require.NoError(t, err)
+	moved, err := FromNN(drawn, 28, 28, 1)
+	require.NoError(t, err)
+	// The divergence of the draw from its centre is half a sum of squares of normal
+	// numbers, one for each parameter.
+	d, err := GaussianDivergence(moved, learnt, sigma)
+	require.NoError(t, err)
+	count := float64(nn.CountParams(net))
+	require.InDelta(t, count/2, d, 5*math.Sqrt(count/2))
+	for i, v := range drawn.Values {
+		diff := tensor.Sub(v, drawn.Params[i])
+		require.InDelta(t, sigma, deviation(diff), 5*sigma/math.Sqrt(2*float64(v.Len())), "parameter %d", i)
+		require.NotEqual(t, v.At(make([]int, v.Rank())...), other.Values[i].At(make([]int, v.Rank())...))
+	}
+	still, err := DrawGaussian(net, 0, 5)
+	require.NoError(t, err)
+	require.True(t, slices.Equal(before[0], still.Values[0].Values()))
+	for _, bad := range []float64{-1, math.NaN(), math.Inf(1)} {
+		_, err := DrawGaussian(net, bad, 1)
+		require.ErrorContains(t, err, "sigma")
+	}
+	_, err = DrawGaussian(nil, 1, 1)
+	require.ErrorContains(t, err, "no network")
+	_, err = DrawGaussian(nn.Flatten, 1, 1)
+	require.ErrorContains(t, err, "no parameters")
 }
 
 // What BitFlips says can be reached contains every network that flips can make.
@@ -235,6 +335,20 @@ func TestFaultsAreNestedAndDoNotRepeat(t *testing.T) {
 	require.Zero(t, tensor.MaxAbs(dead.Values[0]))
 	require.NotZero(t, tensor.MaxAbs(dead.Values[2]))
 	require.Equal(t, before, snapshot(net))
+	for _, l := range net.Layers() {
+		if l, ok := l.(*nn.Linear); ok {
+			l.Bias.Fill(.5)
+		}
+	}
+	dead, err = DeadUnits(net, 1, 3)
+	require.NoError(t, err)
+	white := tensor.Full(tensor.Float32, 1, 1, 28, 28, 1)
+	require.Equal(t, slices.Repeat([]float64{.5}, 10), nn.Classifier{Net: dead}.Logits(white).Values(), "only the last bias is left")
+	some, err := DeadUnits(net, .5, 3)
+	require.NoError(t, err)
+	for k, v := range tensor.Max(tensor.Abs(some.Values[0]), 0).Values() {
+		require.Equal(t, v == 0, some.Values[3].At(k) == 0, "unit %d", k)
+	}
 	for _, p := range []float64{-.1, 1.1, math.NaN()} {
 		_, err := q.RandomBitErrors(p, 1)
 		require.ErrorContains(t, err, "probability")

@@ -54,7 +54,7 @@ func (t *RandBET) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 		return nil, err
 	}
 	tape := tensor.NewTape()
-	pass := &nn.Pass{}
+	pass := like(p)
 	params := nn.Params(net)
 	broken := q.Network()
 	watched := make([]*tensor.Tensor, len(params))

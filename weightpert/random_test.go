@@ -199,13 +199,18 @@ func (r *randomised) quantised(t testing.TB, rng *rand.Rand, n *Network) {
 	for i := range n.layers {
 		l := &n.layers[i]
 		for row := range l.Weight.Rows {
-			scale := scaleFor(l.extent().size(), q.Bits)
+			largest := l.extent().size()
 			if q.PerRow {
-				scale = scaleFor(l.unitExtent(row).size(), q.Bits)
+				largest = l.unitExtent(row).size()
 			}
+			scale := scaleFor(largest, q.Bits)
 			from, to := l.Weight.span(row)
 			for _, v := range l.Weight.Val[from:to] {
 				c := code(v, scale, q.Bits)
+				if flips < 0 && largest == 0 {
+					values[i] = append(values[i], []float64{0})
+					continue
+				}
 				if flips < 0 {
 					values[i] = append(values[i], []float64{v - scale/2, float64(c) * scale, v + scale/2})
 					continue

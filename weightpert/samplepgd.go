@@ -133,7 +133,9 @@ func (a SamplePGD) finish(ctx context.Context, d *descent, x []float64, y int) (
 }
 
 // Margins attacks every example on several threads and returns the smallest
-// margins that were seen: an example with a positive one has resisted.
+// margins that were seen: an example with a positive one has resisted. When ctx is
+// cancelled it returns ctx's error and what it has, with NaN for the examples that it has
+// not come to the end of.
 func (a SamplePGD) Margins(ctx context.Context, n *Network, b *Box, x [][]float64, y []int) ([]float64, error) {
 	p, err := prepare(n, b)
 	if err != nil {
@@ -149,14 +151,19 @@ func (a SamplePGD) Margins(ctx context.Context, n *Network, b *Box, x [][]float6
 		return nil, fmt.Errorf("weightpert: SamplePGD: %w", err)
 	}
 	out := make([]float64, len(x))
+	for i := range out {
+		out[i] = math.NaN()
+	}
 	err = overSamples(ctx, len(x), func() func(int) {
 		d := p.newDescent(a.Leak)
-		return func(i int) { out[i] = a.run(ctx, d, x[i], y[i], rand.New(rand.NewPCG(a.Seed, uint64(i)))).Margin }
+		return func(i int) {
+			w := a.run(ctx, d, x[i], y[i], rand.New(rand.NewPCG(a.Seed, uint64(i))))
+			if ctx.Err() == nil {
+				out[i] = w.Margin
+			}
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // checkEnds returns an error if the box has an end that overflowed.

@@ -118,8 +118,12 @@ func TestGradientsOfTrainingLosses(t *testing.T) {
 
 // gradientOf returns the gradient that a loss gives each parameter.
 func gradientOf(t testing.TB, loss nn.Loss, net nn.Layer, b nn.Batch) (float64, []*tensor.Tensor) {
+	return gradientIn(t, &nn.Pass{Train: true}, loss, net, b)
+}
+
+// gradientIn is gradientOf in a pass of a given mode.
+func gradientIn(t testing.TB, p *nn.Pass, loss nn.Loss, net nn.Layer, b nn.Batch) (float64, []*tensor.Tensor) {
 	tape := tensor.NewTape()
-	p := &nn.Pass{Train: true}
 	watched := p.Watch(tape, nn.Params(net))
 	b.X = tape.Const(b.X)
 	v, err := loss(context.Background(), p, net, b)
@@ -129,6 +133,65 @@ func gradientOf(t testing.TB, loss nn.Loss, net nn.Layer, b nn.Batch) (float64, 
 		grads[i] = g.Clone()
 	}
 	return v.Item(), grads
+}
+
+// The way up is that of the loss that is climbed: of the batch's statistics and of the
+// set that the pass names, and of running averages in evaluation.
+func TestAscentIsInTheModeOfThePass(t *testing.T) {
+	train, _, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	x, y := train.Take(30).All()
+	build := func() nn.Layer {
+		rng := rand.New(rand.NewPCG(5, 1))
+		norm := nn.NewBatchNorm(16, "", "other")
+		norm.Sets[1].Gamma.CopyFrom(tensor.Uniform(rng, tensor.Float32, -1, 2, 16))
+		return nn.NewSequential(nn.Flatten, nn.NewLinear(rng, 784, 16), norm, nn.ReLU, nn.NewLinear(rng, 16, 10))
+	}
+	net := build()
+	for _, mode := range []nn.Pass{{Train: true}, {Train: true, Stats: "other"}, {}} {
+		in := func() *nn.Pass { p := mode; return &p }
+		batch := nn.Batch{X: x, Y: y}
+		clean, up := gradientIn(t, in(), nn.CrossEntropy, net, batch)
+		var total float64
+		for i, w := range nn.Params(net) {
+			if w.Rank() > 1 {
+				total += frobenius(up[i]) * frobenius(up[i])
+			}
+		}
+		for name, c := range map[string]struct {
+			loss nn.Loss
+			move func(w, g *tensor.Tensor) *tensor.Tensor
+		}{
+			"AWP": {(&AWP{Gamma: .1}).Loss, func(w, g *tensor.Tensor) *tensor.Tensor {
+				return tensor.MulScalar(g, .1*frobenius(w)/frobenius(g))
+			}},
+			"SAM":  {(&SAM{Rho: .3}).Loss, func(_, g *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(g, .3/math.Sqrt(total)) }},
+			"sign": {(&SignStep{Eps: .01}).Loss, func(_, g *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(tensor.Sign(g), .01) }},
+		} {
+			moved := build()
+			for i, w := range nn.Params(moved) {
+				if w.Rank() > 1 {
+					w.CopyFrom(tensor.Add(w, c.move(w, up[i])))
+				}
+			}
+			want, _ := gradientIn(t, in(), nn.CrossEntropy, moved, batch)
+			got, _ := gradientIn(t, in(), c.loss, net, batch)
+			require.InDelta(t, want, got, 1e-4, "%s in %+v", name, mode)
+			require.Greater(t, got, clean+.01, "%s in %+v", name, mode)
+		}
+		q, err := Quantizer{}.Quantize(net)
+		require.NoError(t, err)
+		q, err = q.RandomBitErrors(.05, 3)
+		require.NoError(t, err)
+		broken, _ := gradientIn(t, in(), nn.CrossEntropy, q.Network(), batch)
+		got, _ := gradientIn(t, in(), (&RandBET{P: .05, Seed: 3, Threshold: 100}).Loss, net, batch)
+		require.InDelta(t, (clean+broken)/2, got, 1e-5, "RandBET in %+v", mode)
+	}
+	// Dropout draws in the way up as well.
+	rng := rand.New(rand.NewPCG(5, 2))
+	dropping := nn.NewSequential(nn.Flatten, nn.NewLinear(rng, 784, 8), nn.ReLU, nn.Dropout(.5), nn.NewLinear(rng, 8, 10))
+	_, err = (&AWP{Gamma: .1}).Loss(context.Background(), &nn.Pass{Train: true, Rand: rng}, dropping, nn.Batch{X: tensor.NewTape().Const(x), Y: y})
+	require.NoError(t, err)
 }
 
 // Every loss at moved weights has the value and gradient of the cross-entropy of a

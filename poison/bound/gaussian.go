@@ -215,9 +215,9 @@ const sharpest = 1e-9
 const reach = 9
 
 // Terms integrates over the line. Errors: a U or labels of 0, a sigma that is not
-// above 0 or less than 1e-9 of the means, values that are not finite.
+// above 0 or less than 1e-9 of the means, values that are not finite, an unknown formula.
 func (c Case) Terms(p Point, f Formula) (Terms, error) {
-	if err := c.check(p); err != nil {
+	if err := c.check(p, f); err != nil {
 		return Terms{}, fmt.Errorf("bound: %w", err)
 	}
 	s, t := c.project(c.Source, p.U, f), c.project(c.Target, p.U, f)
@@ -292,9 +292,9 @@ func eachNode(s, t *projected, n int, visit func(z, dz float64)) {
 }
 
 // Loss is what the illustrative cases minimise: the squared source error, plus
-// eta (1 - |u|²)² with eta = 10, plus lambda times Gap.
+// eta (1 - |u|²)² with eta = 10, plus lambda times Gap. Errors are those of Terms.
 func (c Case) Loss(p Point, lambda float64, f Formula) (float64, error) {
-	if err := c.check(p); err != nil {
+	if err := c.check(p, f); err != nil {
 		return 0, fmt.Errorf("bound: %w", err)
 	}
 	return c.loss(p, lambda, f, nodes), nil
@@ -311,7 +311,10 @@ func (c Case) loss(p Point, lambda float64, f Formula, n int) float64 {
 	return e + 10*off*off + lambda*gap(&s, &t)
 }
 
-func (c Case) check(p Point) error {
+func (c Case) check(p Point, f Formula) error {
+	if f != Exact && f != Released {
+		return fmt.Errorf("unknown formula %v, want %v or %v", f, Exact, Released)
+	}
 	for _, v := range []float64{p.U[0], p.U[1], p.A, p.B} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("u %v, a %v, b %v, want finite numbers", p.U, p.A, p.B)
@@ -322,6 +325,8 @@ func (c Case) check(p Point) error {
 		return errors.New("u is 0, want a direction")
 	case c.Source.Labels == [2]float64{} || c.Target.Labels == [2]float64{}:
 		return errors.New("v is 0, want a direction of the labels")
+	case !finite(c.Source.Labels) || !finite(c.Target.Labels):
+		return fmt.Errorf("labels by v %v and %v, want directions of finite length", c.Source.Labels, c.Target.Labels)
 	case !(c.sigma() > 0) || math.IsInf(c.Sigma, 0):
 		return fmt.Errorf("sigma is %v, want above 0", c.Sigma)
 	}
@@ -334,3 +339,6 @@ func (c Case) check(p Point) error {
 	}
 	return nil
 }
+
+// finite says whether a vector has a finite length.
+func finite(v [2]float64) bool { return math.Hypot(v[0], v[1]) <= math.MaxFloat64 }

@@ -219,6 +219,22 @@ func TestBadCasesAreErrors(t *testing.T) {
 	c.Sigma, c.Source.Means[0][0] = 1, math.NaN()
 	_, err = c.Terms(sixty, bound.Exact)
 	require.ErrorContains(t, err, "a mean as far as NaN")
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		c = bound.Favorable
+		c.Source.Labels[1] = bad
+		_, err = c.Terms(sixty, bound.Exact)
+		require.ErrorContains(t, err, "want directions of finite length")
+		c = bound.Favorable
+		c.Target.Labels[0] = bad
+		_, err = bound.Illustrate{}.From(c, sixty)
+		require.ErrorContains(t, err, "want directions of finite length")
+	}
+	_, err = bound.Favorable.Terms(sixty, bound.Formula(7))
+	require.ErrorContains(t, err, "unknown formula Formula(7), want exact or released")
+	_, err = bound.Favorable.Loss(sixty, .01, bound.Formula(-1))
+	require.ErrorContains(t, err, "unknown formula Formula(-1)")
+	_, err = bound.Illustrate{Formula: 7}.From(bound.Favorable, sixty)
+	require.ErrorContains(t, err, "unknown formula Formula(7)")
 	c = bound.Favorable
 	c.Target.Labels = [2]float64{}
 	_, err = bound.Illustrate{}.From(c, sixty)

@@ -106,7 +106,7 @@ func (l Illustrate) Run(ctx context.Context, c Case) ([]Minimum, error) {
 // The search ends when the best value has stayed within 1e-8 for 40 iterations,
 // and after 1,000 iterations.
 func (l Illustrate) From(c Case, start Point) (Minimum, error) {
-	if err := c.check(start); err != nil {
+	if err := c.check(start, l.Formula); err != nil {
 		return Minimum{}, fmt.Errorf("bound: %w", err)
 	}
 	lambda := l.Lambda
@@ -116,7 +116,7 @@ func (l Illustrate) From(c Case, start Point) (Minimum, error) {
 	at := func(x []float64) Point { return Point{U: [2]float64{x[0], x[1]}, A: x[2], B: x[3]} }
 	value := func(x []float64) float64 {
 		p := at(x)
-		if c.check(p) != nil {
+		if c.check(p, l.Formula) != nil {
 			return math.Inf(1)
 		}
 		return c.loss(p, lambda, l.Formula, searchNodes)
