@@ -124,7 +124,7 @@ func ExampleInterval_MarshalJSON() {
 		Est: 0.5, Lo: math.Inf(-1), Hi: math.Inf(1), CoreLo: math.Inf(-1), CoreHi: math.Inf(1), Radius: math.Inf(1), Core: math.Inf(1),
 	})
 	fmt.Println(string(text), err)
-	// Output: {"est":0.5,"lo":null,"hi":null,"core_lo":null,"core_hi":null} <nil>
+	// Output: {"est":0.5,"lo":null,"hi":null,"core_lo":null,"core_hi":null,"radius":null,"core":null} <nil>
 }
 
 // Of 1000 rewards, each contaminated with probability 1/20, more are contaminated with

@@ -410,3 +410,30 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// Intervals are read back from JSON as they were written, those that say nothing included.
+func TestIntervalsInJSON(t *testing.T) {
+	inf := math.Inf(1)
+	for _, want := range []bandit.Interval{
+		{Est: .1, Lo: .1 - .7, Hi: .1 + .7, CoreLo: .1 - .3, CoreHi: .1 + .3, Radius: .7, Core: .3},
+		{Est: 1e300, Lo: -inf, Hi: inf, CoreLo: -inf, CoreHi: inf, Radius: inf, Core: inf},
+		{Est: -1e-300, Lo: -1e-7, Hi: 1e22, CoreLo: -1e-9, CoreHi: 123456789, Radius: 5e21, Core: 1},
+	} {
+		text, err := json.Marshal(bandit.Result{Intervals: []bandit.Interval{want}})
+		require.NoError(t, err)
+		var got bandit.Result
+		require.NoError(t, json.Unmarshal(text, &got))
+		require.Equal(t, []bandit.Interval{want}, got.Intervals)
+	}
+	for text, want := range map[string]string{
+		`null`:       `no "est" in null`,
+		`{"est":1}`:  `no "lo" in {"est":1}`,
+		`{"est":""}`: "cannot unmarshal string",
+		`{"est":1,"lo":2,"hi":1,"core_lo":1,"core_hi":1,"radius":1,"core":0}`:      "[2, 1] around [1, 1], want rising ends",
+		`{"est":1,"lo":0,"hi":1,"core_lo":null,"core_hi":1,"radius":1,"core":"x"}`: "cannot unmarshal string",
+	} {
+		got := bandit.Interval{Est: 5}
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &got), want)
+		require.Equal(t, bandit.Interval{Est: 5}, got)
+	}
+}
