@@ -105,9 +105,7 @@ func (d *Design) floor() float64 {
 // Delta_i <= 4 r(n_i) (2 b + 4 s(n_i)): the argument for LUCB and UGapE, which holds
 // with several best arms as well.
 func (d *Design) UpperBound(means []float64) (int, error) {
-	switch d.cfg.Rule.(type) {
-	case GapBased, Elimination:
-	default:
+	if _, ok := d.cfg.Rule.(upperBounded); !ok {
 		return 0, fmt.Errorf("bandit: UpperBound: rule is %s, want GapBased or Elimination", d.cfg.Rule.Name())
 	}
 	if err := d.checkMeans(means); err != nil {

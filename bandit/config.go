@@ -140,7 +140,7 @@ func NewDesign(cfg Config) (*Design, error) {
 	}
 	lo, hi := d.family.Spread(0.5)
 	d.bias = (hi - lo) / 2
-	if r, ok := cfg.Rule.(Likelihood); ok {
+	if r, ok := cfg.Rule.(evidential); ok {
 		if err := r.evidence(d); err != nil {
 			return nil, err
 		}
@@ -179,7 +179,7 @@ func (c *Config) check() error {
 	case c.MaxPulls > math.MaxInt/8:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at most %d", c.MaxPulls, math.MaxInt/8)
 	}
-	if _, ok := c.Rule.(GapBased); c.Top > 1 && !ok {
+	if _, ok := c.Rule.(severalArms); c.Top > 1 && !ok {
 		return fmt.Errorf("bandit: Top is %d with rule %s, want 1: only GapBased finds several arms", c.Top, c.Rule.Name())
 	}
 	return c.Rule.check(c)

@@ -23,6 +23,17 @@ type ownBounds interface {
 	family(Setting) (Family, error)
 }
 
+// What only some rules can do they say by a method, which a pointer to a rule and a
+// struct that embeds one have as well.
+type (
+	// severalArms is a Rule that can find more than one best arm.
+	severalArms interface{ severalArms() }
+	// upperBounded is a Rule of which UpperBound speaks.
+	upperBounded interface{ upperBounded() }
+	// evidential is a Rule that needs a mixture of evidence in the design.
+	evidential interface{ evidence(*Design) error }
+)
+
 // policy is a Rule at work in one search. Its exported fields are its state; they
 // are saved with the search, and whatever else it keeps is made again by observed.
 type policy interface {

@@ -417,3 +417,39 @@ func TestLogOfLUCBIsFresh(t *testing.T) {
 		}
 	}
 }
+
+// A pointer to a rule or an estimator is as good as its value, and so is a struct that
+// embeds it.
+func TestPointersAreAsGoodAsValues(t *testing.T) {
+	type mine struct{ bandit.Likelihood }
+	b := env.I2()
+	for _, c := range []struct {
+		value, other bandit.Config
+	}{
+		{bandit.Config{Rule: bandit.Likelihood{}, Estimator: bandit.GaussianHuber{Sigma: 1}}, bandit.Config{Rule: &bandit.Likelihood{}, Estimator: &bandit.GaussianHuber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.Likelihood{}, Estimator: bandit.Huber{Sigma: 1}}, bandit.Config{Rule: mine{}, Estimator: &bandit.Huber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.GapBased{}, Top: 2, Estimator: bandit.GaussianHuber{Sigma: 1}}, bandit.Config{Rule: &bandit.GapBased{}, Top: 2, Estimator: &bandit.GaussianHuber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.LUCB{Sigma: 1}}, bandit.Config{Rule: &bandit.LUCB{Sigma: 1}}},
+	} {
+		var want bandit.Result
+		for k, cfg := range []bandit.Config{c.value, c.other} {
+			cfg.Arms, cfg.Delta, cfg.MaxPulls = len(b.Arms), .1, 20000
+			if cfg.Estimator != nil {
+				cfg.Eps = b.Eps
+			}
+			got, err := bandit.Run(ctx, cfg, world(t, b.Instance, env.None{}, 0, 1).Pull)
+			require.NoError(t, err)
+			require.Equal(t, bandit.Identified, got.Outcome, "%T", cfg.Rule)
+			if k == 0 {
+				want = got
+			}
+			require.Equal(t, want, got)
+		}
+	}
+	cfg := hm(b)
+	cfg.Rule = &bandit.Elimination{}
+	d, err := bandit.NewDesign(cfg)
+	require.NoError(t, err)
+	_, err = d.UpperBound(b.Means())
+	require.NoError(t, err)
+}
