@@ -64,12 +64,14 @@ type Config struct {
 	Adversary Adversary // zero: Oblivious
 
 	// Estimator makes the intervals that the rule compares. Rules with bounds of
-	// their own take none.
+	// their own take none, and with those and the estimators that are not robust Eps is
+	// 0. Such a rule has no bias and no grid: Mode, Eta, N0 and NoFutility make no
+	// difference to it.
 	Estimator Estimator
 	Rule      Rule // nil: GapBased{}
 	Mode      Mode // zero: Certified
 
-	Tol float64 // an answer within Tol of the best will do, in units of the reward; zero: the best
+	Tol float64 // an answer within Tol of the best will do, in units of the reward; zero: the best. Not for LilUCB and SuccessiveHalving
 	Top int     // number of best arms to find; zero: 1. More than 1 for GapBased only
 
 	Eta      float64 // ratio of the grid, in [1, 4]; zero: 1.1. 1 evaluates after every pull
@@ -122,6 +124,9 @@ func NewDesign(cfg Config) (*Design, error) {
 	if own, ok := cfg.Rule.(ownBounds); ok {
 		if cfg.Estimator != nil {
 			return nil, fmt.Errorf("bandit: rule %s has bounds of its own, found Estimator %s, want none", cfg.Rule.Name(), cfg.Estimator.Name())
+		}
+		if err := d.setting.clean(cfg.Rule.Name()); err != nil {
+			return nil, err
 		}
 		f, err := own.family(d.setting)
 		if err != nil {
@@ -189,7 +194,7 @@ func (c *Config) check() error {
 func (d *Design) Config() Config { return d.cfg }
 
 // Bias returns b, the half-width that no amount of data takes off an interval at
-// the middle of the range; NaN if the estimator cannot tell, 0 if it ignores Eps.
+// the middle of the range; NaN if the estimator cannot tell, 0 if Eps is 0.
 func (d *Design) Bias() float64 { return d.bias }
 
 // Radius returns the half-width of an interval at grid index j, for estimators

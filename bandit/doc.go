@@ -39,7 +39,7 @@
 //
 // A Rule says which arm to pull and when to stop: GapBased, Elimination, Uniform,
 // UGapE, or Likelihood, which stops Gaussian arms by a likelihood ratio.
-// Baselines that ignore contamination are rules as well.
+// Baselines for clean rewards are rules as well.
 //
 // A Mode says whether the answer must hold whatever the gaps (Certified), or
 // provided that the arms can be told apart (AssumeIdentifiable), which takes fewer

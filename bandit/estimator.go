@@ -61,6 +61,15 @@ type Setting struct {
 // level returns L_j for c failure events for each arm and grid point.
 func (s Setting) level(j, c int) float64 { return Level(j, c, s.Arms, s.Delta) }
 
+// clean returns an error unless Eps is 0, for what ignores contamination: no confidence
+// would be kept.
+func (s Setting) clean(name string) error {
+	if s.Eps > 0 {
+		return fmt.Errorf("bandit: %s ignores contamination: Eps is %v, want 0", name, s.Eps)
+	}
+	return nil
+}
+
 // Estimator is a way to turn contaminated rewards into confidence intervals for
 // the mean of an arm. It is a plain value; Prepare fixes it to an experiment.
 type Estimator interface {

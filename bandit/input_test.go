@@ -52,6 +52,17 @@ func TestBadConfigurations(t *testing.T) {
 		{"only GapBased", func(c *bandit.Config) { c.Top, c.Rule = 2, bandit.Elimination{} }},
 		{"needs an Estimator", func(c *bandit.Config) { c.Estimator = nil }},
 		{"want none", func(c *bandit.Config) { c.Rule = bandit.LUCB{} }},
+		{"Mean ignores contamination: Eps is 0.05, want 0", func(c *bandit.Config) { c.Estimator = bandit.Mean{Sigma: 1} }},
+		{"MedianOfMeans ignores contamination", func(c *bandit.Config) { c.Estimator = bandit.MedianOfMeans{Sigma: 1} }},
+		{"Catoni ignores contamination", func(c *bandit.Config) { c.Estimator = bandit.Catoni{Sigma: 1} }},
+		{"Mean ignores contamination", func(c *bandit.Config) {
+			c.Estimator, c.Rule, c.MaxPulls = bandit.Mean{Sigma: 1}, bandit.SuccessiveHalving{}, 1000
+		}},
+		{"LUCB ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.LUCB{}, nil }},
+		{"KL-LUCB ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.KLLUCB{}, nil }},
+		{"Track-and-Stop ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.TrackAndStop{Sigma: 1}, nil }},
+		{"LilUCB: Tol is 0.5, want 0", func(c *bandit.Config) { c.Rule, c.Estimator, c.Eps, c.Tol = bandit.LilUCB{}, nil, 0, .5 }},
+		{"SuccessiveHalving: Tol is 0.5, want 0", func(c *bandit.Config) { c.Rule, c.MaxPulls, c.Tol = bandit.SuccessiveHalving{}, 1000, .5 }},
 		{"Huber: Sigma is 0", func(c *bandit.Config) { c.Estimator = bandit.Huber{} }},
 		{"Huber: Sigma is NaN", func(c *bandit.Config) { c.Estimator = bandit.Huber{Sigma: nan} }},
 		{"TrimmedMean: Sigma is +Inf", func(c *bandit.Config) { c.Estimator = bandit.TrimmedMean{Sigma: inf} }},
@@ -114,7 +125,11 @@ func TestBadObservations(t *testing.T) {
 		{"infinite Catoni", bandit.Catoni{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
 		{"infinite blocks", bandit.MedianOfMeans{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
 	} {
-		s, err := bandit.New(bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: c.est})
+		cfg := bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: c.est}
+		if !takesEps(cfg) {
+			cfg.Eps = 0
+		}
+		s, err := bandit.New(cfg)
 		require.NoError(t, err)
 		before := s.Result()
 		require.ErrorContains(t, s.Observe(c.arm, c.x), c.want, c.name)
@@ -247,7 +262,11 @@ func FuzzObserve(f *testing.F) {
 	for _, e := range estimators {
 		for _, r := range rules {
 			for _, offline := range []bool{false, true} {
-				d, err := bandit.NewDesign(bandit.Config{Arms: 3, Delta: .1, Eps: .1, Estimator: e, Rule: r, MaxPulls: 300, Offline: offline, CountNaN: offline})
+				cfg := bandit.Config{Arms: 3, Delta: .1, Eps: .1, Estimator: e, Rule: r, MaxPulls: 300, Offline: offline, CountNaN: offline}
+				if !takesEps(cfg) {
+					cfg.Eps = 0
+				}
+				d, err := bandit.NewDesign(cfg)
 				if err != nil {
 					f.Fatal(err)
 				}
@@ -337,6 +356,9 @@ func FuzzSaveAndResume(f *testing.F) {
 	var designs []*bandit.Design
 	add := func(cfg bandit.Config) {
 		cfg.Arms, cfg.Delta, cfg.MaxPulls = 2, .1, 400
+		if !takesEps(cfg) {
+			cfg.Eps = 0
+		}
 		d, err := bandit.NewDesign(cfg)
 		if err != nil {
 			f.Fatal(err)

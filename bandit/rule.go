@@ -8,7 +8,7 @@ import (
 // Rule decides which arm to pull and when to stop. The values of this package
 // are GapBased, Elimination, Uniform, UGapE and Likelihood, and the baselines
 // EvenDarElimination, MedianElimination, LUCB, KLLUCB, LilUCB, TrackAndStop and
-// SuccessiveHalving, which ignore contamination.
+// SuccessiveHalving, all but the last of which are for clean rewards: with them Eps is 0.
 type Rule interface {
 	// Name is short, as in "G-CBAI".
 	Name() string

@@ -28,6 +28,15 @@ func world(t testing.TB, in env.Instance, c env.Contamination, eps float64, seed
 	return w
 }
 
+// takesEps says whether an estimator may be told of contamination.
+func takesEps(cfg bandit.Config) bool {
+	switch cfg.Estimator.(type) {
+	case nil, bandit.Mean, bandit.MedianOfMeans, bandit.Catoni:
+		return false
+	}
+	return true
+}
+
 // One configuration of every rule, on rewards that it is for.
 func everyRule() map[string]bandit.Config {
 	base := func() bandit.Config {
@@ -40,6 +49,9 @@ func everyRule() map[string]bandit.Config {
 			bandit.MedianOfMeans{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.BoundedKL{}} {
 			c := base()
 			c.Rule, c.Estimator = r, e
+			if !takesEps(c) {
+				c.Eps = 0
+			}
 			out[r.Name()+" "+e.Name()] = c
 		}
 	}
@@ -53,7 +65,7 @@ func everyRule() map[string]bandit.Config {
 	for _, r := range []bandit.Rule{bandit.EvenDarElimination{Sigma: 1}, bandit.MedianElimination{Sigma: 1}, bandit.LUCB{Sigma: 1},
 		bandit.KLLUCB{}, bandit.KLLUCB{Union: true}, bandit.LilUCB{Sigma: 1}, bandit.TrackAndStop{Sigma: 1}} {
 		c := base()
-		c.Rule = r
+		c.Rule, c.Eps = r, 0
 		if r == (bandit.MedianElimination{Sigma: 1}) {
 			c.Tol = 1
 		}
@@ -200,6 +212,28 @@ func TestTolerance(t *testing.T) {
 			require.Equal(t, bandit.Identified, res.Outcome, r.Name())
 			require.Contains(t, []int{0, 1}, res.Arm)
 		}
+	}
+}
+
+// Track-and-Stop ends on equal means if an answer within Tol will do, with a likelihood
+// ratio in which the leader is Tol better.
+func TestTrackAndStopWithTolerance(t *testing.T) {
+	in := env.Instance{Arms: []env.Law{env.Gaussian{Mu: 1, Sigma: 1}, env.Gaussian{Mu: 1, Sigma: 1}, env.Gaussian{Mu: 0, Sigma: 1}}}
+	cfg := bandit.Config{Arms: 3, Delta: .1, Rule: bandit.TrackAndStop{Sigma: 1}, Tol: .5, MaxPulls: 3000}
+	for seed := range uint64(10) {
+		res, err := bandit.Run(ctx, cfg, world(t, in, env.None{}, 0, seed).Pull)
+		require.NoError(t, err)
+		require.Equal(t, bandit.Identified, res.Outcome)
+		require.Contains(t, []int{0, 1}, res.Arm)
+		z := math.Inf(1)
+		for i, n := range res.ArmPulls {
+			if i != res.Arm {
+				a, b := float64(res.ArmPulls[res.Arm]), float64(n)
+				gap := res.Intervals[res.Arm].Est - res.Intervals[i].Est + .5
+				z = min(z, a*b/(a+b)*gap*gap/2)
+			}
+		}
+		require.Greater(t, z, math.Log((1+math.Log(float64(res.Pulls)))/.1))
 	}
 }
 
