@@ -10,7 +10,7 @@ import (
 // The bias of every estimator is what its radius tends to: what is left at n = 10^10
 // is less than 1 % of it.
 func TestBiasIsTheLimitOfTheRadius(t *testing.T) {
-	for _, e := range []Estimator{Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, AltschulerMedian{2}} {
+	for _, e := range []Estimator{Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, SignMedian{2}, AltschulerMedian{2}} {
 		for _, a := range []Adversary{Oblivious, Malicious} {
 			for _, eps := range []float64{.02, .1, .2, .3, .4, .45} {
 				if _, trimmed := e.(TrimmedMean); trimmed && a == Malicious && eps >= .25 {
@@ -24,7 +24,7 @@ func TestBiasIsTheLimitOfTheRadius(t *testing.T) {
 			}
 		}
 	}
-	for _, e := range []Estimator{Mean{2}, MedianOfMeans{2}, Catoni{2}, Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, AltschulerMedian{2}} {
+	for _, e := range []Estimator{Mean{2}, MedianOfMeans{2}, Catoni{2}, Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, SignMedian{2}, AltschulerMedian{2}} {
 		d, err := NewDesign(Config{Arms: 2, Delta: .1, Estimator: e, Eta: 4})
 		require.NoError(t, err)
 		require.InDelta(t, d.Bias(), d.Radius(16), .01)

@@ -26,7 +26,8 @@
 // An Estimator turns the rewards of an arm into an interval that holds its mean
 // at all times with the required confidence. For sub-Gaussian rewards and all
 // adversaries: Huber (a clipped M-estimator with a Chernoff radius, the one to
-// use) and TrimmedMean. For Gaussian rewards: GaussianHuber, Median, AltschulerMedian.
+// use) and TrimmedMean. For Gaussian rewards: GaussianHuber and the medians,
+// SignMedian, Median and AltschulerMedian.
 // For rewards in [0, 1]: BoundedKL. For symmetric rewards of unknown scale:
 // SymmetricMedian. Not robust, for comparison: Mean, MedianOfMeans, Catoni.
 //

@@ -252,7 +252,7 @@ func epsFor(e Estimator) float64 {
 	return .05
 }
 
-var allEstimators = []Estimator{Mean{1}, TrimmedMean{1}, Huber{1}, GaussianHuber{1}, Median{1}, AltschulerMedian{1}, SymmetricMedian{}, BoundedKL{}, MedianOfMeans{1}, Catoni{1}}
+var allEstimators = []Estimator{Mean{1}, TrimmedMean{1}, Huber{1}, GaussianHuber{1}, Median{1}, SignMedian{1}, AltschulerMedian{1}, SymmetricMedian{}, BoundedKL{}, MedianOfMeans{1}, Catoni{1}}
 
 // The estimators that are not robust keep their word on clean heavy-tailed data
 // and break under a share of outliers.
@@ -305,7 +305,7 @@ func TestHeavyTailedMeans(t *testing.T) {
 
 // With half of the rewards infinite, no estimator says anything.
 func TestMostlyInfiniteSaysNothing(t *testing.T) {
-	for _, e := range []Estimator{Huber{1}, GaussianHuber{1}, TrimmedMean{1}, Median{1}, SymmetricMedian{}} {
+	for _, e := range []Estimator{Huber{1}, GaussianHuber{1}, TrimmedMean{1}, Median{1}, SignMedian{1}, SymmetricMedian{}} {
 		s := setting(2, .1, .05, Oblivious, 1.1)
 		f := prepare(t, e, s)
 		for _, sign := range []int{1, -1} {

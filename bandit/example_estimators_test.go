@@ -96,6 +96,14 @@ func ExampleMedian() {
 	// Output: best 0 mean 0 median 1
 }
 
+// The radius of a sign test is smaller than one that counts the outliers first.
+func ExampleSignMedian() {
+	sign := search(bandit.Config{Eps: 0.05, Estimator: bandit.SignMedian{Sigma: 1}})
+	count := search(bandit.Config{Eps: 0.05, Estimator: bandit.Median{Sigma: 1}})
+	fmt.Println(sign.Arm, count.Arm, sign.Pulls < count.Pulls)
+	// Output: 1 1 true
+}
+
 // Published constants for the median, which take more pulls than those derived here.
 func ExampleAltschulerMedian() {
 	published := search(bandit.Config{Eps: 0.05, Estimator: bandit.AltschulerMedian{Sigma: 1}})

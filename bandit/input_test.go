@@ -68,6 +68,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"TrimmedMean: Sigma is +Inf", func(c *bandit.Config) { c.Estimator = bandit.TrimmedMean{Sigma: inf} }},
 		{"GaussianHuber: Sigma is -1", func(c *bandit.Config) { c.Estimator = bandit.GaussianHuber{Sigma: -1} }},
 		{"Median: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Median{} }},
+		{"SignMedian: Sigma", func(c *bandit.Config) { c.Estimator = bandit.SignMedian{} }},
 		{"AltschulerMedian: Sigma", func(c *bandit.Config) { c.Estimator = bandit.AltschulerMedian{} }},
 		{"Mean: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Mean{} }},
 		{"MedianOfMeans: Sigma", func(c *bandit.Config) { c.Estimator = bandit.MedianOfMeans{} }},

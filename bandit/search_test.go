@@ -45,7 +45,7 @@ func everyRule() map[string]bandit.Config {
 	out := map[string]bandit.Config{}
 	for _, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}, bandit.Uniform{}, bandit.UGapE{}, bandit.SuccessiveHalving{}} {
 		for _, e := range []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.GaussianHuber{Sigma: 1},
-			bandit.Median{Sigma: 1}, bandit.AltschulerMedian{Sigma: 1}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1},
+			bandit.Median{Sigma: 1}, bandit.SignMedian{Sigma: 1}, bandit.AltschulerMedian{Sigma: 1}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1},
 			bandit.MedianOfMeans{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.BoundedKL{}} {
 			c := base()
 			c.Rule, c.Estimator = r, e
