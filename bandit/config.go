@@ -76,7 +76,7 @@ type Config struct {
 
 	Eta      float64 // ratio of the grid, in [1, 4]; zero: 1.1. 1 evaluates after every pull
 	N0       int     // first size of the grid; zero: 10, or 1 if Eta is 1
-	MaxPulls int     // pulls after which to stop without an answer; zero: no limit
+	MaxPulls int     // pulls after which to stop without an answer; zero: no limit. Resume takes another
 
 	NoFutility bool // go on although no more data can separate the leaders
 	CountNaN   bool // take a NaN reward for a contaminated one, +Inf, instead of rejecting it
@@ -218,8 +218,11 @@ func (d *Design) identity() string {
 	if c.Estimator != nil {
 		fmt.Fprintf(&b, "%T%+v, ", c.Estimator, c.Estimator)
 	}
-	fmt.Fprintf(&b, "%T%+v, %v, tol %g, top %d, eta %g, n0 %d, max pulls %d, no futility %t, count NaN %t, offline %t",
-		c.Rule, c.Rule, c.Mode, c.Tol, c.Top, c.Eta, c.N0, c.MaxPulls, c.NoFutility, c.CountNaN, c.Offline)
+	fmt.Fprintf(&b, "%T%+v, %v, tol %g, top %d, eta %g, n0 %d, no futility %t, count NaN %t, offline %t",
+		c.Rule, c.Rule, c.Mode, c.Tol, c.Top, c.Eta, c.N0, c.NoFutility, c.CountNaN, c.Offline)
+	if _, ok := c.Rule.(budgeted); ok {
+		fmt.Fprintf(&b, ", max pulls %d", c.MaxPulls)
+	}
 	return b.String()
 }
 

@@ -41,6 +41,8 @@ func (SuccessiveHalving) check(c *Config) error {
 	return nil
 }
 
+func (SuccessiveHalving) budgeted() {}
+
 func (SuccessiveHalving) start(d *Design) policy { return &halving{survivors: allArms(d.cfg.Arms)} }
 
 type halving struct {

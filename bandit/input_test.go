@@ -180,7 +180,7 @@ func TestBadSaves(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{text, "", "EOF"},
 		{text, "{", "EOF"},
-		{"search 1", "search 2", "format"},
+		{"search 2", "search 1", "format"},
 		{"eps 0.05", "eps 0.06", "saved with"},
 		{`"pulls":10`, `"pulls":11`, "the arms have 10 pulls, want 11"},
 		{`"n":10`, `"n":9`, "arm 0: 10 rewards, want 9"},

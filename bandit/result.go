@@ -15,7 +15,8 @@ const (
 	Identified
 	// NotIdentifiable: more data cannot separate the leaders (futility).
 	NotIdentifiable
-	// BudgetExhausted: the next pulls would pass MaxPulls.
+	// BudgetExhausted: the next pulls would pass MaxPulls. Saved, the search goes on when
+	// it is resumed with a larger one.
 	BudgetExhausted
 )
 

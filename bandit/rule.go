@@ -32,6 +32,8 @@ type (
 	upperBounded interface{ upperBounded() }
 	// evidential is a Rule that needs a mixture of evidence in the design.
 	evidential interface{ evidence(*Design) error }
+	// budgeted is a Rule that shares out MaxPulls, so that no other will do half-way.
+	budgeted interface{ budgeted() }
 )
 
 // policy is a Rule at work in one search. Its exported fields are its state; they

@@ -174,6 +174,11 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		}
 	}
 	s.stock[arm] = append(s.stock[arm], rewards...)
+	return s.drain()
+}
+
+// drain answers requests with rewards that wait, as far as they go.
+func (s *Search) drain() error {
 	for !s.done {
 		r := s.queue[s.served]
 		if len(s.stock[r.Arm]) < r.N {
@@ -253,10 +258,13 @@ func (s *Search) ends(arm int) (lo, hi, radius float64) {
 	return s.arms[arm].interval.ends(s.d.cfg.Mode)
 }
 
-// finish ends the search.
+// finish ends the search. One that ran out of budget keeps its requests, for Resume with
+// a larger one.
 func (s *Search) finish(o Outcome, set []int) {
 	s.done, s.outcome, s.set = true, o, set
-	s.queue, s.served = nil, 0
+	if o != BudgetExhausted {
+		s.queue, s.served = nil, 0
+	}
 }
 
 // contenders returns the arms that the rule has not dropped and whose upper end
