@@ -59,7 +59,8 @@ type Config struct {
 
 	// Eps is the probability with which a reward is replaced, in [0, 1/2); an
 	// upper bound will do. One that is too low cannot be detected and voids the
-	// guarantee.
+	// guarantee. So does a burst: pulls are contaminated independently of each other,
+	// and Eps is no quota of bad rewards that can come at once.
 	Eps       float64
 	Adversary Adversary // zero: Oblivious
 
@@ -143,8 +144,13 @@ func NewDesign(cfg Config) (*Design, error) {
 		}
 		d.family = f
 	}
-	lo, hi := d.family.Spread(0.5)
-	d.bias = (hi - lo) / 2
+	// Around a point the bias of a small Sigma would be lost in rounding.
+	if f, ok := d.family.(interface{ constantBias() float64 }); ok {
+		d.bias = f.constantBias()
+	} else {
+		lo, hi := d.family.Spread(0.5)
+		d.bias = (hi - lo) / 2
+	}
 	if r, ok := cfg.Rule.(evidential); ok {
 		if err := r.evidence(d); err != nil {
 			return nil, err

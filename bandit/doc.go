@@ -62,7 +62,7 @@
 //	}
 //	result := search.Result()
 //
-// and Save and Resume in between.
+// and Save and Resume in between. Pending has all that can be pulled at the same time.
 //
 // # What to use
 //
@@ -74,9 +74,17 @@
 //
 // # Limits
 //
-// An Eps that is too low voids the guarantee and cannot be noticed. Means closer than
-// twice the bias cannot be told apart by any amount of data; a search stops and says so
-// unless NoFutility is set. Arms do not change and rewards of an arm are independent.
+// An Eps that is too low voids the guarantee and cannot be noticed. Flags are independent
+// over pulls, each 1 with probability Eps: a burst of contaminated rewards, such as one bad
+// batch, or a troll with so many votes to spend, voids it too, even if no more than a
+// share Eps of all rewards is bad. Arms do not change, and rewards of an arm are
+// independent.
+//
+// Means closer than twice the bias of an estimator cannot be told apart by it, whatever
+// the amount of data, and closer than twice GaussianBias by none. If the rule compares
+// Certified intervals, the estimator knows its bias and NoFutility is not set, a search
+// stops and says so. With AssumeIdentifiable it answers all the same; with SymmetricMedian,
+// which knows no bias, and rules with bounds of their own it goes on to MaxPulls.
 //
 // # Cost
 //

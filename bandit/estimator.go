@@ -229,3 +229,4 @@ type shared struct {
 
 func (f *shared) Spread(p float64) (lo, hi float64) { return p - f.bias, p + f.bias }
 func (f *shared) Radius(j int) float64              { return f.radius(j) }
+func (f *shared) constantBias() float64             { return f.bias }

@@ -15,7 +15,7 @@ type savedSearch struct {
 	Design  string          `json:"design"`
 	Pulls   int             `json:"pulls"`
 	Arms    []savedArm      `json:"arms"`
-	Queue   []request       `json:"queue,omitempty"`
+	Queue   []Request       `json:"queue,omitempty"`
 	Policy  json.RawMessage `json:"policy"`
 	Done    bool            `json:"done,omitempty"`
 	Outcome int             `json:"outcome,omitempty"`

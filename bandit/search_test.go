@@ -487,3 +487,71 @@ func TestPointersAreAsGoodAsValues(t *testing.T) {
 	_, err = d.UpperBound(b.Means())
 	require.NoError(t, err)
 }
+
+// An arm that a rule has dropped does not lead, however lucky its old estimate.
+func TestLeaderIsNotADroppedArm(t *testing.T) {
+	in := env.Instance{}
+	for i := range 10 {
+		in.Arms = append(in.Arms, env.Gaussian{Mu: -.05 * float64(i), Sigma: 1})
+	}
+	cfg := bandit.Config{Arms: 10, Delta: .1, Estimator: bandit.Mean{Sigma: 1}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 1000}
+	lucky := 0
+	for seed := range uint64(100) {
+		w := world(t, in, env.None{}, 0, seed)
+		s, err := bandit.New(cfg)
+		require.NoError(t, err)
+		for !s.Done() {
+			res := s.Result()
+			require.Contains(t, res.Set, res.Leader)
+			arm, n := s.Next()
+			x := make([]float64, n)
+			require.NoError(t, w.Pull(ctx, arm, x))
+			require.NoError(t, s.Observe(arm, x))
+		}
+		res := s.Result()
+		require.Equal(t, res.Arm, res.Leader)
+		for _, iv := range res.Intervals {
+			if iv.Est > res.Intervals[res.Arm].Est {
+				lucky++
+				break
+			}
+		}
+	}
+	require.Positive(t, lucky, "the test is too weak")
+}
+
+// What is pending is what Next then asks for, one after the other; what waits, and what is
+// past the budget, is not.
+func TestPending(t *testing.T) {
+	cfg := bandit.Config{Arms: 3, Delta: .1, Estimator: bandit.BoundedKL{}, Rule: bandit.Elimination{}, MaxPulls: 45}
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	for range 3 {
+		arm, n := s.Next()
+		require.Equal(t, []bandit.Request{{Arm: arm, N: n}}, s.Pending())
+		require.NoError(t, s.Observe(arm, make([]float64, n)))
+	}
+	for !s.Done() {
+		for _, r := range s.Pending() {
+			arm, n := s.Next()
+			require.Equal(t, r, bandit.Request{Arm: arm, N: n})
+			require.NoError(t, s.Observe(arm, make([]float64, n)))
+		}
+	}
+	require.Empty(t, s.Pending())
+	require.Equal(t, bandit.BudgetExhausted, s.Result().Outcome)
+
+	cfg.Offline, cfg.MaxPulls, cfg.N0 = true, 0, 20
+	s, err = bandit.New(cfg)
+	require.NoError(t, err)
+	for arm := range 3 {
+		require.NoError(t, s.Observe(arm, make([]float64, 20)))
+	}
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 2}, {Arm: 1, N: 2}, {Arm: 2, N: 2}}, s.Pending())
+	require.NoError(t, s.Observe(2, []float64{0}))
+	require.NoError(t, s.Observe(1, []float64{0, 0, 0}))
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 2}, {Arm: 2, N: 1}}, s.Pending())
+	require.NoError(t, s.Observe(2, []float64{0}))
+	require.NoError(t, s.Observe(0, []float64{0, 0}))
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 3}, {Arm: 1, N: 2}, {Arm: 2, N: 3}}, s.Pending())
+}
