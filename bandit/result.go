@@ -66,7 +66,7 @@ type Result struct {
 	// is not so; theirs here are from a union bound over arms and pulls. That the
 	// answer is right is a promise of its own, which each rule states.
 	Intervals []Interval `json:"intervals"`
-	Bias      float64    `json:"-"` // b of the estimator; NaN if it cannot tell
+	Bias      float64    `json:"-"` // b of the estimator; NaN if it cannot tell; not in JSON
 	Log       []Event    `json:"-"` // every batch in order, unless NoLog
 }
 
