@@ -10,7 +10,7 @@ import (
 // The bias of every estimator is what its radius tends to: what is left at n = 10^10
 // is less than 1 % of it.
 func TestBiasIsTheLimitOfTheRadius(t *testing.T) {
-	for _, e := range []Estimator{Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, AltschulerMedian{2}} {
+	for _, e := range []Estimator{Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, SignMedian{2}, AltschulerMedian{2}} {
 		for _, a := range []Adversary{Oblivious, Malicious} {
 			for _, eps := range []float64{.02, .1, .2, .3, .4, .45} {
 				if _, trimmed := e.(TrimmedMean); trimmed && a == Malicious && eps >= .25 {
@@ -24,13 +24,8 @@ func TestBiasIsTheLimitOfTheRadius(t *testing.T) {
 			}
 		}
 	}
-	for _, e := range []Estimator{Mean{2}, MedianOfMeans{2}, Catoni{2}, Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, AltschulerMedian{2}} {
-		eps := 0.1
-		switch e.(type) {
-		case Huber, GaussianHuber, TrimmedMean, Median, AltschulerMedian:
-			eps = 0
-		}
-		d, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: eps, Estimator: e, Eta: 4})
+	for _, e := range []Estimator{Mean{2}, MedianOfMeans{2}, Catoni{2}, Huber{2}, GaussianHuber{2}, TrimmedMean{2}, Median{2}, SignMedian{2}, AltschulerMedian{2}} {
+		d, err := NewDesign(Config{Arms: 2, Delta: .1, Estimator: e, Eta: 4})
 		require.NoError(t, err)
 		require.InDelta(t, d.Bias(), d.Radius(16), .01)
 	}
@@ -68,5 +63,49 @@ func TestGaussianHuberBias(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
+	}
+}
+
+// Biases and roots scale with Sigma down to units in which rewards are tiny.
+func TestSmallUnits(t *testing.T) {
+	x := make([]float64, 1000)
+	for i := 550; i < len(x); i++ {
+		x[i] = 3
+	}
+	threshold := Huber{1}.Threshold(.05, Oblivious)
+	root := huberRoot(x, threshold)
+	for _, unit := range []float64{1e-9, 1e-16, 1e-30, 1e9} {
+		for _, e := range []struct{ one, small Estimator }{{Huber{1}, Huber{unit}}, {GaussianHuber{1}, GaussianHuber{unit}},
+			{TrimmedMean{1}, TrimmedMean{unit}}, {SignMedian{1}, SignMedian{unit}}} {
+			d, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: .05, Estimator: e.one})
+			require.NoError(t, err)
+			small, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: .05, Estimator: e.small})
+			require.NoError(t, err)
+			require.InEpsilon(t, d.Bias(), small.Bias()/unit, 1e-12, "%s in units of %v", e.one.Name(), unit)
+		}
+		scaled := make([]float64, len(x))
+		for i := range x {
+			scaled[i] = x[i] * unit
+		}
+		require.InEpsilon(t, root, huberRoot(scaled, threshold*unit)/unit, 1e-12, "units of %v", unit)
+	}
+}
+
+// Where Huber has no finite radius within 2^40 pulls, that is an error, and below it there
+// is one.
+func TestHuberNeedsARadius(t *testing.T) {
+	for _, c := range []struct {
+		a    Adversary
+		last float64
+	}{{Oblivious, .494}, {Malicious, .490}} {
+		d, err := NewDesign(Config{Arms: 2, Delta: .1, Eps: c.last, Adversary: c.a, Estimator: Huber{1}, Eta: 4})
+		require.NoError(t, err)
+		j := 1
+		for d.Grid().Size(j) < 1<<40 {
+			j++
+		}
+		require.False(t, math.IsInf(d.Radius(j), 1), "%v", c.a)
+		_, err = NewDesign(Config{Arms: 2, Delta: .1, Eps: c.last + .001, Adversary: c.a, Estimator: Huber{1}})
+		require.ErrorContains(t, err, "Huber: Eps is")
 	}
 }

@@ -8,15 +8,17 @@ import (
 
 // LowerBound returns a bound from below on the expected number of pulls of any
 // method that finds the best of Gaussian arms of deviation sigma with error
-// probability delta, under an oblivious adversary of probability eps:
+// probability delta, under the worst oblivious adversary of probability eps:
 //
 //	E T >= kl(delta, 1-delta) sum over i of 1/KL_eps(Delta_i/sigma),
 //
 // Delta_i = mu_1 - mu_i for i > 1 and Delta_1 = Delta_2. It is +Inf if some gap
 // cannot be seen, that is, is at most 2 GaussianBias.
 //
-// A malicious adversary can do all that an oblivious one can, so the bound holds
-// against it too. It is for methods that are right whatever the means, told no more
+// With eps above 0 it is no bound on the pulls under an adversary that does less than the
+// worst, or nothing: what that one shows is easier to tell apart. A malicious
+// adversary can do all that an oblivious one can, so the bound holds
+// for the worst of that kind too. It is for methods that are right whatever the means, told no more
 // than sigma and eps, and that need the very best arm: it says nothing of
 // AssumeIdentifiable, which is told that the gap is large enough, of Tol above 0, of a
 // fixed budget, or of rules that take eps for 0 and are wrong. It panics unless there
@@ -25,7 +27,7 @@ import (
 //
 // Moving arm i past the best arm changes the answer, so the evidence N_i KL
 // between what the two worlds show must reach kl(delta, 1-delta) (transportation
-// lemma; Kaufmann, Cappé and Garivier, JMLR 2016), and the adversary may show the
+// lemma; Kaufmann, Cappé and Garivier, JMLR 2016), and the worst adversary shows the
 // least favourable pair.
 func LowerBound(means []float64, sigma, eps, delta float64) float64 {
 	wantMeans("LowerBound", means)
@@ -105,9 +107,7 @@ func (d *Design) floor() float64 {
 // Delta_i <= 4 r(n_i) (2 b + 4 s(n_i)): the argument for LUCB and UGapE, which holds
 // with several best arms as well.
 func (d *Design) UpperBound(means []float64) (int, error) {
-	switch d.cfg.Rule.(type) {
-	case GapBased, Elimination:
-	default:
+	if _, ok := d.cfg.Rule.(upperBounded); !ok {
 		return 0, fmt.Errorf("bandit: UpperBound: rule is %s, want GapBased or Elimination", d.cfg.Rule.Name())
 	}
 	if err := d.checkMeans(means); err != nil {

@@ -59,22 +59,25 @@ type Config struct {
 
 	// Eps is the probability with which a reward is replaced, in [0, 1/2); an
 	// upper bound will do. One that is too low cannot be detected and voids the
-	// guarantee.
+	// guarantee. So does a burst: pulls are contaminated independently of each other,
+	// and Eps is no quota of bad rewards that can come at once.
 	Eps       float64
 	Adversary Adversary // zero: Oblivious
 
 	// Estimator makes the intervals that the rule compares. Rules with bounds of
-	// their own take none.
+	// their own take none, and with those and the estimators that are not robust Eps is
+	// 0. Such a rule has no bias and no grid: Mode, Eta, N0 and NoFutility make no
+	// difference to it.
 	Estimator Estimator
 	Rule      Rule // nil: GapBased{}
 	Mode      Mode // zero: Certified
 
-	Tol float64 // an answer within Tol of the best will do, in units of the reward; zero: the best
+	Tol float64 // an answer within Tol of the best will do, in units of the reward; zero: the best. Not for LilUCB and SuccessiveHalving
 	Top int     // number of best arms to find; zero: 1. More than 1 for GapBased only
 
 	Eta      float64 // ratio of the grid, in [1, 4]; zero: 1.1. 1 evaluates after every pull
 	N0       int     // first size of the grid; zero: 10, or 1 if Eta is 1
-	MaxPulls int     // pulls after which to stop without an answer; zero: no limit
+	MaxPulls int     // pulls after which to stop without an answer; zero: no limit. Resume takes another
 
 	NoFutility bool // go on although no more data can separate the leaders
 	CountNaN   bool // take a NaN reward for a contaminated one, +Inf, instead of rejecting it
@@ -123,6 +126,9 @@ func NewDesign(cfg Config) (*Design, error) {
 		if cfg.Estimator != nil {
 			return nil, fmt.Errorf("bandit: rule %s has bounds of its own, found Estimator %s, want none", cfg.Rule.Name(), cfg.Estimator.Name())
 		}
+		if err := d.setting.clean(cfg.Rule.Name()); err != nil {
+			return nil, err
+		}
 		f, err := own.family(d.setting)
 		if err != nil {
 			return nil, err
@@ -138,9 +144,14 @@ func NewDesign(cfg Config) (*Design, error) {
 		}
 		d.family = f
 	}
-	lo, hi := d.family.Spread(0.5)
-	d.bias = (hi - lo) / 2
-	if r, ok := cfg.Rule.(Likelihood); ok {
+	// Around a point the bias of a small Sigma would be lost in rounding.
+	if f, ok := d.family.(interface{ constantBias() float64 }); ok {
+		d.bias = f.constantBias()
+	} else {
+		lo, hi := d.family.Spread(0.5)
+		d.bias = (hi - lo) / 2
+	}
+	if r, ok := cfg.Rule.(evidential); ok {
 		if err := r.evidence(d); err != nil {
 			return nil, err
 		}
@@ -179,7 +190,7 @@ func (c *Config) check() error {
 	case c.MaxPulls > math.MaxInt/8:
 		return fmt.Errorf("bandit: MaxPulls is %d, want at most %d", c.MaxPulls, math.MaxInt/8)
 	}
-	if _, ok := c.Rule.(GapBased); c.Top > 1 && !ok {
+	if _, ok := c.Rule.(severalArms); c.Top > 1 && !ok {
 		return fmt.Errorf("bandit: Top is %d with rule %s, want 1: only GapBased finds several arms", c.Top, c.Rule.Name())
 	}
 	return c.Rule.check(c)
@@ -189,7 +200,7 @@ func (c *Config) check() error {
 func (d *Design) Config() Config { return d.cfg }
 
 // Bias returns b, the half-width that no amount of data takes off an interval at
-// the middle of the range; NaN if the estimator cannot tell, 0 if it ignores Eps.
+// the middle of the range; NaN if the estimator cannot tell, 0 if Eps is 0.
 func (d *Design) Bias() float64 { return d.bias }
 
 // Radius returns the half-width of an interval at grid index j, for estimators
@@ -213,8 +224,11 @@ func (d *Design) identity() string {
 	if c.Estimator != nil {
 		fmt.Fprintf(&b, "%T%+v, ", c.Estimator, c.Estimator)
 	}
-	fmt.Fprintf(&b, "%T%+v, %v, tol %g, top %d, eta %g, n0 %d, max pulls %d, no futility %t, count NaN %t, offline %t",
-		c.Rule, c.Rule, c.Mode, c.Tol, c.Top, c.Eta, c.N0, c.MaxPulls, c.NoFutility, c.CountNaN, c.Offline)
+	fmt.Fprintf(&b, "%T%+v, %v, tol %g, top %d, eta %g, n0 %d, no futility %t, count NaN %t, offline %t",
+		c.Rule, c.Rule, c.Mode, c.Tol, c.Top, c.Eta, c.N0, c.NoFutility, c.CountNaN, c.Offline)
+	if _, ok := c.Rule.(budgeted); ok {
+		fmt.Fprintf(&b, ", max pulls %d", c.MaxPulls)
+	}
 	return b.String()
 }
 

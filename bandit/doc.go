@@ -26,7 +26,8 @@
 // An Estimator turns the rewards of an arm into an interval that holds its mean
 // at all times with the required confidence. For sub-Gaussian rewards and all
 // adversaries: Huber (a clipped M-estimator with a Chernoff radius, the one to
-// use) and TrimmedMean. For Gaussian rewards: GaussianHuber, Median, AltschulerMedian.
+// use) and TrimmedMean. For Gaussian rewards: GaussianHuber and the medians,
+// SignMedian, Median and AltschulerMedian.
 // For rewards in [0, 1]: BoundedKL. For symmetric rewards of unknown scale:
 // SymmetricMedian. Not robust, for comparison: Mean, MedianOfMeans, Catoni.
 //
@@ -39,7 +40,7 @@
 //
 // A Rule says which arm to pull and when to stop: GapBased, Elimination, Uniform,
 // UGapE, or Likelihood, which stops Gaussian arms by a likelihood ratio.
-// Baselines that ignore contamination are rules as well.
+// Baselines for clean rewards are rules as well.
 //
 // A Mode says whether the answer must hold whatever the gaps (Certified), or
 // provided that the arms can be told apart (AssumeIdentifiable), which takes fewer
@@ -61,7 +62,7 @@
 //	}
 //	result := search.Result()
 //
-// and Save and Resume in between.
+// and Save and Resume in between. Pending has all that can be pulled at the same time.
 //
 // # What to use
 //
@@ -73,9 +74,18 @@
 //
 // # Limits
 //
-// An Eps that is too low voids the guarantee and cannot be noticed. Means closer than
-// twice the bias cannot be told apart by any amount of data; a search stops and says so
-// unless NoFutility is set. Arms do not change and rewards of an arm are independent.
+// An Eps that is too low voids the guarantee and cannot be noticed. Flags are independent
+// over pulls, each 1 with probability Eps: a burst of contaminated rewards, such as one bad
+// batch, or a troll with so many votes to spend, voids it too, even if no more than a
+// share Eps of all rewards is bad. Arms do not change, and rewards of an arm are
+// independent.
+//
+// Means closer than twice the bias of an estimator cannot be told apart by its intervals,
+// whatever the amount of data, and Gaussian arms closer than twice GaussianBias by no
+// method. If the rule compares
+// Certified intervals, the estimator knows its bias and NoFutility is not set, a search
+// stops and says so. With AssumeIdentifiable it answers all the same; with SymmetricMedian,
+// which knows no bias, and rules with bounds of their own it goes on to MaxPulls.
 //
 // # Cost
 //

@@ -22,6 +22,8 @@ func (Elimination) Name() string { return "SE-CBAI" }
 
 func (Elimination) check(*Config) error { return nil }
 
+func (Elimination) upperBounded() {}
+
 func (Elimination) start(d *Design) policy { return newRounds(d.cfg.Arms, true) }
 
 // Uniform pulls all arms equally and stops as GapBased does.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Adversary is what is known of whoever replaces rewards. The j-th pull of arm i
@@ -59,6 +60,15 @@ type Setting struct {
 
 // level returns L_j for c failure events for each arm and grid point.
 func (s Setting) level(j, c int) float64 { return Level(j, c, s.Arms, s.Delta) }
+
+// clean returns an error unless Eps is 0, for what ignores contamination: no confidence
+// would be kept.
+func (s Setting) clean(name string) error {
+	if s.Eps > 0 {
+		return fmt.Errorf("bandit: %s ignores contamination: Eps is %v, want 0", name, s.Eps)
+	}
+	return nil
+}
 
 // Estimator is a way to turn contaminated rewards into confidence intervals for
 // the mean of an arm. It is a plain value; Prepare fixes it to an experiment.
@@ -153,21 +163,54 @@ func (iv Interval) ends(m Mode) (lo, hi, radius float64) {
 	return iv.Lo, iv.Hi, iv.Radius
 }
 
-// MarshalJSON writes the fields in lower case, with null for an infinite end.
+// intervalKeys are the names of an interval's numbers in JSON.
+var intervalKeys = [7]string{"est", "lo", "hi", "core_lo", "core_hi", "radius", "core"}
+
+func (iv *Interval) numbers() [7]*float64 {
+	return [7]*float64{&iv.Est, &iv.Lo, &iv.Hi, &iv.CoreLo, &iv.CoreHi, &iv.Radius, &iv.Core}
+}
+
+// MarshalJSON writes the fields in lower case, with null for an infinite one.
 func (iv Interval) MarshalJSON() ([]byte, error) {
-	finite := func(x float64) *float64 {
-		if math.IsInf(x, 0) || math.IsNaN(x) {
-			return nil
+	text := []byte("{")
+	for k, v := range iv.numbers() {
+		if k > 0 {
+			text = append(text, ',')
 		}
-		return &x
+		text = append(strconv.AppendQuote(text, intervalKeys[k]), ':')
+		if math.IsInf(*v, 0) || math.IsNaN(*v) {
+			text = append(text, "null"...)
+		} else {
+			text = strconv.AppendFloat(text, *v, 'g', -1, 64)
+		}
 	}
-	return json.Marshal(struct {
-		Est    *float64 `json:"est"`
-		Lo     *float64 `json:"lo"`
-		Hi     *float64 `json:"hi"`
-		CoreLo *float64 `json:"core_lo"`
-		CoreHi *float64 `json:"core_hi"`
-	}{finite(iv.Est), finite(iv.Lo), finite(iv.Hi), finite(iv.CoreLo), finite(iv.CoreHi)})
+	return append(text, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, every key of it: null is -Inf for a lower
+// end, NaN for Est and +Inf for the others. The error names the key that is missing, or
+// the ends if they are in the wrong order.
+func (iv *Interval) UnmarshalJSON(text []byte) error {
+	var values map[string]*float64
+	if err := json.Unmarshal(text, &values); err != nil {
+		return fmt.Errorf("bandit: Interval: %w", err)
+	}
+	inf := math.Inf(1)
+	got := Interval{Est: math.NaN(), Lo: -inf, Hi: inf, CoreLo: -inf, CoreHi: inf, Radius: inf, Core: inf}
+	for k, to := range got.numbers() {
+		v, ok := values[intervalKeys[k]]
+		if !ok {
+			return fmt.Errorf("bandit: Interval: no %q in %.80s, want a number or null", intervalKeys[k], text)
+		}
+		if v != nil {
+			*to = *v
+		}
+	}
+	if got.Lo > got.Hi || got.CoreLo > got.CoreHi {
+		return fmt.Errorf("bandit: Interval: [%v, %v] around [%v, %v], want rising ends", got.Lo, got.Hi, got.CoreLo, got.CoreHi)
+	}
+	*iv = got
+	return nil
 }
 
 // checkSigma is the check that all estimators with a scale share.
@@ -186,3 +229,4 @@ type shared struct {
 
 func (f *shared) Spread(p float64) (lo, hi float64) { return p - f.bias, p + f.bias }
 func (f *shared) Radius(j int) float64              { return f.radius(j) }
+func (f *shared) constantBias() float64             { return f.bias }

@@ -96,6 +96,14 @@ func ExampleMedian() {
 	// Output: best 0 mean 0 median 1
 }
 
+// The radius of a sign test is smaller than one that counts the outliers first.
+func ExampleSignMedian() {
+	sign := search(bandit.Config{Eps: 0.05, Estimator: bandit.SignMedian{Sigma: 1}})
+	count := search(bandit.Config{Eps: 0.05, Estimator: bandit.Median{Sigma: 1}})
+	fmt.Println(sign.Arm, count.Arm, sign.Pulls < count.Pulls)
+	// Output: 1 1 true
+}
+
 // Published constants for the median, which take more pulls than those derived here.
 func ExampleAltschulerMedian() {
 	published := search(bandit.Config{Eps: 0.05, Estimator: bandit.AltschulerMedian{Sigma: 1}})
@@ -124,7 +132,7 @@ func ExampleInterval_MarshalJSON() {
 		Est: 0.5, Lo: math.Inf(-1), Hi: math.Inf(1), CoreLo: math.Inf(-1), CoreHi: math.Inf(1), Radius: math.Inf(1), Core: math.Inf(1),
 	})
 	fmt.Println(string(text), err)
-	// Output: {"est":0.5,"lo":null,"hi":null,"core_lo":null,"core_hi":null} <nil>
+	// Output: {"est":0.5,"lo":null,"hi":null,"core_lo":null,"core_hi":null,"radius":null,"core":null} <nil>
 }
 
 // Of 1000 rewards, each contaminated with probability 1/20, more are contaminated with

@@ -65,6 +65,34 @@ func ExampleSearch() {
 	// Output: identified 1
 }
 
+// A plate holds a whole round of elimination: what is pending is pulled at the same time,
+// and told in whatever order it comes back.
+func ExampleSearch_Pending() {
+	search, err := bandit.New(bandit.Config{Arms: 3, Delta: 0.05, Estimator: bandit.BoundedKL{}, Rule: bandit.Elimination{}, N0: 20, Eta: 2, Offline: true})
+	assay := &env.Weyl{Means: []float64{0.2, 0.9, 0.3}}
+	for err == nil && !search.Done() {
+		plate := search.Pending()
+		fmt.Println(plate)
+		for k := len(plate) - 1; k >= 0 && err == nil; k-- {
+			rewards := make([]float64, plate[k].N)
+			if err = assay.Pull(context.Background(), plate[k].Arm, rewards); err == nil {
+				err = search.Observe(plate[k].Arm, rewards)
+			}
+		}
+	}
+	fmt.Println(search.Result().Arm, err)
+	// Output:
+	// [{0 20}]
+	// [{1 20}]
+	// [{2 20}]
+	// [{0 20} {1 20} {2 20}]
+	// [{0 40} {1 40} {2 40}]
+	// [{0 80} {1 80} {2 80}]
+	// [{0 160} {1 160} {2 160}]
+	// [{1 320} {2 320}]
+	// 1 <nil>
+}
+
 func ExampleLowerBound() {
 	means := []float64{1, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	fmt.Printf("%.1f %.1f\n", bandit.LowerBound(means, 1, 0, 0.1), bandit.LowerBound(means, 1, 0.05, 0.1))

@@ -30,6 +30,9 @@ func (GapBased) Name() string { return "G-CBAI" }
 
 func (GapBased) check(*Config) error { return nil }
 
+func (GapBased) severalArms()  {}
+func (GapBased) upperBounded() {}
+
 func (GapBased) start(d *Design) policy { return &gapPolicy{scoreboard: newScoreboard(d.cfg.Arms)} }
 
 type gapPolicy struct{ scoreboard }

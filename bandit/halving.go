@@ -32,11 +32,16 @@ var _ Rule = SuccessiveHalving{}
 func (SuccessiveHalving) Name() string { return "successive halving" }
 
 func (SuccessiveHalving) check(c *Config) error {
+	if c.Tol > 0 {
+		return fmt.Errorf("bandit: SuccessiveHalving: Tol is %v, want 0: it stops when MaxPulls is spent", c.Tol)
+	}
 	if least := c.Arms * c.N0 * bits.Len(uint(c.Arms-1)); c.MaxPulls < least {
 		return fmt.Errorf("bandit: SuccessiveHalving: MaxPulls is %d, want at least %d: N0 pulls of %d arms in %d rounds", c.MaxPulls, least, c.Arms, bits.Len(uint(c.Arms-1)))
 	}
 	return nil
 }
+
+func (SuccessiveHalving) budgeted() {}
 
 func (SuccessiveHalving) start(d *Design) policy { return &halving{survivors: allArms(d.cfg.Arms)} }
 

@@ -10,8 +10,8 @@ import (
 // arrival, of equal size, or of sizes n/k rounded down and up where k does not
 // divide n, for rewards of deviation at most Sigma, c = 1: it is within Sigma sqrt(32 L/n) of
 // mu but for a probability of exp(-L). Of fewer than k rewards it is the median. It
-// handles heavy tails; it survives fewer than k/2 outliers, not a share of them, and
-// ignores Eps.
+// handles heavy tails; it survives fewer than k/2 outliers, not a share of them, so an
+// Eps above 0 is an error.
 //
 // Lugosi and Mendelson, Foundations of Computational Mathematics 2019, Theorem 2.
 type MedianOfMeans struct {
@@ -26,6 +26,9 @@ func (MedianOfMeans) Name() string { return "MoM" }
 // Prepare implements Estimator.
 func (e MedianOfMeans) Prepare(s Setting) (Family, error) {
 	if err := checkSigma("MedianOfMeans", e.Sigma); err != nil {
+		return nil, err
+	}
+	if err := s.clean("MedianOfMeans"); err != nil {
 		return nil, err
 	}
 	f := &arrivalFamily{sigma: e.Sigma, setting: s, events: 1, estimate: medianOfMeans}
@@ -60,7 +63,8 @@ func medianOfMeans(x []float64, l, _ float64) float64 {
 //
 // is within Sigma sqrt(2 L/(n - 2 L)) of mu, each side failing with probability at
 // most exp(-L), for n > 2 L; of fewer rewards the estimate is their median. psi is not
-// bounded: an outlier pulls with the logarithm of its distance. It ignores Eps.
+// bounded: an outlier pulls with the logarithm of its distance. An Eps above 0 is an
+// error.
 //
 // Catoni, Annales de l'IHP 2012, Proposition 2.4.
 type Catoni struct {
@@ -75,6 +79,9 @@ func (Catoni) Name() string { return "Catoni" }
 // Prepare implements Estimator.
 func (e Catoni) Prepare(s Setting) (Family, error) {
 	if err := checkSigma("Catoni", e.Sigma); err != nil {
+		return nil, err
+	}
+	if err := s.clean("Catoni"); err != nil {
 		return nil, err
 	}
 	f := &arrivalFamily{sigma: e.Sigma, setting: s, events: 2, estimate: catoniRoot}

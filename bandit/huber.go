@@ -1,6 +1,7 @@
 package bandit
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -26,7 +27,9 @@ import (
 // (1-eps)(-r + sqrt(2π) Q(B-r)) + eps B, and r = b makes it 0 at B - r = B0. B0
 // minimises b. With B = B0 alone no r would do at large eps. At Eps = 0 the
 // estimator is the sample mean. Against a malicious adversary the radius is
-// useless long before Eps = 1/2; check Bias against the gaps of interest.
+// useless long before Eps = 1/2; check Bias against the gaps of interest. Above
+// Eps = .494, or .490 against a malicious adversary, b is so near to B that no radius is
+// finite within 2^40 pulls, which is an error.
 type Huber struct {
 	Sigma float64 // sub-Gaussian scale, positive
 }
@@ -45,6 +48,9 @@ func (e Huber) Prepare(s Setting) (Family, error) {
 		return newMeanFamily(s, 2, e.Sigma), nil
 	}
 	b, threshold := huberConstants(s.Eps, s.Adversary)
+	if m := moment(subGaussianMoment); m.exponent(1<<40, largestRadius*threshold, threshold, s.Eps, s.Adversary) > -s.level(1, 2) {
+		return nil, fmt.Errorf("bandit: Huber: Eps is %v, want at most .494, or .490 against a malicious adversary: above, no radius is finite within 2^40 pulls", s.Eps)
+	}
 	f := &huberFamily{}
 	f.ranks.row = func(int, float64) float64 { return e.Sigma * threshold }
 	f.rows.row = func(j int, _ huberRow) huberRow {
@@ -183,7 +189,7 @@ func huberRoot(x []float64, threshold float64) float64 {
 				next = step
 			}
 		}
-		if math.Abs(next-t) <= 1e-15*max(1, math.Abs(t)) || hi-lo <= 1e-15*max(1, math.Abs(t)) {
+		if near := 1e-15 * max(threshold, math.Abs(t)); math.Abs(next-t) <= near || hi-lo <= near {
 			return next
 		}
 		t = next

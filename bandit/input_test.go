@@ -52,11 +52,23 @@ func TestBadConfigurations(t *testing.T) {
 		{"only GapBased", func(c *bandit.Config) { c.Top, c.Rule = 2, bandit.Elimination{} }},
 		{"needs an Estimator", func(c *bandit.Config) { c.Estimator = nil }},
 		{"want none", func(c *bandit.Config) { c.Rule = bandit.LUCB{} }},
+		{"Mean ignores contamination: Eps is 0.05, want 0", func(c *bandit.Config) { c.Estimator = bandit.Mean{Sigma: 1} }},
+		{"MedianOfMeans ignores contamination", func(c *bandit.Config) { c.Estimator = bandit.MedianOfMeans{Sigma: 1} }},
+		{"Catoni ignores contamination", func(c *bandit.Config) { c.Estimator = bandit.Catoni{Sigma: 1} }},
+		{"Mean ignores contamination", func(c *bandit.Config) {
+			c.Estimator, c.Rule, c.MaxPulls = bandit.Mean{Sigma: 1}, bandit.SuccessiveHalving{}, 1000
+		}},
+		{"LUCB ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.LUCB{}, nil }},
+		{"KL-LUCB ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.KLLUCB{}, nil }},
+		{"Track-and-Stop ignores contamination", func(c *bandit.Config) { c.Rule, c.Estimator = bandit.TrackAndStop{Sigma: 1}, nil }},
+		{"LilUCB: Tol is 0.5, want 0", func(c *bandit.Config) { c.Rule, c.Estimator, c.Eps, c.Tol = bandit.LilUCB{}, nil, 0, .5 }},
+		{"SuccessiveHalving: Tol is 0.5, want 0", func(c *bandit.Config) { c.Rule, c.MaxPulls, c.Tol = bandit.SuccessiveHalving{}, 1000, .5 }},
 		{"Huber: Sigma is 0", func(c *bandit.Config) { c.Estimator = bandit.Huber{} }},
 		{"Huber: Sigma is NaN", func(c *bandit.Config) { c.Estimator = bandit.Huber{Sigma: nan} }},
 		{"TrimmedMean: Sigma is +Inf", func(c *bandit.Config) { c.Estimator = bandit.TrimmedMean{Sigma: inf} }},
 		{"GaussianHuber: Sigma is -1", func(c *bandit.Config) { c.Estimator = bandit.GaussianHuber{Sigma: -1} }},
 		{"Median: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Median{} }},
+		{"SignMedian: Sigma", func(c *bandit.Config) { c.Estimator = bandit.SignMedian{} }},
 		{"AltschulerMedian: Sigma", func(c *bandit.Config) { c.Estimator = bandit.AltschulerMedian{} }},
 		{"Mean: Sigma", func(c *bandit.Config) { c.Estimator = bandit.Mean{} }},
 		{"MedianOfMeans: Sigma", func(c *bandit.Config) { c.Estimator = bandit.MedianOfMeans{} }},
@@ -114,7 +126,11 @@ func TestBadObservations(t *testing.T) {
 		{"infinite Catoni", bandit.Catoni{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
 		{"infinite blocks", bandit.MedianOfMeans{Sigma: 1}, 0, with(math.Inf(-1)), "reward 4 of 10 is -Inf"},
 	} {
-		s, err := bandit.New(bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: c.est})
+		cfg := bandit.Config{Arms: 3, Delta: .1, Eps: .05, Estimator: c.est}
+		if !takesEps(cfg) {
+			cfg.Eps = 0
+		}
+		s, err := bandit.New(cfg)
 		require.NoError(t, err)
 		before := s.Result()
 		require.ErrorContains(t, s.Observe(c.arm, c.x), c.want, c.name)
@@ -164,7 +180,7 @@ func TestBadSaves(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{text, "", "EOF"},
 		{text, "{", "EOF"},
-		{"search 1", "search 2", "format"},
+		{"search 2", "search 1", "format"},
 		{"eps 0.05", "eps 0.06", "saved with"},
 		{`"pulls":10`, `"pulls":11`, "the arms have 10 pulls, want 11"},
 		{`"n":10`, `"n":9`, "arm 0: 10 rewards, want 9"},
@@ -247,7 +263,11 @@ func FuzzObserve(f *testing.F) {
 	for _, e := range estimators {
 		for _, r := range rules {
 			for _, offline := range []bool{false, true} {
-				d, err := bandit.NewDesign(bandit.Config{Arms: 3, Delta: .1, Eps: .1, Estimator: e, Rule: r, MaxPulls: 300, Offline: offline, CountNaN: offline})
+				cfg := bandit.Config{Arms: 3, Delta: .1, Eps: .1, Estimator: e, Rule: r, MaxPulls: 300, Offline: offline, CountNaN: offline}
+				if !takesEps(cfg) {
+					cfg.Eps = 0
+				}
+				d, err := bandit.NewDesign(cfg)
 				if err != nil {
 					f.Fatal(err)
 				}
@@ -337,6 +357,9 @@ func FuzzSaveAndResume(f *testing.F) {
 	var designs []*bandit.Design
 	add := func(cfg bandit.Config) {
 		cfg.Arms, cfg.Delta, cfg.MaxPulls = 2, .1, 400
+		if !takesEps(cfg) {
+			cfg.Eps = 0
+		}
 		d, err := bandit.NewDesign(cfg)
 		if err != nil {
 			f.Fatal(err)
@@ -409,4 +432,31 @@ func FuzzReplay(f *testing.F) {
 			t.Fatalf("%d pulls from %d bytes", res.Pulls, len(text))
 		}
 	})
+}
+
+// Intervals are read back from JSON as they were written, those that say nothing included.
+func TestIntervalsInJSON(t *testing.T) {
+	inf := math.Inf(1)
+	for _, want := range []bandit.Interval{
+		{Est: .1, Lo: .1 - .7, Hi: .1 + .7, CoreLo: .1 - .3, CoreHi: .1 + .3, Radius: .7, Core: .3},
+		{Est: 1e300, Lo: -inf, Hi: inf, CoreLo: -inf, CoreHi: inf, Radius: inf, Core: inf},
+		{Est: -1e-300, Lo: -1e-7, Hi: 1e22, CoreLo: -1e-9, CoreHi: 123456789, Radius: 5e21, Core: 1},
+	} {
+		text, err := json.Marshal(bandit.Result{Intervals: []bandit.Interval{want}})
+		require.NoError(t, err)
+		var got bandit.Result
+		require.NoError(t, json.Unmarshal(text, &got))
+		require.Equal(t, []bandit.Interval{want}, got.Intervals)
+	}
+	for text, want := range map[string]string{
+		`null`:       `no "est" in null`,
+		`{"est":1}`:  `no "lo" in {"est":1}`,
+		`{"est":""}`: "cannot unmarshal string",
+		`{"est":1,"lo":2,"hi":1,"core_lo":1,"core_hi":1,"radius":1,"core":0}`:      "[2, 1] around [1, 1], want rising ends",
+		`{"est":1,"lo":0,"hi":1,"core_lo":null,"core_hi":1,"radius":1,"core":"x"}`: "cannot unmarshal string",
+	} {
+		got := bandit.Interval{Est: 5}
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &got), want)
+		require.Equal(t, bandit.Interval{Est: 5}, got)
+	}
 }

@@ -52,24 +52,31 @@ func (Likelihood) check(c *Config) error {
 	if c.Mode != Certified {
 		return fmt.Errorf("bandit: Likelihood: Mode is %v, want Certified", c.Mode)
 	}
-	switch c.Estimator.(type) {
-	case GaussianHuber, Huber:
-		return nil
-	case nil:
+	if c.Estimator == nil {
 		return fmt.Errorf("bandit: Likelihood: no Estimator, want GaussianHuber or Huber")
 	}
-	return fmt.Errorf("bandit: Likelihood: Estimator is %s, want GaussianHuber or Huber", c.Estimator.Name())
+	if _, ok := c.Estimator.(clipper); !ok {
+		return fmt.Errorf("bandit: Likelihood: Estimator is %s, want GaussianHuber or Huber", c.Estimator.Name())
+	}
+	return nil
 }
+
+// clipper is an Estimator whose arms there is evidence for: Huber and GaussianHuber.
+type clipper interface {
+	// clips returns Sigma, and whether the rewards are Gaussian.
+	clips() (sigma float64, gaussian bool)
+}
+
+func (e Huber) clips() (sigma float64, gaussian bool)         { return e.Sigma, false }
+func (e GaussianHuber) clips() (sigma float64, gaussian bool) { return e.Sigma, true }
 
 // evidence works out the mixture of a design.
 func (Likelihood) evidence(d *Design) error {
-	sigma, bias, gaussian := 1.0, d.bias, false
-	switch e := d.cfg.Estimator.(type) {
-	case GaussianHuber:
+	sigma, gaussian := d.cfg.Estimator.(clipper).clips()
+	bias := d.bias
+	if gaussian {
 		// The evidence works down to the smallest possible bias.
-		sigma, bias, gaussian = e.Sigma, GaussianBias(e.Sigma, d.cfg.Eps, d.cfg.Adversary), true
-	case Huber:
-		sigma = e.Sigma
+		bias = GaussianBias(sigma, d.cfg.Eps, d.cfg.Adversary)
 	}
 	d.evidenceBias, d.mix = bias, mixture(bias/sigma, d.cfg.Eps, d.cfg.Adversary, gaussian)
 	if len(d.mix) == 0 {
@@ -79,15 +86,12 @@ func (Likelihood) evidence(d *Design) error {
 }
 
 func (Likelihood) start(d *Design) policy {
-	p := &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms),
-		bias: d.evidenceBias, mix: d.mix}
-	switch e := d.cfg.Estimator.(type) {
-	case GaussianHuber:
-		p.sigma = e.Sigma
-	case Huber:
-		p.sigma = e.Sigma
+	if len(d.mix) == 0 {
+		panic("bandit: Likelihood: a search without evidence never ends")
 	}
-	return p
+	sigma, _ := d.cfg.Estimator.(clipper).clips()
+	return &likelihood{Leader: -1, arms: make([]evidence, d.cfg.Arms), z: make([]float64, d.cfg.Arms), at: make([]float64, d.cfg.Arms),
+		sigma: sigma, bias: d.evidenceBias, mix: d.mix}
 }
 
 type likelihood struct {

@@ -26,7 +26,10 @@ var _ Rule = LilUCB{}
 // Name implements Rule.
 func (LilUCB) Name() string { return "lil'UCB" }
 
-func (r LilUCB) check(*Config) error {
+func (r LilUCB) check(c *Config) error {
+	if c.Tol > 0 {
+		return fmt.Errorf("bandit: LilUCB: Tol is %v, want 0: it stops by counts alone", c.Tol)
+	}
 	if !(r.Beta >= 0) || !(r.Lambda >= 0) || math.IsInf(r.Beta+r.Lambda, 1) {
 		return fmt.Errorf("bandit: LilUCB: Beta is %v and Lambda %v, want finite numbers of at least 0", r.Beta, r.Lambda)
 	}

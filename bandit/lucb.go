@@ -55,10 +55,7 @@ func (KLLUCB) Name() string { return "KL-LUCB" }
 
 func (KLLUCB) check(*Config) error { return nil }
 
-func (KLLUCB) family(s Setting) (Family, error) {
-	s.Eps = 0
-	return BoundedKL{}.Prepare(s)
-}
+func (KLLUCB) family(s Setting) (Family, error) { return BoundedKL{}.Prepare(s) }
 
 func (r KLLUCB) start(d *Design) policy {
 	at := func(s *Search, arm int, beta float64) Interval {

@@ -6,8 +6,8 @@ import (
 )
 
 // Mean is the sample mean of sigma-sub-Gaussian rewards, with radius
-// Sigma sqrt(2 L_j / n). It ignores Eps: a single outlier can carry it anywhere.
-// It is here to show that, and for data known to be clean.
+// Sigma sqrt(2 L_j / n). A single outlier can carry it anywhere, so an Eps above 0 is an
+// error. It is for data known to be clean, and to show what happens to it otherwise.
 type Mean struct {
 	Sigma float64 // sub-Gaussian scale, positive
 }
@@ -20,6 +20,9 @@ func (Mean) Name() string { return "mean" }
 // Prepare implements Estimator.
 func (e Mean) Prepare(s Setting) (Family, error) {
 	if err := checkSigma("Mean", e.Sigma); err != nil {
+		return nil, err
+	}
+	if err := s.clean("Mean"); err != nil {
 		return nil, err
 	}
 	return newMeanFamily(s, 2, e.Sigma), nil

@@ -12,7 +12,8 @@ import "math"
 //	r = Sigma Φ⁻¹(p),  p = (n+1)/(2g) + sqrt(L/(2g))        oblivious, prescient,
 //	                   p = (n+1)/(2n) + m/n + sqrt(L/(2n))  malicious,
 //
-// and +Inf where p >= 1. The limit is GaussianBias. The median is not the mean:
+// and +Inf where p >= 1. The limit is GaussianBias. SignMedian has a smaller radius at
+// every n; this is the one that pulls were recorded of. The median is not the mean:
 // on skewed laws it is wrong whatever the sample.
 type Median struct {
 	Sigma float64 // standard deviation, positive

@@ -128,6 +128,7 @@ func TestEquivariance(t *testing.T) {
 	for _, pair := range [][2]bandit.Estimator{
 		{bandit.Huber{Sigma: 1}, bandit.Huber{Sigma: 4}}, {bandit.TrimmedMean{Sigma: 1}, bandit.TrimmedMean{Sigma: 4}},
 		{bandit.GaussianHuber{Sigma: 1}, bandit.GaussianHuber{Sigma: 4}}, {bandit.Median{Sigma: 1}, bandit.Median{Sigma: 4}},
+		{bandit.SignMedian{Sigma: 1}, bandit.SignMedian{Sigma: 4}},
 	} {
 		for _, shift := range []float64{0, 3} {
 			cfg := hm(b)

@@ -15,7 +15,8 @@ const (
 	Identified
 	// NotIdentifiable: more data cannot separate the leaders (futility).
 	NotIdentifiable
-	// BudgetExhausted: the next pulls would pass MaxPulls.
+	// BudgetExhausted: the next pulls would pass MaxPulls. Saved, the search goes on when
+	// it is resumed with a larger one.
 	BudgetExhausted
 )
 
@@ -56,7 +57,7 @@ type Result struct {
 	Outcome  Outcome `json:"outcome"`   // how the search ended, or Running
 	Arm      int     `json:"arm"`       // the best arm if Identified and one was sought, else -1
 	Set      []int   `json:"set"`       // the answer if Identified, else the arms that the rule has not ruled out
-	Leader   int     `json:"leader"`    // arm with the largest estimate; the lowest index of equals
+	Leader   int     `json:"leader"`    // arm of Set with the largest estimate; the lowest index of equals
 	Pulls    int     `json:"pulls"`     // of all arms
 	ArmPulls []int   `json:"arm_pulls"` // of each arm
 	// Intervals are those of the arms' means: all of them hold, at all times, with a
@@ -65,7 +66,7 @@ type Result struct {
 	// is not so; theirs here are from a union bound over arms and pulls. That the
 	// answer is right is a promise of its own, which each rule states.
 	Intervals []Interval `json:"intervals"`
-	Bias      float64    `json:"-"` // b of the estimator; NaN if it cannot tell
+	Bias      float64    `json:"-"` // b of the estimator; NaN if it cannot tell; not in JSON
 	Log       []Event    `json:"-"` // every batch in order, unless NoLog
 }
 
@@ -82,14 +83,16 @@ func (s *Search) Result() Result {
 		if own != nil && a.n > 0 {
 			r.Intervals[i] = own.report(s, i)
 		}
-		if a.n > 0 && (s.arms[r.Leader].n == 0 || r.Intervals[i].Est > r.Intervals[r.Leader].Est) {
-			r.Leader = i
-		}
 	}
 	if s.done {
 		r.Set = slices.Clone(s.set)
 	} else {
 		r.Set = s.contenders()
+	}
+	for k, i := range r.Set {
+		if k == 0 || s.arms[i].n > 0 && (s.arms[r.Leader].n == 0 || r.Intervals[i].Est > r.Intervals[r.Leader].Est) {
+			r.Leader = i
+		}
 	}
 	if s.outcome == Identified && len(s.set) == 1 {
 		r.Arm = s.set[0]

@@ -8,7 +8,7 @@ import (
 // Rule decides which arm to pull and when to stop. The values of this package
 // are GapBased, Elimination, Uniform, UGapE and Likelihood, and the baselines
 // EvenDarElimination, MedianElimination, LUCB, KLLUCB, LilUCB, TrackAndStop and
-// SuccessiveHalving, which ignore contamination.
+// SuccessiveHalving, all but the last of which are for clean rewards: with them Eps is 0.
 type Rule interface {
 	// Name is short, as in "G-CBAI".
 	Name() string
@@ -22,6 +22,19 @@ type Rule interface {
 type ownBounds interface {
 	family(Setting) (Family, error)
 }
+
+// What only some rules can do they say by a method, which a pointer to a rule and a
+// struct that embeds one have as well.
+type (
+	// severalArms is a Rule that can find more than one best arm.
+	severalArms interface{ severalArms() }
+	// upperBounded is a Rule of which UpperBound speaks.
+	upperBounded interface{ upperBounded() }
+	// evidential is a Rule that needs a mixture of evidence in the design.
+	evidential interface{ evidence(*Design) error }
+	// budgeted is a Rule that shares out MaxPulls, so that no other will do half-way.
+	budgeted interface{ budgeted() }
+)
 
 // policy is a Rule at work in one search. Its exported fields are its state; they
 // are saved with the search, and whatever else it keeps is made again by observed.

@@ -15,7 +15,7 @@ type savedSearch struct {
 	Design  string          `json:"design"`
 	Pulls   int             `json:"pulls"`
 	Arms    []savedArm      `json:"arms"`
-	Queue   []request       `json:"queue,omitempty"`
+	Queue   []Request       `json:"queue,omitempty"`
 	Policy  json.RawMessage `json:"policy"`
 	Done    bool            `json:"done,omitempty"`
 	Outcome int             `json:"outcome,omitempty"`
@@ -39,7 +39,7 @@ type savedEvent struct {
 	Interval []byte `json:"interval"`
 }
 
-const saveFormat = "redoubt bandit search 1"
+const saveFormat = "redoubt bandit search 2"
 
 // Save writes the search, so that Resume goes on exactly as it would have.
 func (s *Search) Save(w io.Writer) error {
@@ -73,7 +73,9 @@ func (s *Search) Save(w io.Writer) error {
 }
 
 // Resume reads a search that Save wrote, for a configuration that means the same
-// as the one it was saved with. The error says what does not fit.
+// as the one it was saved with. MaxPulls may be another, except with SuccessiveHalving: a
+// search that ended as BudgetExhausted goes on as it would have with the larger one from
+// the beginning. The error says what does not fit.
 func Resume(cfg Config, r io.Reader) (*Search, error) {
 	d, err := NewDesign(cfg)
 	if err != nil {
@@ -173,7 +175,7 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 			return fmt.Errorf("arm %d: %w", i, err)
 		}
 	}
-	if saved.Done {
+	if !saved.open() {
 		if o := Outcome(saved.Outcome); o < Identified || o > BudgetExhausted {
 			return fmt.Errorf("outcome %d of a search that is done, want 1 to 3", saved.Outcome)
 		}
@@ -186,7 +188,7 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 		return nil
 	}
 	if len(saved.Queue) == 0 {
-		return errors.New("no open request in a search that is not done")
+		return errors.New("no open request in a search that can go on")
 	}
 	if err := s.policy.restore(s); err != nil {
 		return fmt.Errorf("rule: %w", err)
@@ -202,11 +204,15 @@ func (s *Search) restoreStanding(saved *savedSearch) error {
 		pulls += q.N
 	}
 	s.queue = saved.Queue
-	if limit := s.d.cfg.MaxPulls; limit > 0 && s.queue[0].N > limit-s.pulls {
-		return fmt.Errorf("open request for %d pulls past the limit of %d", s.queue[0].N, limit)
+	s.advance()
+	if s.stock != nil {
+		return s.drain()
 	}
 	return nil
 }
+
+// open says whether there may be more pulls: the search is running, or lacks budget.
+func (s *savedSearch) open() bool { return !s.Done || Outcome(s.Outcome) == BudgetExhausted }
 
 // checkPlace checks that an arm has the rewards of its grid index, and more only if
 // the request at the head of the queue is for the rest.
@@ -215,7 +221,7 @@ func (s *Search) checkPlace(i int, saved *savedSearch) error {
 	if a.n == s.d.setting.Grid.Size(a.j) || a.j == 0 && !s.policy.onGrid() {
 		return nil
 	}
-	if saved.Done || len(saved.Queue) == 0 || saved.Queue[0].Arm != i {
+	if !saved.open() || len(saved.Queue) == 0 || saved.Queue[0].Arm != i {
 		return fmt.Errorf("%d rewards at grid index %d, want its size", a.n, a.j)
 	}
 	return nil

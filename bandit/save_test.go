@@ -164,3 +164,81 @@ func TestSaveAfterInfinities(t *testing.T) {
 		}
 	}
 }
+
+// A search that ran out of budget goes on with a larger one, to the same end as if it had
+// had that from the beginning; not halving, which shares it out.
+func TestMoreBudget(t *testing.T) {
+	for name, cfg := range everyRule() {
+		for _, offline := range []bool{false, true} {
+			cfg.Offline, cfg.MaxPulls = offline, 20000
+			in := instanceFor(cfg)
+			run := func(s *bandit.Search, w *env.World) bandit.Result {
+				for !s.Done() {
+					arm, n := s.Next()
+					x := make([]float64, n)
+					require.NoError(t, w.Pull(ctx, arm, x))
+					require.NoError(t, s.Observe(arm, x))
+				}
+				return s.Result()
+			}
+			s, err := bandit.New(cfg)
+			require.NoError(t, err)
+			want := run(s, world(t, in, env.None{}, 0, 5))
+
+			small := cfg
+			least := 4 * 10
+			if cfg.Estimator == nil {
+				least = 4
+			}
+			small.MaxPulls = max(want.Pulls/2, least)
+			if _, ok := cfg.Rule.(bandit.SuccessiveHalving); ok {
+				small.MaxPulls = 100
+			}
+			w := world(t, in, env.None{}, 0, 5)
+			s, err = bandit.New(small)
+			require.NoError(t, err)
+			part := run(s, w)
+			var file bytes.Buffer
+			require.NoError(t, s.Save(&file))
+			text := file.String()
+			if _, ok := cfg.Rule.(bandit.SuccessiveHalving); ok {
+				_, err = bandit.Resume(cfg, &file)
+				require.ErrorContains(t, err, "max pulls 100")
+				continue
+			}
+			require.Equal(t, bandit.BudgetExhausted, part.Outcome, name)
+			s, err = bandit.Resume(cfg, &file)
+			require.NoError(t, err)
+			require.Equal(t, bandit.Running, s.Result().Outcome, name)
+			require.Equal(t, fmt.Sprint(want), fmt.Sprint(run(s, w)), name)
+
+			// With less, it has ended.
+			small.MaxPulls = least
+			s, err = bandit.Resume(small, strings.NewReader(text))
+			require.NoError(t, err)
+			require.True(t, s.Done())
+			require.Equal(t, part.Pulls, s.Result().Pulls)
+		}
+	}
+}
+
+// Rewards that waited when the budget ran out answer the requests of a larger one.
+func TestMoreBudgetForRewardsThatWait(t *testing.T) {
+	cfg := bandit.Config{Arms: 2, Delta: .1, Estimator: bandit.Huber{Sigma: 1}, MaxPulls: 30, Offline: true}
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	many := make([]float64, 500)
+	require.NoError(t, s.Observe(1, many))
+	for i := range many {
+		many[i] = 1
+	}
+	require.NoError(t, s.Observe(0, many))
+	require.Equal(t, bandit.BudgetExhausted, s.Result().Outcome)
+	var file bytes.Buffer
+	require.NoError(t, s.Save(&file))
+	cfg.MaxPulls = 1000
+	s, err = bandit.Resume(cfg, &file)
+	require.NoError(t, err)
+	require.Equal(t, bandit.Identified, s.Result().Outcome)
+	require.Equal(t, 0, s.Result().Arm)
+}

@@ -18,7 +18,7 @@ type Search struct {
 	arms    []armState
 	policy  policy
 	pulls   int
-	queue   []request
+	queue   []Request
 	served  int // requests of the queue that are done; the next may be done in part
 	done    bool
 	outcome Outcome
@@ -36,7 +36,8 @@ type armState struct {
 	interval Interval
 }
 
-type request struct {
+// Request is for N pulls of an arm.
+type Request struct {
 	Arm int `json:"arm"`
 	N   int `json:"n"`
 }
@@ -129,6 +130,34 @@ func (s *Search) Next() (arm, n int) {
 	return r.Arm, min(r.N, maxBatch)
 }
 
+// Pending returns what the rule has asked for and not been told, in order: what can be
+// pulled at the same time. Elimination, Uniform, LUCB and the rules with phases ask for a
+// round at a time, others for one arm, as do all that go by an Estimator until each arm
+// has an interval. Next is the first of it. Without Config.Offline
+// Observe takes the rewards in this order; with it in any, and those that wait are left out
+// here. It is empty when the search is done.
+func (s *Search) Pending() []Request {
+	if s.done {
+		return nil
+	}
+	var open []Request
+	left, waiting := s.d.cfg.MaxPulls-s.pulls, make([]int, len(s.arms))
+	for i := range waiting {
+		waiting[i] = s.stocked(i)
+	}
+	for _, r := range s.queue[s.served:] {
+		if left -= r.N; s.d.cfg.MaxPulls > 0 && left < 0 {
+			break
+		}
+		told := min(r.N, waiting[r.Arm])
+		waiting[r.Arm] -= told
+		if r.N -= told; r.N > 0 {
+			open = append(open, r)
+		}
+	}
+	return open
+}
+
 // Observe takes the rewards of the pulls that Next asked for, in order. With
 // Config.Offline it takes any number of rewards of any arm, and those not asked
 // for wait until they are. On an error the search is unchanged.
@@ -174,6 +203,11 @@ func (s *Search) Observe(arm int, rewards []float64) error {
 		}
 	}
 	s.stock[arm] = append(s.stock[arm], rewards...)
+	return s.drain()
+}
+
+// drain answers requests with rewards that wait, as far as they go.
+func (s *Search) drain() error {
 	for !s.done {
 		r := s.queue[s.served]
 		if len(s.stock[r.Arm]) < r.N {
@@ -232,7 +266,7 @@ func (s *Search) advance() {
 }
 
 // ask queues n pulls of an arm.
-func (s *Search) ask(arm, n int) { s.queue = append(s.queue, request{arm, n}) }
+func (s *Search) ask(arm, n int) { s.queue = append(s.queue, Request{arm, n}) }
 
 // askGrid queues the pulls that take an arm to its next grid size.
 func (s *Search) askGrid(arm int) {
@@ -253,23 +287,28 @@ func (s *Search) ends(arm int) (lo, hi, radius float64) {
 	return s.arms[arm].interval.ends(s.d.cfg.Mode)
 }
 
-// finish ends the search.
+// finish ends the search. One that ran out of budget keeps its requests, for Resume with
+// a larger one.
 func (s *Search) finish(o Outcome, set []int) {
 	s.done, s.outcome, s.set = true, o, set
-	s.queue, s.served = nil, 0
+	if o != BudgetExhausted {
+		s.queue, s.served = nil, 0
+	}
 }
 
 // contenders returns the arms that the rule has not dropped and whose upper end
-// reaches the highest lower end (the Top highest, if several arms are sought).
+// reaches the highest lower end of those (the Top highest, if several arms are sought).
 func (s *Search) contenders() []int {
-	lows := make([]float64, len(s.arms))
+	var lows []float64
 	for i := range s.arms {
-		lows[i], _, _ = s.ends(i)
+		if s.policy.remains(i) {
+			lows = append(lows, first(s.ends(i)))
+		}
 	}
 	bar := nthLargest(lows, s.d.cfg.Top)
 	var set []int
 	for i := range s.arms {
-		if _, hi, _ := s.ends(i); hi >= bar && s.policy.remains(i) {
+		if s.policy.remains(i) && second(s.ends(i)) >= bar {
 			set = append(set, i)
 		}
 	}

@@ -28,6 +28,15 @@ func world(t testing.TB, in env.Instance, c env.Contamination, eps float64, seed
 	return w
 }
 
+// takesEps says whether an estimator may be told of contamination.
+func takesEps(cfg bandit.Config) bool {
+	switch cfg.Estimator.(type) {
+	case nil, bandit.Mean, bandit.MedianOfMeans, bandit.Catoni:
+		return false
+	}
+	return true
+}
+
 // One configuration of every rule, on rewards that it is for.
 func everyRule() map[string]bandit.Config {
 	base := func() bandit.Config {
@@ -36,10 +45,13 @@ func everyRule() map[string]bandit.Config {
 	out := map[string]bandit.Config{}
 	for _, r := range []bandit.Rule{bandit.GapBased{}, bandit.Elimination{}, bandit.Uniform{}, bandit.UGapE{}, bandit.SuccessiveHalving{}} {
 		for _, e := range []bandit.Estimator{bandit.Huber{Sigma: 1}, bandit.TrimmedMean{Sigma: 1}, bandit.GaussianHuber{Sigma: 1},
-			bandit.Median{Sigma: 1}, bandit.AltschulerMedian{Sigma: 1}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1},
+			bandit.Median{Sigma: 1}, bandit.SignMedian{Sigma: 1}, bandit.AltschulerMedian{Sigma: 1}, bandit.SymmetricMedian{}, bandit.Mean{Sigma: 1},
 			bandit.MedianOfMeans{Sigma: 1}, bandit.Catoni{Sigma: 1}, bandit.BoundedKL{}} {
 			c := base()
 			c.Rule, c.Estimator = r, e
+			if !takesEps(c) {
+				c.Eps = 0
+			}
 			out[r.Name()+" "+e.Name()] = c
 		}
 	}
@@ -53,7 +65,7 @@ func everyRule() map[string]bandit.Config {
 	for _, r := range []bandit.Rule{bandit.EvenDarElimination{Sigma: 1}, bandit.MedianElimination{Sigma: 1}, bandit.LUCB{Sigma: 1},
 		bandit.KLLUCB{}, bandit.KLLUCB{Union: true}, bandit.LilUCB{Sigma: 1}, bandit.TrackAndStop{Sigma: 1}} {
 		c := base()
-		c.Rule = r
+		c.Rule, c.Eps = r, 0
 		if r == (bandit.MedianElimination{Sigma: 1}) {
 			c.Tol = 1
 		}
@@ -200,6 +212,28 @@ func TestTolerance(t *testing.T) {
 			require.Equal(t, bandit.Identified, res.Outcome, r.Name())
 			require.Contains(t, []int{0, 1}, res.Arm)
 		}
+	}
+}
+
+// Track-and-Stop ends on equal means if an answer within Tol will do, with a likelihood
+// ratio in which the leader is Tol better.
+func TestTrackAndStopWithTolerance(t *testing.T) {
+	in := env.Instance{Arms: []env.Law{env.Gaussian{Mu: 1, Sigma: 1}, env.Gaussian{Mu: 1, Sigma: 1}, env.Gaussian{Mu: 0, Sigma: 1}}}
+	cfg := bandit.Config{Arms: 3, Delta: .1, Rule: bandit.TrackAndStop{Sigma: 1}, Tol: .5, MaxPulls: 3000}
+	for seed := range uint64(10) {
+		res, err := bandit.Run(ctx, cfg, world(t, in, env.None{}, 0, seed).Pull)
+		require.NoError(t, err)
+		require.Equal(t, bandit.Identified, res.Outcome)
+		require.Contains(t, []int{0, 1}, res.Arm)
+		z := math.Inf(1)
+		for i, n := range res.ArmPulls {
+			if i != res.Arm {
+				a, b := float64(res.ArmPulls[res.Arm]), float64(n)
+				gap := res.Intervals[res.Arm].Est - res.Intervals[i].Est + .5
+				z = min(z, a*b/(a+b)*gap*gap/2)
+			}
+		}
+		require.Greater(t, z, math.Log((1+math.Log(float64(res.Pulls)))/.1))
 	}
 }
 
@@ -416,4 +450,108 @@ func TestLogOfLUCBIsFresh(t *testing.T) {
 			require.Greater(t, e.Hi, e.Lo)
 		}
 	}
+}
+
+// A pointer to a rule or an estimator is as good as its value, and so is a struct that
+// embeds it.
+func TestPointersAreAsGoodAsValues(t *testing.T) {
+	type mine struct{ bandit.Likelihood }
+	b := env.I2()
+	for _, c := range []struct {
+		value, other bandit.Config
+	}{
+		{bandit.Config{Rule: bandit.Likelihood{}, Estimator: bandit.GaussianHuber{Sigma: 1}}, bandit.Config{Rule: &bandit.Likelihood{}, Estimator: &bandit.GaussianHuber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.Likelihood{}, Estimator: bandit.Huber{Sigma: 1}}, bandit.Config{Rule: mine{}, Estimator: &bandit.Huber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.GapBased{}, Top: 2, Estimator: bandit.GaussianHuber{Sigma: 1}}, bandit.Config{Rule: &bandit.GapBased{}, Top: 2, Estimator: &bandit.GaussianHuber{Sigma: 1}}},
+		{bandit.Config{Rule: bandit.LUCB{Sigma: 1}}, bandit.Config{Rule: &bandit.LUCB{Sigma: 1}}},
+	} {
+		var want bandit.Result
+		for k, cfg := range []bandit.Config{c.value, c.other} {
+			cfg.Arms, cfg.Delta, cfg.MaxPulls = len(b.Arms), .1, 20000
+			if cfg.Estimator != nil {
+				cfg.Eps = b.Eps
+			}
+			got, err := bandit.Run(ctx, cfg, world(t, b.Instance, env.None{}, 0, 1).Pull)
+			require.NoError(t, err)
+			require.Equal(t, bandit.Identified, got.Outcome, "%T", cfg.Rule)
+			if k == 0 {
+				want = got
+			}
+			require.Equal(t, want, got)
+		}
+	}
+	cfg := hm(b)
+	cfg.Rule = &bandit.Elimination{}
+	d, err := bandit.NewDesign(cfg)
+	require.NoError(t, err)
+	_, err = d.UpperBound(b.Means())
+	require.NoError(t, err)
+}
+
+// An arm that a rule has dropped does not lead, however lucky its old estimate.
+func TestLeaderIsNotADroppedArm(t *testing.T) {
+	in := env.Instance{}
+	for i := range 10 {
+		in.Arms = append(in.Arms, env.Gaussian{Mu: -.05 * float64(i), Sigma: 1})
+	}
+	cfg := bandit.Config{Arms: 10, Delta: .1, Estimator: bandit.Mean{Sigma: 1}, Rule: bandit.SuccessiveHalving{}, MaxPulls: 1000}
+	lucky := 0
+	for seed := range uint64(100) {
+		w := world(t, in, env.None{}, 0, seed)
+		s, err := bandit.New(cfg)
+		require.NoError(t, err)
+		for !s.Done() {
+			res := s.Result()
+			require.Contains(t, res.Set, res.Leader)
+			arm, n := s.Next()
+			x := make([]float64, n)
+			require.NoError(t, w.Pull(ctx, arm, x))
+			require.NoError(t, s.Observe(arm, x))
+		}
+		res := s.Result()
+		require.Equal(t, res.Arm, res.Leader)
+		for _, iv := range res.Intervals {
+			if iv.Est > res.Intervals[res.Arm].Est {
+				lucky++
+				break
+			}
+		}
+	}
+	require.Positive(t, lucky, "the test is too weak")
+}
+
+// What is pending is what Next then asks for, one after the other; what waits, and what is
+// past the budget, is not.
+func TestPending(t *testing.T) {
+	cfg := bandit.Config{Arms: 3, Delta: .1, Estimator: bandit.BoundedKL{}, Rule: bandit.Elimination{}, MaxPulls: 45}
+	s, err := bandit.New(cfg)
+	require.NoError(t, err)
+	for range 3 {
+		arm, n := s.Next()
+		require.Equal(t, []bandit.Request{{Arm: arm, N: n}}, s.Pending())
+		require.NoError(t, s.Observe(arm, make([]float64, n)))
+	}
+	for !s.Done() {
+		for _, r := range s.Pending() {
+			arm, n := s.Next()
+			require.Equal(t, r, bandit.Request{Arm: arm, N: n})
+			require.NoError(t, s.Observe(arm, make([]float64, n)))
+		}
+	}
+	require.Empty(t, s.Pending())
+	require.Equal(t, bandit.BudgetExhausted, s.Result().Outcome)
+
+	cfg.Offline, cfg.MaxPulls, cfg.N0 = true, 0, 20
+	s, err = bandit.New(cfg)
+	require.NoError(t, err)
+	for arm := range 3 {
+		require.NoError(t, s.Observe(arm, make([]float64, 20)))
+	}
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 2}, {Arm: 1, N: 2}, {Arm: 2, N: 2}}, s.Pending())
+	require.NoError(t, s.Observe(2, []float64{0}))
+	require.NoError(t, s.Observe(1, []float64{0, 0, 0}))
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 2}, {Arm: 2, N: 1}}, s.Pending())
+	require.NoError(t, s.Observe(2, []float64{0}))
+	require.NoError(t, s.Observe(0, []float64{0, 0}))
+	require.Equal(t, []bandit.Request{{Arm: 0, N: 3}, {Arm: 1, N: 2}, {Arm: 2, N: 3}}, s.Pending())
 }

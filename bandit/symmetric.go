@@ -4,19 +4,19 @@ import "math"
 
 // SymmetricMedian is for rewards symmetric about their mean, of unknown scale
 // that may differ between arms: the interval is between two order statistics, so
-// it takes its width from the data and no Sigma. c = 3 events.
+// it takes its width from the data and no Sigma. c = 2 events.
 //
-// Off an event of probability exp(-L) at most m rewards are contaminated. The
-// number of untouched rewards at or below the mean is at least
-// g/2 - sqrt(g L/2), g = n-m, up to another such event (Hoeffding), hence
+// An untouched clean reward is at or below the mean with a probability q of at least
+// (1-eps)/2, or of at least 1/2 - eps if the adversary is malicious, independently over
+// pulls. By Hoeffding's bound fewer than n q - sqrt(n L/2) of n are with probability at
+// most exp(-L), hence
 //
-//	X_(k) <= mu <= X_(n+1-k),  k = ceil(g/2 - sqrt(g L/2)),
+//	X_(k) <= mu <= X_(n+1-k),  k = ceil(n (1-eps)/2 - sqrt(n L/2))   oblivious, prescient,
+//	                           k = ceil(n (1/2-eps) - sqrt(n L/2))   malicious.
 //
-// and k = ceil(n/2 - sqrt(n L/2)) - m against a malicious adversary, who may
-// take the m rewards from one side. For any law the interval is one for the median.
-// The core interval is for the median of the contaminated law, with no m. How
-// much of the rest will stay depends on the unknown scale, so a run with it does
-// not stop by futility.
+// For any law the interval is one for the median. The core interval is for the
+// median of the contaminated law, with k at eps = 0. How much of the rest will stay
+// depends on the unknown scale, so a run with it does not stop by futility.
 type SymmetricMedian struct{}
 
 var _ Estimator = SymmetricMedian{}
@@ -27,21 +27,24 @@ func (SymmetricMedian) Name() string { return "SYM" }
 // Prepare implements Estimator.
 func (SymmetricMedian) Prepare(s Setting) (Family, error) {
 	f := &symmetricFamily{}
-	f.rows.row = func(j int, previous symmetricRow) symmetricRow {
-		n, l := s.Grid.Size(j), s.level(j, 3)
-		m := contaminatedFrom(previous.m, n, s.Eps, l)
-		g := float64(n - m)
-		k := int(math.Ceil(g/2 - math.Sqrt(g*l/2)))
-		core := int(math.Ceil(float64(n)/2 - math.Sqrt(float64(n)*l/2)))
-		if s.Adversary == Malicious {
-			k = core - m
-		}
-		return symmetricRow{m, k, core}
+	f.rows.row = func(j int, _ symmetricRow) symmetricRow {
+		n, l := s.Grid.Size(j), s.level(j, 2)
+		return symmetricRow{k: signRank(n, l, s.Eps, s.Adversary), core: signRank(n, l, 0, s.Adversary)}
 	}
 	return f, nil
 }
 
-type symmetricRow struct{ m, k, core int }
+// signRank is k, below 1 if there is no such reward.
+func signRank(n int, l, eps float64, a Adversary) int {
+	q := (1 - eps) / 2
+	if a == Malicious {
+		q = 0.5 - eps
+	}
+	x := float64(n)
+	return int(math.Ceil(x*q - math.Sqrt(x*l/2)))
+}
+
+type symmetricRow struct{ k, core int }
 
 type symmetricFamily struct{ rows table[symmetricRow] }
 
@@ -69,8 +72,7 @@ func (s *symmetricSample) Interval(j int) Interval {
 		return iv
 	}
 	iv.Lo, iv.Hi = s.x[row.k-1], s.x[n-row.k]
-	core := max(row.core, row.k)
-	iv.CoreLo, iv.CoreHi = s.x[core-1], s.x[n-core]
+	iv.CoreLo, iv.CoreHi = s.x[row.core-1], s.x[n-row.core]
 	iv.Radius, iv.Core = iv.Hi/2-iv.Lo/2, iv.CoreHi/2-iv.CoreLo/2
 	return iv
 }

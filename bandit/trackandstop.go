@@ -12,6 +12,9 @@ import "math"
 // only experience. Proportions are tracked directly; an arm with fewer than
 // sqrt(t) - K/2 of t pulls goes first.
 //
+// With Tol above 0 the leader has Tol added to its mean in Z and in the proportions: Z is
+// then the ratio against mu_a >= mu_1 + Tol, a leader that is not within Tol of the best.
+//
 // Garivier and Kaufmann, COLT 2016 (D-tracking).
 type TrackAndStop struct {
 	Sigma float64 // standard deviation, positive
@@ -54,6 +57,7 @@ func (p *trackPolicy) next(s *Search) {
 			fewest = i
 		}
 	}
+	means[best] += s.d.cfg.Tol
 	z := math.Inf(1)
 	n1 := float64(s.arms[best].n)
 	for i := range s.arms {

@@ -386,3 +386,16 @@ func TestCaptionWithoutVotesIsNamedOnce(t *testing.T) {
 	_, err = NewTable([]float64{1}, []int{0})
 	require.EqualError(t, err, "bandit/env: table of 1 values has no counts")
 }
+
+// A law is its own: what becomes of the values that it was made from does not matter.
+func TestTableKeepsItsValues(t *testing.T) {
+	values := []float64{0, .5, 1}
+	law, err := NewTable(values, []int{1, 1, 1})
+	require.NoError(t, err)
+	values[2] = 100
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		require.LessOrEqual(t, law.Draw(rng), 1.0)
+	}
+	require.InDelta(t, 2.5/3, law.Rank(1, .5), 1e-12)
+}

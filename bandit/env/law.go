@@ -146,7 +146,7 @@ func newTable(values []float64, counts []int) (*Table, error) {
 	if total == 0 {
 		return nil, fmt.Errorf("table of %d values has no counts", len(values))
 	}
-	t := &Table{values: values, upTo: make([]float64, len(values))}
+	t := &Table{values: slices.Clone(values), upTo: make([]float64, len(values))}
 	sum := 0
 	for k, c := range counts {
 		sum += c

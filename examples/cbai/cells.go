@@ -54,7 +54,7 @@ type cell struct {
 	ErrorFrom  float64  `json:"error_from"`  // exact 95 % interval of it
 	ErrorTo    float64  `json:"error_to"`    //
 	Unfinished float64  `json:"unfinished"`  // share of runs without an answer
-	LowerBound *float64 `json:"lower_bound"` // null where it does not apply
+	LowerBound *float64 `json:"lower_bound"` // under the worst oblivious adversary of Eps, whatever the cell's is; null where it does not apply
 	Seconds    float64  `json:"seconds"`
 
 	ReferencePulls *float64 `json:"reference_pulls,omitempty"`
@@ -158,7 +158,7 @@ func (p *plan) run(ctx context.Context, in instance, seed uint64) (cell, error) 
 
 // bounded says whether the lower bound speaks of the plan: of the very best of
 // Gaussian arms, whatever their gaps, by a rule with a confidence that knows of the
-// contamination.
+// contamination. It is a bound for the worst oblivious adversary, not for the plan's.
 func (p *plan) bounded(in instance) bool {
 	_, budget := p.rule.(bandit.SuccessiveHalving)
 	return in.gaussian && p.mode == cert && p.tol == 0 && !budget && (!p.naive || p.eps == 0)

@@ -32,6 +32,8 @@ func (in instance) estimator(name string) (bandit.Estimator, error) {
 		return bandit.GaussianHuber{Sigma: in.Sigma}, nil
 	case "MED":
 		return bandit.Median{Sigma: in.Sigma}, nil
+	case "SGN":
+		return bandit.SignMedian{Sigma: in.Sigma}, nil
 	case "ALT":
 		return bandit.AltschulerMedian{Sigma: in.Sigma}, nil
 	case "SYM":

@@ -111,8 +111,8 @@ var entries = []entry{
 		quick:  []string{"-mini"},
 		full:   "go run ./examples/cbai -data DATA -out DIR",
 		blocks: []string{"eps", "intervals-gap", "headline"},
-		reading: "I1 to I4 are synthetic instances; in attack A1 the adversary shows values far below its mean for the best arm, and far above theirs for all others. Estimators: mean is not robust, ALT and MED are medians, TM is the trimmed mean, HM Huber's estimator, HG the same for Gaussian rewards. " +
-			"Certified answers hold whatever the gaps; assume takes for granted that the arms can be told apart. bound is the least number of pulls that any method needs.",
+		reading: "I1 to I4 are synthetic instances; in attack A1 the adversary shows values far below its mean for the best arm, and far above theirs for all others. Estimators: mean is not robust, ALT, MED and SGN are medians, TM is the trimmed mean, HM Huber's estimator, HG the same for Gaussian rewards. " +
+			"Certified answers hold whatever the gaps; assume takes for granted that the arms can be told apart. worst case is the least number of pulls that any method needs under the worst adversary.",
 		picture: "eps",
 	},
 	{
