@@ -30,7 +30,8 @@ type Matching struct {
 	Fade bool
 	// BatchNorm weighs the distances of means and variances from those that
 	// normalisation layers hold, |μ(x) - μ|₂ + |σ²(x) - σ²|₂, ten times as much
-	// for the first layer of each party: Yin et al., CVPR 2021.
+	// for the first layer of each party: Yin et al., CVPR 2021. Rounds with batch
+	// statistics were not normalised by those, and are an error.
 	BatchNorm float64
 	// Group weighs the squared distance of each of Seeds runs from their mean:
 	// group consistency of Yin et al., without their registration of

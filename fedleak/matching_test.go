@@ -300,4 +300,40 @@ func TestBatchStatisticsTieSamples(t *testing.T) {
 	require.Greater(t, norm([]*tensor.Tensor{tensor.Sub(pair, tensor.MulScalar(tensor.Add(one, other), 0.5))}), 1e-6)
 	_, err := CAFE{}.Run(ctx, f.Model, observe(t, f, 12))
 	require.ErrorContains(t, err, "batch statistics")
+	// The normalisation is before the first dense layer.
+	for _, a := range []Attack{Analytic{}, SPEAR{Trials: 1}} {
+		_, err := a.Run(ctx, f.Model, observe(t, f, 1))
+		require.ErrorContains(t, err, a.Name()+": normalisation with batch statistics before the first dense layer of party 0")
+	}
+	_, err = GradInversion().Run(ctx, f.Model, observe(t, f, 1))
+	require.ErrorContains(t, err, "BatchNorm is 0.1 for rounds with batch statistics")
+}
+
+// The truth has the gradients that were seen, with batch statistics too, and the gradient
+// of the objective is that of differences.
+func TestMatchingRunsTheNetworkThatWasSeen(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, stats := range []bool{false, true} {
+		f := sigmoid(t, 8, 4)
+		f.BatchStatistics = stats
+		o := observe(t, f, 1)
+		s, err := Matching{Labels: f.Labels, Init: UniformInit}.start(ctx, f.Model, o)
+		require.NoError(t, err)
+		guess, gs := s.value(0, 0, 0)
+		g := slices.Clone(gs[0].Values())
+		for range 6 {
+			const eps = 1e-6
+			j := rng.IntN(len(g))
+			x := s.x[0][j]
+			s.x[0][j] = x + eps
+			up, _ := s.value(0, 0, 0)
+			s.x[0][j] = x - eps
+			down, _ := s.value(0, 0, 0)
+			s.x[0][j] = x
+			require.InDelta(t, (up-down)/(2*eps), g[j], 1e-6*(1+guess), "batch statistics %v", stats)
+		}
+		copy(s.x[0], tensor.Gather(f.X[0], o.Batch(0)).Values())
+		truth, _ := s.value(0, 0, 0)
+		require.Less(t, truth, 1e-20*guess, "batch statistics %v", stats)
+	}
 }

@@ -20,6 +20,7 @@ type search struct {
 	x       [][]float64 // per seed and party, [rows, H W C]: x[seed*parties+party]
 	y       []float64   // label logits [rows, classes]
 	given   []int       // label of each row; nil if they are variables
+	train   bool        // normalisation uses the statistics of the batch, as the rounds did
 	tape    *tensor.Tape
 	parties int
 }
@@ -71,7 +72,10 @@ func (a Matching) start(ctx context.Context, m *Model, o Observations) (*search,
 	if a.Labels != nil && len(a.Labels) != o.Setting().Samples {
 		return nil, fmt.Errorf("fedleak: %s: %d labels for %d samples", a.Name(), len(a.Labels), o.Setting().Samples)
 	}
-	s := &search{Matching: a, m: m, tape: tensor.NewTape(), parties: len(m.Bottoms)}
+	s := &search{Matching: a, m: m, tape: tensor.NewTape(), train: o.Setting().BatchStatistics, parties: len(m.Bottoms)}
+	if s.train && a.BatchNorm > 0 {
+		return nil, fmt.Errorf("fedleak: %s: BatchNorm is %v for rounds with batch statistics, want 0: their statistics are not those that the layers hold", a.Name(), a.BatchNorm)
+	}
 	row := make(map[int]int)
 	for t := range a.Rounds {
 		gs, err := fetch(ctx, m, o, t, m.Refs()...)
@@ -152,7 +156,7 @@ func (s *search) label() error {
 	for p, in := range s.m.Inputs {
 		grey[p] = tensor.Full(s.m.dtype(), 0.5, 1, in[0], in[1], in[2])
 	}
-	mean := tensor.Softmax(s.m.Logits(&nn.Pass{}, grey)).Values()
+	mean := tensor.Softmax(s.m.Logits(s.pass(), grey)).Values()
 	s.given = make([]int, len(s.ids))
 	for i := range s.given {
 		s.given[i] = -1
@@ -182,6 +186,9 @@ func (s *search) label() error {
 	return nil
 }
 
+// pass is one like those that made the observed gradients.
+func (s *search) pass() *nn.Pass { return &nn.Pass{Train: s.train} }
+
 // at puts the samples of a round on the tape.
 func (s *search) at(seed, round int, second bool) *dummy {
 	rows := s.rounds[round]
@@ -192,11 +199,11 @@ func (s *search) at(seed, round int, second bool) *dummy {
 	}
 	if s.given == nil {
 		y := fromValues(s.m.dtype(), rowsOf(s.y, rows, s.m.Classes).RawMatrix().Data, len(rows), s.m.Classes)
-		return s.m.guess(s.tape, xs, y, false, second)
+		return s.m.guess(s.pass(), s.tape, xs, y, false, second)
 	}
 	y := make([]int, len(rows))
 	for i, r := range rows {
 		y[i] = s.given[r]
 	}
-	return s.m.guess(s.tape, xs, tensor.OneHot(s.m.dtype(), y, s.m.Classes), true, second)
+	return s.m.guess(s.pass(), s.tape, xs, tensor.OneHot(s.m.dtype(), y, s.m.Classes), true, second)
 }
