@@ -14,7 +14,8 @@ import (
 // Calibrated is CAFE by an attacker who knows the defence and has other samples of the
 // kind: it runs the defended protocol on those, attacks that, and learns how what
 // comes out of Step II belongs to the pixels. Whatever a defence does to the scale,
-// and as much of its noise as a linear map can take away, is undone.
+// and as much of its noise as a linear map can take away, is undone: H is what Step II
+// gives, and is not brought into the range of features of images.
 type Calibrated struct {
 	// CAFE holds the settings of Steps I and II, for both.
 	CAFE CAFE
@@ -41,7 +42,7 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 	if c.Shadow == nil {
 		return nil, errors.New("fedleak: Calibrated: no shadow federation")
 	}
-	c.CAFE.SkipImages, c.CAFE.Rescale = true, nil
+	c.CAFE.SkipImages, c.CAFE.Rescale, c.CAFE.unbounded = true, nil, true
 	r, left := c.CAFE.Run(ctx, m, o)
 	if left != nil && !partial(left) {
 		return r, left

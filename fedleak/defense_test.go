@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
@@ -335,4 +336,29 @@ func TestSampledBudgetAgreesWithQuadrature(t *testing.T) {
 		}
 	}
 	require.InDelta(t, math.Log(sum), Accountant{Multiplier: z, Rate: q}.RDP(2), 1e-6)
+}
+
+// What the shadow teaches is undone whether features are pixels or twice as small: no range
+// of pixels cuts off what a defence makes too large.
+func TestCalibratedLearnsFromAllOfTheFeatures(t *testing.T) {
+	median := func(half bool) float64 {
+		f := dense(t, 40, Uniform{K: 8, Seed: 1})
+		if half {
+			for p, b := range f.Model.Bottoms {
+				first := *b.Layers()[1].(*nn.Linear)
+				first.Weight = tensor.MulScalar(first.Weight, 2).Clone()
+				halve := nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(x, 0.5) })
+				f.Model.Bottoms[p] = nn.NewSequential(append([]nn.Layer{nn.Flatten, halve, &first}, b.Layers()[2:]...)...)
+			}
+		}
+		f.Defense = &FakeGradients{Sigma: 1.1}
+		x, y := digits(t, 1000, 120, 2)
+		shadow := &Federation{Model: f.Model, X: Quadrants(x.To(tensor.Float64)), Labels: y, Schedule: Uniform{K: 8, Seed: 7}, Defense: f.Defense, Seed: 1}
+		r, err := Calibrated{CAFE: CAFE{Coverage: -1, Ridge: 1}, Shadow: shadow, Rounds: 360}.Run(ctx, f.Model, observe(t, f, 120))
+		require.NoError(t, err)
+		return NewScore(f.X, r.Images(nil), nil).Median
+	}
+	pixels := median(false)
+	require.InDelta(t, median(true), pixels, 0.5)
+	require.Greater(t, pixels, 19.0)
 }

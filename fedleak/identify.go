@@ -119,6 +119,7 @@ type system struct {
 	batches [][]int
 	n       int
 	weights []float64 // of the rounds; nil means all 1
+	ridge   float64   // on the diagonal of S^T W S
 	normal  *semidefinite
 	report  Identifiability
 }
@@ -169,7 +170,7 @@ func (s *system) withRidge(ridge float64) *system {
 		a.SetSym(i, i, a.At(i, i)+ridge)
 	}
 	out := *s
-	out.normal = factor(a)
+	out.ridge, out.normal = ridge, factor(a)
 	return &out
 }
 
@@ -229,13 +230,18 @@ func (d *Identifiability) kind(batches [][]int, blocks int) {
 	}
 }
 
-// solve returns the least-squares solution V [N, c] of S V = B for B [T, c], with one
-// step of refinement.
+// solve returns the V [N, c] with the least |S V - B|² + ridge |V|², rounds counted by
+// their weights, for B [T, c], with one step of refinement.
 func (s *system) solve(b *mat.Dense) *mat.Dense {
 	v := s.normal.solve(s.adjoint(b))
-	var r mat.Dense
+	var r, pull mat.Dense
 	r.Sub(b, s.apply(v))
-	v.Add(v, s.normal.solve(s.adjoint(&r)))
+	left := s.adjoint(&r)
+	if s.ridge > 0 {
+		pull.Scale(s.ridge, v)
+		left.Sub(left, &pull)
+	}
+	v.Add(v, s.normal.solve(left))
 	return v
 }
 
