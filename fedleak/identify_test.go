@@ -34,6 +34,10 @@ func TestRankGrowsByEpochsAsTheBoundSays(t *testing.T) {
 	require.Equal(t, 4, EpochsNeeded(12, 3))
 	require.Equal(t, 43, EpochsNeeded(800, 40))
 	require.Equal(t, 0, EpochsNeeded(8, 8))
+	require.Equal(t, 1, EpochsNeeded(1, 1))
+	for _, k := range []int{-1, 0, 9} {
+		require.Zero(t, EpochsNeeded(8, k))
+	}
 }
 
 func TestFixedBatchesStayAtTheirNumber(t *testing.T) {

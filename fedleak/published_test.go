@@ -31,6 +31,8 @@ func TestStepOneFollowsKaczmarz(t *testing.T) {
 func TestStepOneDecaysByItsLaw(t *testing.T) {
 	const n, k, rounds, columns = 60, 6, 600, 8
 	require.InDelta(t, 0.009223, StepOneDecay(n, k, 0.025, rounds), 1e-6)
+	// A single sample's gradient is seen in every round: each leaves (1 - 2 lr)².
+	require.InDelta(t, math.Pow(1-2*0.01, 2*5), StepOneDecay(1, 1, 0.01, 5), 1e-12)
 	require.InDelta(t, 0.0222, math.Sqrt(StepOneDecay(800, 40, 5e-3, 10000)), 5e-5)
 	before, after := 0.0, 0.0
 	for seed := range uint64(20) {

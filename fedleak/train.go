@@ -16,8 +16,8 @@ type Training struct {
 	LR optim.Schedule
 	// Optimizer moves all parameters; nil means plain gradient descent.
 	Optimizer optim.Optimizer
-	// First is the number of the first round. Noise of defences belongs to the number:
-	// a training that goes on begins where the one before it ended.
+	// First is the number of the first round, of its batch and its noise: see
+	// Federation.Seed. A training that goes on begins where the one before it ended.
 	First int
 	// Record stores rounds as they pass, each with the parameters before its step;
 	// nil stores none.
