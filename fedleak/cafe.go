@@ -259,7 +259,7 @@ func (w *work) party(ctx context.Context, p int) error {
 		}
 	}
 	if !w.unbounded {
-		w.bound(p, f.h)
+		w.m.bound(p, w.layers[p], f.h)
 	}
 	out.H, out.HError = f.h, f.err()
 	w.noise = append(w.noise, f.noise)
@@ -280,9 +280,9 @@ func (g *gradients) noisy(b *mat.Dense) bool {
 	return g.sd > 1e-4*mat.Norm(b, 2)/math.Sqrt(float64(t*c))
 }
 
-// bound keeps features to what features of images can be.
-func (w *work) bound(p int, h *mat.Dense) {
-	net, dtype, in := w.layers[p].before, w.m.dtype(), w.m.Inputs[p]
+// bound keeps features of a party to what features of images can be.
+func (m *Model) bound(party int, l layer, h *mat.Dense) {
+	net, dtype, in := l.before, m.dtype(), m.Inputs[party]
 	hi := math.Inf(1)
 	if passesThrough(net, dtype, in) {
 		hi = 1

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
-
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/redoubt-ml/redoubt/fedleak"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -61,7 +58,6 @@ type bench struct {
 	test        data
 	private     data
 	public      data
-	features    []*mat.Dense // of public slices at each party
 	make        func() *fedleak.Model
 	wide        int              // outputs of the first dense layers
 	mean        []*tensor.Tensor // mean image of public samples, for the private ones
@@ -124,7 +120,7 @@ func (e *experiment) defend(ctx context.Context) error {
 			return fedleak.NewQuadrants(e.env.Rand("convolutional"), 14, 1, 10, fedleak.Shape{Conv1: 16, Conv2: 32, Dense: wide, Hidden: 32})
 		}},
 	} {
-		b.name, b.wide, b.features = kind.name, kind.wide, nil
+		b.name, b.wide = kind.name, kind.wide
 		b.make = func() *fedleak.Model { return kind.make(kind.wide) }
 		b.rows = []pictureRow{{"private", fedleak.JoinQuadrants(b.private.x), nil}}
 		if err := b.all(ctx); err != nil {
@@ -282,18 +278,9 @@ func (b *bench) single(ctx context.Context, m *fedleak.Model, f *fedleak.Federat
 	return most, nil
 }
 
-// tuned chooses a ridge and, for fake gradients, whether to change the scale, by the
-// features that an attacker who tries the defence on the shadow recovers there.
+// tuned chooses a ridge and, for fake gradients, whether to change the scale, by the first
+// ten images that an attacker who tries the defence on the shadow recovers there.
 func (b *bench) tuned(ctx context.Context, a fedleak.CAFE, u upload, shadow *fedleak.Federation, rounds int) (fedleak.CAFE, error) {
-	if b.features == nil {
-		for p := range shadow.X {
-			_, h, err := shadow.Truth(p, b.defended)
-			if err != nil {
-				return a, err
-			}
-			b.features = append(b.features, h)
-		}
-	}
 	scales := []*fedleak.Rescale{nil}
 	if _, ok := u.defense.(*fedleak.FakeGradients); ok {
 		scale := &fedleak.Rescale{}
@@ -314,26 +301,26 @@ func (b *bench) tuned(ctx context.Context, a fedleak.CAFE, u upload, shadow *fed
 	if err != nil {
 		return a, err
 	}
-	chosen, least := a, math.Inf(1)
+	n := len(shadow.Labels)
+	mean := fedleak.MeanImage(shadow.X, n)
+	marked := make([]bool, n)
+	var ids []int
+	for i := range min(10, n) {
+		marked[i] = true
+		ids = append(ids, i)
+	}
+	chosen, most := a, 0.0
 	for _, scale := range scales {
 		for _, ridge := range []float64{0, 0.3, 1} {
 			try := a
-			try.Ridge, try.Rescale, try.SkipImages = ridge, scale, true
+			try.Ridge, try.Rescale, try.Samples = ridge, scale, ids
 			r, err := try.Run(ctx, shadow.Model, recorded)
 			var open *fedleak.NotIdentifiableError
 			if err != nil && !errors.As(err, &open) {
 				return a, err
 			}
-			var errs []float64
-			for p := range r.Parties {
-				for i, s := range r.Parties[p].Status {
-					if s == fedleak.Recovered {
-						errs = append(errs, distance(b.features[p], r.Parties[p].H, i))
-					}
-				}
-			}
-			if len(errs) > 0 && middle(errs) < least {
-				least = middle(errs)
+			if s := fedleak.NewScore(shadow.X, r.Images(mean), marked).Median; s > most {
+				most = s
 				chosen.Ridge, chosen.Rescale = ridge, scale
 			}
 		}
