@@ -48,6 +48,9 @@ func (a Analytic) Run(ctx context.Context, m *Model, o Observations) (*Recovery,
 		if err != nil {
 			return nil, err
 		}
+		if err := checkSingle(a.Name(), m, o, p, l); err != nil {
+			return nil, err
+		}
 		gs, err := fetch(ctx, m, o, 0, l.bias, l.weight)
 		if err != nil {
 			return r, err

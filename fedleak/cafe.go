@@ -22,12 +22,15 @@ type CAFE struct {
 	// gradients are noisy, and -1 means all.
 	Coverage int
 	// Ridge is added to the diagonal of S^T S in Step I, in units of its smallest
-	// expected eigenvalue, T K(N-K)/(N(N-1)): it trades bias for noise. 0 means
-	// none.
+	// expected eigenvalue, T K(N-K)/(N(N-1)): it trades bias for noise. With 1 the
+	// directions that are seen worst shrink by half. VError then bounds the noise
+	// that is left and says nothing of the bias. 0 means none.
 	Ridge float64
 	// Forget, in (0, 1), weighs a round of age a by Forget^a, for a model that
 	// was trained meanwhile: the answer belongs to the last round, whose
-	// parameters the model must have. 0 means a model that stood still.
+	// parameters the model must have. What Training records ends one step before
+	// its model; Transcript.Append adds the round that is missing. 0 means a model
+	// that stood still.
 	Forget float64
 	// SkipLabels leaves the labels alone.
 	SkipLabels bool
@@ -53,6 +56,9 @@ type CAFE struct {
 	// OnProgress is told of slices that are done; nil for none. It may be called
 	// from several goroutines.
 	OnProgress func(done, of int)
+	// unbounded leaves features out of the range of those of images as they are, for
+	// Calibrated, which learns from them.
+	unbounded bool
 }
 
 var _ Attack = CAFE{}
@@ -177,7 +183,7 @@ func prepare(ctx context.Context, c CAFE, m *Model, o Observations) (*work, erro
 			return nil, err
 		}
 	} else if last := o.Rounds() - 1; o.Fingerprint(last) != m.Fingerprint() {
-		return nil, fmt.Errorf("fedleak: CAFE: the parameters of the last round, %d, are not those of the model", last)
+		return nil, fmt.Errorf("fedleak: CAFE: the parameters of the last round, %d, are not those of the model: add a round of the model as it is with Transcript.Append", last)
 	} else {
 		for t := range o.Rounds() {
 			weights = append(weights, math.Pow(c.Forget, float64(last-t)))
@@ -252,7 +258,9 @@ func (w *work) party(ctx context.Context, p int) error {
 			return err
 		}
 	}
-	w.bound(p, f.h)
+	if !w.unbounded {
+		w.m.bound(p, w.layers[p], f.h)
+	}
 	out.H, out.HError = f.h, f.err()
 	w.noise = append(w.noise, f.noise)
 	for i, ok := range f.determined {
@@ -272,9 +280,9 @@ func (g *gradients) noisy(b *mat.Dense) bool {
 	return g.sd > 1e-4*mat.Norm(b, 2)/math.Sqrt(float64(t*c))
 }
 
-// bound keeps features to what features of images can be.
-func (w *work) bound(p int, h *mat.Dense) {
-	net, dtype, in := w.layers[p].before, w.m.dtype(), w.m.Inputs[p]
+// bound keeps features of a party to what features of images can be.
+func (m *Model) bound(party int, l layer, h *mat.Dense) {
+	net, dtype, in := l.before, m.dtype(), m.Inputs[party]
 	hi := math.Inf(1)
 	if passesThrough(net, dtype, in) {
 		hi = 1

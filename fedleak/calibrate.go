@@ -14,7 +14,10 @@ import (
 // Calibrated is CAFE by an attacker who knows the defence and has other samples of the
 // kind: it runs the defended protocol on those, attacks that, and learns how what
 // comes out of Step II belongs to the pixels. Whatever a defence does to the scale,
-// and as much of its noise as a linear map can take away, is undone.
+// and as much of its noise as a linear map can take away, is undone. To bring features into
+// the range of those of images takes noise away, but cuts off what has another scale: at
+// each party they are left as Step II gives them or brought there, whichever predicts the
+// shadow's images better.
 type Calibrated struct {
 	// CAFE holds the settings of Steps I and II, for both.
 	CAFE CAFE
@@ -41,7 +44,7 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 	if c.Shadow == nil {
 		return nil, errors.New("fedleak: Calibrated: no shadow federation")
 	}
-	c.CAFE.SkipImages, c.CAFE.Rescale = true, nil
+	c.CAFE.SkipImages, c.CAFE.Rescale, c.CAFE.unbounded = true, nil, true
 	r, left := c.CAFE.Run(ctx, m, o)
 	if left != nil && !partial(left) {
 		return r, left
@@ -60,18 +63,28 @@ func (c Calibrated) Run(ctx context.Context, m *Model, o Observations) (*Recover
 		return nil, fmt.Errorf("fedleak: Calibrated: shadow: %w", err)
 	}
 	for p := range r.Parties {
-		fit := newRegression(&s.Parties[p], shadow.X[p])
+		out, lesson := &r.Parties[p], &s.Parties[p]
+		fit, miss := newRegression(lesson, shadow.X[p])
 		if fit == nil {
-			for i, st := range r.Parties[p].Status {
+			for i, st := range out.Status {
 				if st == Recovered {
-					r.Parties[p].Status[i] = Unseen
+					out.Status[i] = Unseen
 				}
 			}
 			continue
 		}
-		for i, st := range r.Parties[p].Status {
+		l, err := m.firstDense(p)
+		if err != nil {
+			return nil, err
+		}
+		m.bound(p, l, lesson.H)
+		if bounded, e := newRegression(lesson, shadow.X[p]); e < miss {
+			fit = bounded
+			m.bound(p, l, out.H)
+		}
+		for i, st := range out.Status {
 			if st == Recovered {
-				setRow(r.Parties[p].X, i, fit.predict(r.Parties[p].H.RawRowView(i)))
+				setRow(out.X, i, fit.predict(out.H.RawRowView(i)))
 			}
 		}
 	}
@@ -117,9 +130,9 @@ type regression struct {
 }
 
 // newRegression fits pixels x to recovered features by ridge regression, with the
-// ridge that, fitted to three quarters of the samples, predicts the others best. It
-// returns nil if fewer than eight were recovered.
-func newRegression(s *PartyRecovery, x *tensor.Tensor) *regression {
+// ridge that, fitted to three quarters of the samples, predicts the others best, which
+// miss by the given sum of squares. It returns nil if fewer than eight were recovered.
+func newRegression(s *PartyRecovery, x *tensor.Tensor) (r *regression, miss float64) {
 	var fit, held, ids []int
 	for i, st := range s.Status {
 		if st != Recovered {
@@ -133,7 +146,7 @@ func newRegression(s *PartyRecovery, x *tensor.Tensor) *regression {
 		}
 	}
 	if len(ids) < 8 {
-		return nil
+		return nil, 0
 	}
 	_, d1 := s.H.Dims()
 	h := func(ids []int) *mat.Dense { return rowsOf(s.H.RawMatrix().Data, ids, d1) }
@@ -153,7 +166,7 @@ func newRegression(s *PartyRecovery, x *tensor.Tensor) *regression {
 			best, ridge = e, share
 		}
 	}
-	return newRidge(h(ids), y(ids)).with(ridge)
+	return newRidge(h(ids), y(ids)).with(ridge), best
 }
 
 // ridgeFamily is a regression for any ridge.

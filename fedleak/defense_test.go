@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
@@ -335,4 +336,31 @@ func TestSampledBudgetAgreesWithQuadrature(t *testing.T) {
 		}
 	}
 	require.InDelta(t, math.Log(sum), Accountant{Multiplier: z, Rate: q}.RDP(2), 1e-6)
+}
+
+// What a defence makes too large is not cut off at the range of pixels, whether features
+// are pixels or half as large, and noise is.
+func TestCalibratedChoosesTheRangeOfFeatures(t *testing.T) {
+	median := func(d Defense, half bool, n, k, others int) float64 {
+		f := dense(t, n, Uniform{K: k, Seed: 1})
+		if half {
+			for p, b := range f.Model.Bottoms {
+				first := *b.Layers()[1].(*nn.Linear)
+				first.Weight = tensor.MulScalar(first.Weight, 2).Clone()
+				halve := nn.Function(func(_ *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return tensor.MulScalar(x, 0.5) })
+				f.Model.Bottoms[p] = nn.NewSequential(append([]nn.Layer{nn.Flatten, halve, &first}, b.Layers()[2:]...)...)
+			}
+		}
+		f.Defense, f.Seed = d, 2
+		x, y := digits(t, 1000, others, 2)
+		shadow := &Federation{Model: f.Model, X: Quadrants(x.To(tensor.Float64)), Labels: y, Schedule: Uniform{K: k, Seed: 7}, Defense: d, Seed: 1}
+		r, err := Calibrated{CAFE: CAFE{Coverage: -1, Ridge: 0.3, SkipLabels: true}, Shadow: shadow, Rounds: 3 * others}.Run(ctx, f.Model, observe(t, f, 3*n))
+		require.NoError(t, err)
+		return NewScore(f.X, r.Images(nil), nil).Median
+	}
+	fakes := &FakeGradients{Sigma: 1.1}
+	pixels := median(fakes, false, 40, 8, 120)
+	require.Greater(t, pixels, 19.5)
+	require.Greater(t, pixels, median(fakes, true, 40, 8, 120)-0.5)
+	require.Greater(t, median(ClippedNoise{1, 0.16}, false, 24, 6, 48), 17.6)
 }

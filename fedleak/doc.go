@@ -46,11 +46,12 @@
 //
 // # What stops it
 //
-// The schedule of batches is a defence: with the same batches in every epoch the
-// matrix of batches has rank N/K for ever, and Step I is impossible, at no cost.
-// Shuffled epochs need about K epochs. Identify and IdentifyClients say before a protocol
-// runs what its batches give away, and Recovery.Invisible afterwards which slices an
-// attack did not get, and why.
+// The schedule of batches stops CAFE: with the same batches in every epoch the matrix of
+// batches has rank N/K for ever, and Step I on a model that stands still is impossible,
+// at no cost. SPEAR, which takes the gradient of one batch apart, is not stopped by that
+// where the first dense layer is wide. Shuffled epochs need about K epochs. Identify and
+// IdentifyClients say before a protocol runs what its batches give to Step I, and
+// Recovery.Invisible afterwards which slices an attack did not get, and why.
 //
 // FakeGradients upload the order of entries with other values, ClippedNoise is the step
 // of differentially private training, with an Accountant, and Sparse leaves entries
@@ -59,4 +60,8 @@
 // out from further rounds, with Ridge and all rounds it averages noise, and Calibrated
 // learns from other samples how the defended answer belongs to the image. Compare
 // with a guess that needs no attack, MeanImage. Clipping by itself protects nothing.
+//
+// What is uploaded are gradients at the parameters that the server sent out. The updates
+// of clients that make several steps of their own before they upload, as in federated
+// averaging, are not attacked here.
 package fedleak

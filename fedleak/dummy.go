@@ -21,13 +21,12 @@ type moments struct {
 	first                             bool // of its party's layers
 }
 
-// guess runs the model on guessed slices and watches them. labels are logits [k,
-// classes]; with fixed set they are the distributions themselves, and not watched.
-// With second set the gradients by the parameters are computed so that they can be
-// differentiated.
-func (m *Model) guess(tape *tensor.Tape, xs []*tensor.Tensor, labels *tensor.Tensor, fixed, second bool) *dummy {
+// guess runs the model in a new pass on guessed slices and watches them. labels are
+// logits [k, classes]; with fixed set they are the distributions themselves, and not
+// watched. With second set the gradients by the parameters are computed so that they can
+// be differentiated.
+func (m *Model) guess(pass *nn.Pass, tape *tensor.Tape, xs []*tensor.Tensor, labels *tensor.Tensor, fixed, second bool) *dummy {
 	d := &dummy{}
-	pass := &nn.Pass{}
 	var params []*tensor.Tensor
 	if second {
 		for _, r := range m.Refs() {

@@ -174,7 +174,7 @@ func ExampleRecovery_Invisible() {
 	lost := r.Invisible()
 	fmt.Println(len(lost), "slices:", lost[0].Status, "as", lost[0].Why)
 	// Output:
-	// fedleak: 3 rounds of 4 out of 12 samples have rank 3: 0 % of the samples are identifiable (epochs of shuffled batches need at least 6 epochs, 18 rounds)
+	// fedleak: 3 rounds of 4 out of 12 samples have rank 3: Step I identifies 0 % of the samples (epochs of shuffled batches need at least 6 epochs, 18 rounds)
 	// 48 slices: undetermined as the batches do not single it out: epochs of shuffled batches need at least 6 epochs, 18 rounds
 }
 

@@ -31,7 +31,12 @@ type Federation struct {
 	// BatchStatistics makes normalisation layers use the statistics of the batch. It
 	// excludes a Defense that clips the gradients of samples.
 	BatchStatistics bool
-	// Seed is the source of the defence's randomness.
+	// Seed is the source of the defence's randomness. Noise and fake gradients belong to
+	// the seed, the party and the number of the round: rounds that have all of these in
+	// common, such as those of a Training and of Observe afterwards, have the same
+	// noise, and the difference of their uploads has none. Take another Seed or, in
+	// Training, a First for rounds that are to have noise of their own; an Accountant
+	// counts each round as if it had.
 	Seed uint64
 }
 

@@ -7,10 +7,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Identifiability says what a sequence of batches lets the server find out. With S
-// the matrix of T rounds by N samples that is 1 where a sample is in a batch, the
-// gradients of Step I fulfil S V = B: the gradient v_n of sample n is determined if
-// and only if the n-th unit vector lies in the row space of S.
+// Identifiability says what a sequence of batches lets Step I of CAFE find out of a model
+// that stands still. With S the matrix of T rounds by N samples that is 1 where a sample is
+// in a batch, the gradients of Step I fulfil S V = B: the gradient v_n of sample n is
+// determined if and only if the n-th unit vector lies in the row space of S. A rank that is
+// too low stops CAFE, but no attack that looks at one round, as SPEAR and Matching do.
 type Identifiability struct {
 	Samples int `json:"samples"`
 	Batch   int `json:"batch"`
@@ -56,13 +57,14 @@ type NotIdentifiableError struct{ Identifiability }
 
 // Error implements error.
 func (e *NotIdentifiableError) Error() string {
-	return fmt.Sprintf("fedleak: %d rounds of %d out of %d samples have rank %d: %.0f %% of the samples are identifiable (%s)",
+	return fmt.Sprintf("fedleak: %d rounds of %d out of %d samples have rank %d: Step I identifies %.0f %% of the samples (%s)",
 		e.Rounds, e.Batch, e.Samples, e.Rank, 100*e.Share(), e.Hint)
 }
 
-// Identify reports on batches of ids out of n samples, without any gradient: what an
-// attack could find out, and so what a schedule protects. It is for a vertical federation,
-// in which all parties have part in each sample; see IdentifyClients for a horizontal one.
+// Identify reports on batches of ids out of n samples, without any gradient: what Step I,
+// and so CAFE, could find out, and what a schedule keeps from it. It is for a vertical
+// federation, in which all parties have part in each sample; see IdentifyClients for a
+// horizontal one.
 // Errors: no batches, empty ones, batches of different sizes, an id out of range or twice
 // in a batch.
 func Identify(batches [][]int, n int) (Identifiability, error) {
@@ -99,8 +101,11 @@ func blocks(batches [][]int, n, clients int) int {
 // EpochsNeeded returns the least number of epochs of n/k freshly shuffled batches
 // after which n samples can be identifiable: every epoch's batches add up to the
 // same, so that each epoch but the first adds at most n/k - 1 to the rank. It is 0 if
-// no number of epochs is enough (k = n > 1).
+// no number of epochs is enough (k = n > 1), and if k is not in [1, n].
 func EpochsNeeded(n, k int) int {
+	if k < 1 || k > n {
+		return 0
+	}
 	per := n / k
 	if per < 2 {
 		if n == 1 {
@@ -119,6 +124,7 @@ type system struct {
 	batches [][]int
 	n       int
 	weights []float64 // of the rounds; nil means all 1
+	ridge   float64   // on the diagonal of S^T W S
 	normal  *semidefinite
 	report  Identifiability
 }
@@ -169,7 +175,7 @@ func (s *system) withRidge(ridge float64) *system {
 		a.SetSym(i, i, a.At(i, i)+ridge)
 	}
 	out := *s
-	out.normal = factor(a)
+	out.ridge, out.normal = ridge, factor(a)
 	return &out
 }
 
@@ -202,10 +208,10 @@ func (d *Identifiability) kind(batches [][]int, blocks int) {
 	switch {
 	case k == n:
 		d.Reachable, d.Needed = 1, 1
-		d.Hint = "the batch is the whole data set, only the sum of its gradients is seen"
+		d.Hint = "the batch is the whole data set, of whose bias gradients only the sum is seen"
 	case d.Fixed:
 		d.Reachable, d.Needed = len(sets), len(sets)
-		d.Hint = "the same batches come in every epoch, only the sum of each is seen"
+		d.Hint = "the same batches come in every epoch, of whose bias gradients only the sums are seen"
 	case blocks > 1:
 		d.Reachable = n - blocks + 1
 		d.Needed = d.Reachable
@@ -229,13 +235,18 @@ func (d *Identifiability) kind(batches [][]int, blocks int) {
 	}
 }
 
-// solve returns the least-squares solution V [N, c] of S V = B for B [T, c], with one
-// step of refinement.
+// solve returns the V [N, c] with the least |S V - B|² + ridge |V|², rounds counted by
+// their weights, for B [T, c], with one step of refinement.
 func (s *system) solve(b *mat.Dense) *mat.Dense {
 	v := s.normal.solve(s.adjoint(b))
-	var r mat.Dense
+	var r, pull mat.Dense
 	r.Sub(b, s.apply(v))
-	v.Add(v, s.normal.solve(s.adjoint(&r)))
+	left := s.adjoint(&r)
+	if s.ridge > 0 {
+		pull.Scale(s.ridge, v)
+		left.Sub(left, &pull)
+	}
+	v.Add(v, s.normal.solve(left))
 	return v
 }
 

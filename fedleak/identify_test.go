@@ -34,6 +34,10 @@ func TestRankGrowsByEpochsAsTheBoundSays(t *testing.T) {
 	require.Equal(t, 4, EpochsNeeded(12, 3))
 	require.Equal(t, 43, EpochsNeeded(800, 40))
 	require.Equal(t, 0, EpochsNeeded(8, 8))
+	require.Equal(t, 1, EpochsNeeded(1, 1))
+	for _, k := range []int{-1, 0, 9} {
+		require.Zero(t, EpochsNeeded(8, k))
+	}
 }
 
 func TestFixedBatchesStayAtTheirNumber(t *testing.T) {
@@ -162,5 +166,35 @@ func TestBadBatchesAreNamed(t *testing.T) {
 	} {
 		_, err := Identify(c.b, c.n)
 		require.ErrorContains(t, err, c.want)
+	}
+}
+
+// The ridge solution is that of its own equations, and no iteration towards that without
+// a ridge.
+func TestRidgeSolvesItsEquations(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 9))
+	const n, k, rounds = 12, 3, 60
+	b := batchesOf(Uniform{K: k, Seed: 1}, rounds, n)
+	seen := mat.NewDense(rounds, 5, nil)
+	for i := range rounds {
+		for j := range 5 {
+			seen.Set(i, j, rng.NormFloat64())
+		}
+	}
+	var weights []float64
+	for range rounds {
+		weights = append(weights, 0.5+rng.Float64())
+	}
+	for _, w := range [][]float64{nil, weights} {
+		plain := newSystem(b, n, 1, w)
+		for _, ridge := range []float64{1, 10, 100} {
+			var a, want mat.Dense
+			a.CloneFrom(plain.products())
+			for i := range n {
+				a.Set(i, i, a.At(i, i)+ridge*rounds*k*float64(n-k)/float64(n*(n-1)))
+			}
+			require.NoError(t, want.Solve(&a, plain.adjoint(seen)))
+			require.True(t, mat.EqualApprox(&want, plain.withRidge(ridge).solve(seen), 1e-12), "ridge %v", ridge)
+		}
 	}
 }

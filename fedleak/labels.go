@@ -27,21 +27,23 @@ const faithful = 0.05
 // readLabels solves Step I for the gradients of the logits and reads the labels that
 // their signs tell.
 func (w *work) readLabels(b *mat.Dense) {
-	s := w.plain
-	w.logits = s.solve(b)
-	sd := s.noise(b, w.logits)
-	n, _ := w.logits.Dims()
-	w.blur = make([]float64, n)
+	w.logits, w.blur, w.out.Labels = w.plain.signs(b, w.m.DoubleSoftmax)
+}
+
+// signs solves Step I for the gradients of the logits, whose entries may be off by blur,
+// and reads the labels that their signs tell.
+func (s *system) signs(b *mat.Dense, twice bool) (logits *mat.Dense, blur []float64, labels []int) {
+	logits = s.solve(b)
+	sd := s.noise(b, logits)
+	blur, labels = make([]float64, s.n), make([]int, s.n)
 	for i, d := range s.normal.inverseDiagonal() {
-		w.blur[i] = 8 * sd * math.Sqrt(d)
-	}
-	w.out.Labels = make([]int, n)
-	for i := range w.out.Labels {
-		w.out.Labels[i] = -1
+		blur[i] = 8 * sd * math.Sqrt(d)
+		labels[i] = -1
 		if s.report.Determined[i] {
-			w.out.Labels[i] = signLabel(w.logits.RawRowView(i), w.blur[i], w.m.DoubleSoftmax)
+			labels[i] = signLabel(logits.RawRowView(i), blur[i], twice)
 		}
 	}
+	return logits, blur, labels
 }
 
 // signLabel reads the class from the gradient of a sample at the logits, whose entries

@@ -215,3 +215,23 @@ func TestFeaturesAreBoundedByTheLastActivation(t *testing.T) {
 		require.Equal(t, c.want, notNegative(nn.NewSequential(c.layers...), tensor.Float32, [3]int{6, 6, 1}), "%v", c.layers)
 	}
 }
+
+// Without a top network each party makes logits of its own, of which no bias tells all.
+func TestLogitsOfSeveralPartiesHaveNoBias(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 5))
+	m := &Model{Classes: 4, Top: nn.NewSequential()}
+	f := &Federation{Model: m, Labels: []int{0, 3, 2, 1, 3, 2}, Schedule: Uniform{K: 2, Seed: 1}}
+	for range 2 {
+		m.Bottoms, m.Inputs = append(m.Bottoms, nn.NewSequential(nn.Flatten, nn.NewLinear(rng, 9, 2))), append(m.Inputs, [3]int{3, 3, 1})
+		f.X = append(f.X, tensor.Uniform(rng, tensor.Float64, 0, 1, 6, 3, 3, 1))
+	}
+	double(f)
+	o := observe(t, f, 12)
+	for _, a := range []Attack{CAFE{}, IDLG()} {
+		_, err := a.Run(ctx, m, o)
+		require.ErrorContains(t, err, "party 0 makes 2 of 4 logits", a.Name())
+	}
+	r, err := CAFE{SkipLabels: true}.Run(ctx, m, o)
+	require.NoError(t, err)
+	require.Greater(t, NewScore(f.X, r.Images(nil), r.Complete()).Median, 60.0)
+}

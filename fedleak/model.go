@@ -179,7 +179,7 @@ func (m *Model) firstDense(party int) (layer, error) {
 	return layer{}, fmt.Errorf("fedleak: party %d has no dense layer", party)
 }
 
-// logitBias finds the bias of the dense layer that makes the logits.
+// logitBias finds the bias of the dense layer that makes all logits.
 func (m *Model) logitBias() (Ref, error) {
 	party, net := Top, m.Top
 	if len(net.Layers()) == 0 {
@@ -188,6 +188,9 @@ func (m *Model) logitBias() (Ref, error) {
 	layers := net.Layers()
 	if len(layers) > 0 {
 		if d, ok := layers[len(layers)-1].(*nn.Linear); ok && d.Bias != nil {
+			if k := d.Bias.Len(); k != m.Classes {
+				return Ref{}, fmt.Errorf("fedleak: party %d makes %d of %d logits, want one dense layer with a bias that makes all, to read labels from its gradient", party, k, m.Classes)
+			}
 			return Ref{party, len(nn.Params(net)) - 1}, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // Setting is what the protocol tells the server beside the rounds.
@@ -119,4 +120,18 @@ func checkModel(m *Model, o Observations, first, last int) error {
 		}
 	}
 	return nil
+}
+
+// checkSingle says whether what is before the first dense layer of a party does the same
+// to a slice whatever the batch, so that its images can be found one by one.
+func checkSingle(name string, m *Model, o Observations, party int, l layer) error {
+	if !o.Setting().BatchStatistics {
+		return nil
+	}
+	in := m.Inputs[party]
+	x := tensor.Uniform(stream(1), m.dtype(), 0, 1, 3, in[0], in[1], in[2])
+	if same(l.before.Forward(&nn.Pass{}, x).Values(), l.before.Forward(&nn.Pass{Train: true}, x).Values()) {
+		return nil
+	}
+	return fmt.Errorf("fedleak: %s: normalisation with batch statistics before the first dense layer of party %d ties the samples of a batch together, so that images cannot be found one by one", name, party)
 }

@@ -81,7 +81,8 @@ func (a Published) check(k int) error {
 // StepOneDecay returns the expected squared error of Step I after t iterations, as a
 // share of that at the start, for batches of k out of n samples and learning rate lr:
 // (1 - λ (2 η - η² K))^t with η = 2 lr and λ = K (N-K)/(N (N-1)), exact for errors
-// that sum to zero over the samples and an upper bound otherwise.
+// that sum to zero over the samples and an upper bound otherwise. n is at least 1 and k in
+// [1, n]; for a single sample λ is 1.
 func StepOneDecay(n, k int, lr float64, t int) float64 {
 	eta := 2 * lr
 	return math.Pow(1-leastEigenvalue(n, k)*(2*eta-eta*eta*float64(k)), float64(t))
@@ -89,8 +90,11 @@ func StepOneDecay(n, k int, lr float64, t int) float64 {
 
 // leastEigenvalue is the smallest eigenvalue of E[s s^T] for the indicator s of a
 // uniform batch of k out of n samples, that of vectors of sum 0; that of the all-ones
-// vector, the largest, is K²/N.
+// vector, the largest, is K²/N, and the only one for N = 1.
 func leastEigenvalue(n, k int) float64 {
+	if n == 1 {
+		return 1
+	}
 	return float64(k) * float64(n-k) / (float64(n) * float64(n-1))
 }
 

@@ -31,6 +31,8 @@ func TestStepOneFollowsKaczmarz(t *testing.T) {
 func TestStepOneDecaysByItsLaw(t *testing.T) {
 	const n, k, rounds, columns = 60, 6, 600, 8
 	require.InDelta(t, 0.009223, StepOneDecay(n, k, 0.025, rounds), 1e-6)
+	// A single sample's gradient is seen in every round: each leaves (1 - 2 lr)².
+	require.InDelta(t, math.Pow(1-2*0.01, 2*5), StepOneDecay(1, 1, 0.01, 5), 1e-12)
 	require.InDelta(t, 0.0222, math.Sqrt(StepOneDecay(800, 40, 5e-3, 10000)), 5e-5)
 	before, after := 0.0, 0.0
 	for seed := range uint64(20) {
@@ -148,9 +150,9 @@ func TestTinyNetworkHasItsGoldenValues(t *testing.T) {
 	guess := tinySlices(2.3, 2, 1)
 	y := tensor.FromFloat64(sines(6, .8, .1, 1), 2, 3)
 	tape := tensor.NewTape()
-	d := m.guess(tape, guess, y, false, true)
+	d := m.guess(&nn.Pass{}, tape, guess, y, false, true)
 	require.InDeltaSlice(t, []float64{0.5560134141756325, 0.549321125586608, 0.148629037584603},
-		m.guess(tape, f.X, y, false, false).features[0].Values()[:3], 1e-14)
+		m.guess(&nn.Pass{}, tape, f.X, y, false, false).features[0].Values()[:3], 1e-14)
 	objective := L2{}.Between(d.grads, want)
 	require.InDelta(t, 0.40858127677191103, objective.Item(), 1e-13)
 	gs := tensor.Grad(objective, d.xs[0], d.xs[1], d.labels)
@@ -168,7 +170,7 @@ func TestTinyNetworkHasItsGoldenValues(t *testing.T) {
 		require.InDelta(t, want, math.Sqrt(sumSquares(tensor.Grad(cosine, d.xs[0], d.xs[1], d.labels)[i])), 1e-13)
 	}
 
-	truth := m.guess(tape, f.X, y, false, false).features
+	truth := m.guess(&nn.Pass{}, tape, f.X, y, false, false).features
 	gap := sumOf(truth, func(i int) *tensor.Tensor {
 		return tensor.Sum(tensor.Square(tensor.Sub(d.features[i], truth[i].Detach())))
 	})
@@ -203,10 +205,10 @@ func TestMatchingGradientsAreThoseOfDifferences(t *testing.T) {
 			}
 			for _, dist := range []Distance{L2{}, L2{Weights: weights}, Cosine{}, SAPAG{}} {
 				at := func() float64 {
-					return dist.Between(m.guess(tensor.NewTape(), []*tensor.Tensor{x}, y, false, true).grads, want).Item()
+					return dist.Between(m.guess(&nn.Pass{}, tensor.NewTape(), []*tensor.Tensor{x}, y, false, true).grads, want).Item()
 				}
 				tape := tensor.NewTape()
-				d := m.guess(tape, []*tensor.Tensor{x}, y, false, true)
+				d := m.guess(&nn.Pass{}, tape, []*tensor.Tensor{x}, y, false, true)
 				gs := tensor.Grad(dist.Between(d.grads, want), d.xs[0], d.labels)
 				scale := math.Sqrt(sumSquares(gs[0]) + sumSquares(gs[1]))
 				for range 6 {
@@ -282,7 +284,7 @@ func TestObjectiveVanishesAtTheTruth(t *testing.T) {
 			tb.H[p] = h.RawMatrix().Data
 			xs = append(xs, tensor.Gather(f.X[p], ids))
 		}
-		d := f.Model.guess(tensor.NewTape(), xs, tensor.Zeros(tensor.Float64, 3, 10), false, false)
+		d := f.Model.guess(&nn.Pass{}, tensor.NewTape(), xs, tensor.Zeros(tensor.Float64, 3, 10), false, false)
 		for _, g := range tb.objective(d, ids, nil) {
 			require.Zero(t, tensor.MaxAbs(g))
 		}
@@ -290,7 +292,7 @@ func TestObjectiveVanishesAtTheTruth(t *testing.T) {
 	// With the threshold below the total variation there is a pull.
 	tb, err := Published{Beta: 1, Xi: 0.1}.Start(f.Model, f.Setting(), 3)
 	require.NoError(t, err)
-	d := f.Model.guess(tensor.NewTape(), f.X, tensor.Zeros(tensor.Float64, 6, 10), false, false)
+	d := f.Model.guess(&nn.Pass{}, tensor.NewTape(), f.X, tensor.Zeros(tensor.Float64, 6, 10), false, false)
 	require.Positive(t, tensor.MaxAbs(tb.objective(d, []int{0, 1, 2, 3, 4, 5}, nil)[0]))
 }
 

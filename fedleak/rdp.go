@@ -23,8 +23,9 @@ type Accountant struct {
 	// Rate makes the budget smaller by Poisson sampling: each sample takes part by a
 	// secret coin of its own, with this probability, and the mean is a sum over the
 	// expected size K. Against who knows the batches it is void, as against CAFE's
-	// server, who names them: leave it 0 there. 0 or 1 counts every round in full,
-	// which holds for any schedule.
+	// server, who names them: leave it 0 there, and for every Schedule of this package,
+	// all of which have batches of a fixed size. 0 or 1 counts every round in full,
+	// which holds for any schedule whose rounds have noise of their own.
 	Rate float64
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // Rescale undoes what a defence such as FakeGradients does to the scale of features,
-// by one factor for each party.
+// by one factor for each party. It is not for noise, which leaves the scale as it is but
+// widens what is estimated, so that features would be made too small.
 type Rescale struct {
 	// Public holds slices of other samples of the kind, one tensor [n, H, W, C] per
 	// party, n at least 1: features are scaled to their median norm. Nil uses only the range of

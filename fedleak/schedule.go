@@ -7,7 +7,7 @@ import (
 )
 
 // Schedule chooses the batches of a federation, which the server knows. What it
-// chooses decides what the server can learn: see Identify.
+// chooses decides what CAFE can learn: see Identify.
 type Schedule interface {
 	// Batch returns the ids of round t >= 0, each in [0, n) for n samples and none
 	// twice, always the same for the same t.
@@ -53,8 +53,12 @@ func (s Epochs) Batch(t, n int) []int {
 }
 
 // FixedBatches deals the ids out once and uses the same n/K batches in every epoch.
-// The server then sees no more than the sum of each batch, however long it looks:
-// Step I is impossible. Of the defences it is the one that costs nothing.
+// Of the bias gradients of a model that stands still the server then sees no more than
+// the sum over each batch, however long it looks, which costs nothing and stops Step I of
+// CAFE. It stops no attack on one round: the gradient of the weights is a sum of K outer
+// products, which SPEAR takes apart behind a wide layer with ReLU, as methods that
+// separate independent sources may behind others (Kariyappa et al., ICML 2023). And a
+// model in training gives every visit of a batch other gradients, new equations each.
 type FixedBatches struct {
 	K    int    // ids in a batch, 1 to the number of samples
 	Seed uint64 // of the batches

@@ -30,7 +30,7 @@ type keeper struct {
 	tables [][]float64
 }
 
-// keep stores tables if their objective is the least so far.
+// keep stores tables if their objective is a number and the least so far.
 func (k *keeper) keep(f float64, tables [][]float64) {
 	if k.tables == nil {
 		k.best = math.Inf(1)
@@ -38,7 +38,7 @@ func (k *keeper) keep(f float64, tables [][]float64) {
 			k.tables = append(k.tables, make([]float64, len(t)))
 		}
 	}
-	if f >= k.best {
+	if !(f < k.best) {
 		return
 	}
 	k.best = f
@@ -59,9 +59,9 @@ func (k *keeper) restore(tables [][]float64) {
 
 // adam goes through the rounds in turn.
 func (s *search) adam(ctx context.Context) error {
-	tables := append(slices.Clone(s.x), s.y)
+	tables := s.tables()
 	kept := keeper{best: math.Inf(1)}
-	steady := s.Rounds == 1 && s.Seeds == 1 && !s.Fade
+	steady := s.Rounds == 1 && s.runs == 1 && !s.Fade
 	adams := make([]*rowAdam, len(s.x))
 	for i := range adams {
 		adams[i] = &rowAdam{}
@@ -86,8 +86,8 @@ func (s *search) adam(ctx context.Context) error {
 		}
 		round := t % s.Rounds
 		total := 0.0
-		for seed := range s.Seeds {
-			f, gs := s.value(seed, round, tv)
+		for run := range s.runs {
+			f, gs := s.value(run, round, tv)
 			if !finite(f, gs) {
 				kept.restore(tables)
 				return s.broken(t, f)
@@ -103,7 +103,7 @@ func (s *search) adam(ctx context.Context) error {
 				v := g.Values()
 				table, opt := s.y, labels
 				if i < s.parties {
-					table, opt = s.x[seed*s.parties+i], adams[seed*s.parties+i]
+					table, opt = s.x[run*s.parties+i], adams[run*s.parties+i]
 				}
 				opt.LR = lr
 				opt.Step(table, len(s.ids), s.rounds[round], v)
@@ -114,60 +114,58 @@ func (s *search) adam(ctx context.Context) error {
 			s.tape.Reset()
 		}
 		if s.OnStep != nil {
-			s.OnStep(t, total/float64(s.Seeds))
+			s.OnStep(t, total/float64(s.runs))
 		}
 	}
 	return nil
 }
 
-// lbfgs minimises the sum over all rounds, from each seed by itself.
+// lbfgs minimises the sum over all rounds.
 func (s *search) lbfgs(ctx context.Context) error {
-	for seed := range s.Seeds {
-		tables := append(slices.Clone(s.x[seed*s.parties:(seed+1)*s.parties]), s.y)
-		load := func(x []float64) {
-			for _, t := range tables {
-				x = x[copy(t, x):]
-			}
+	tables := s.tables()
+	load := func(x []float64) {
+		for _, t := range tables {
+			x = x[copy(t, x):]
 		}
-		evaluated := -1
-		at := func(x, grad []float64) float64 {
-			evaluated++
-			load(x)
-			total := 0.0
-			clear(grad)
-			for round, rows := range s.rounds {
-				f, gs := s.value(seed, round, s.TV)
-				if !finite(f, gs) {
-					f = math.NaN()
-				}
-				total += f
-				from := 0
-				for i, t := range tables {
-					if i < len(gs) {
-						width := len(t) / len(s.ids)
-						v := gs[i].Values()
-						for j, r := range rows {
-							for k := range width {
-								grad[from+r*width+k] += v[j*width+k]
-							}
+	}
+	evaluated := -1
+	at := func(x, grad []float64) float64 {
+		evaluated++
+		load(x)
+		total := 0.0
+		clear(grad)
+		for round, rows := range s.rounds {
+			f, gs := s.value(0, round, s.TV)
+			if !finite(f, gs) {
+				f = math.NaN()
+			}
+			total += f
+			from := 0
+			for i, t := range tables {
+				if i < len(gs) {
+					width := len(t) / len(s.ids)
+					v := gs[i].Values()
+					for j, r := range rows {
+						for k := range width {
+							grad[from+r*width+k] += v[j*width+k]
 						}
 					}
-					from += len(t)
 				}
-				s.tape.Reset()
+				from += len(t)
 			}
-			return total
+			s.tape.Reset()
 		}
-		x, last := minimize(ctx, slices.Concat(tables...), s.Steps, -1, at)
-		load(x)
-		if math.IsNaN(last) || math.IsInf(last, 0) {
-			return s.broken(evaluated, last)
-		}
+		return total
+	}
+	x, last := minimize(ctx, slices.Concat(tables...), s.Steps, -1, at)
+	load(x)
+	if math.IsNaN(last) || math.IsInf(last, 0) {
+		return s.broken(evaluated, last)
 	}
 	return nil
 }
 
-// recovery returns the mean over the seeds.
+// recovery returns the mean over the runs.
 func (s *search) recovery(o Observations) *Recovery {
 	n := o.Setting().Samples
 	r := newRecovery(s.Name(), s.m, n)
@@ -180,9 +178,9 @@ func (s *search) recovery(o Observations) *Recovery {
 		size := len(s.x[p]) / len(s.ids)
 		for row, id := range s.ids {
 			x := make([]float64, size)
-			for seed := range s.Seeds {
-				for j, v := range s.x[seed*s.parties+p][row*size : (row+1)*size] {
-					x[j] += v / float64(s.Seeds)
+			for run := range s.runs {
+				for j, v := range s.x[run*s.parties+p][row*size : (row+1)*size] {
+					x[j] += v / float64(s.runs)
 				}
 			}
 			clip(x)

@@ -6,10 +6,10 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
-// value returns the objective of one seed in one round, and its gradients by the
+// value returns the objective of one run in one round, and its gradients by the
 // slices of each party and the labels.
-func (s *search) value(seed, round int, tv float64) (float64, []*tensor.Tensor) {
-	d := s.at(seed, round, true)
+func (s *search) value(run, round int, tv float64) (float64, []*tensor.Tensor) {
+	d := s.at(run, round, true)
 	f := tensor.MulScalar(s.distance().Between(d.grads, s.want[round]), s.Scale)
 	if tv > 0 {
 		for _, x := range d.xs {
@@ -22,7 +22,7 @@ func (s *search) value(seed, round int, tv float64) (float64, []*tensor.Tensor) 
 	if s.BatchNorm > 0 {
 		f = tensor.Add(f, s.statistics(d))
 	}
-	if s.Group > 0 && s.Seeds > 1 {
+	if s.Group > 0 && s.runs > 1 {
 		for p, x := range d.xs {
 			f = tensor.Add(f, tensor.MulScalar(tensor.Sum(tensor.Square(tensor.Sub(x, s.mean(p, round, x.Shape())))), s.Group))
 		}
@@ -52,13 +52,13 @@ func distance2(a, b *tensor.Tensor) *tensor.Tensor {
 	return tensor.Sqrt(tensor.AddScalar(tensor.Sum(tensor.Square(tensor.Sub(a, b))), 1e-12))
 }
 
-// mean is the mean of a round's slices over the seeds.
+// mean is the mean of a round's slices over the runs.
 func (s *search) mean(party, round int, shape []int) *tensor.Tensor {
 	size := len(s.x[party]) / len(s.ids)
 	sum := make([]float64, len(s.rounds[round])*size)
-	for seed := range s.Seeds {
-		for i, v := range rowsOf(s.x[seed*s.parties+party], s.rounds[round], size).RawMatrix().Data {
-			sum[i] += v / float64(s.Seeds)
+	for run := range s.runs {
+		for i, v := range rowsOf(s.x[run*s.parties+party], s.rounds[round], size).RawMatrix().Data {
+			sum[i] += v / float64(s.runs)
 		}
 	}
 	return fromValues(s.m.dtype(), sum, shape...)

@@ -63,6 +63,9 @@ func (a SPEAR) Run(ctx context.Context, m *Model, o Observations) (*Recovery, er
 		if err != nil {
 			return nil, err
 		}
+		if err := checkSingle(a.Name(), m, o, p, l); err != nil {
+			return nil, err
+		}
 		gs, err := fetch(ctx, m, o, a.Round, l.bias, l.weight)
 		if err != nil {
 			return r, err

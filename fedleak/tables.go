@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/redoubt-ml/redoubt/tensor"
+	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
 
 // step names the tables that an update changes.
@@ -203,7 +204,7 @@ func (t *Tables) stepThree(ids []int, want []*tensor.Tensor) {
 		xs[p] = fromValues(dtype, rowsOf(t.X[p], ids, size).RawMatrix().Data, len(ids), in[0], in[1], in[2])
 	}
 	labels := fromValues(dtype, rowsOf(t.Y, ids, t.classes).RawMatrix().Data, len(ids), t.classes)
-	d := m.guess(t.tape, xs, labels, false, t.a.Alpha > 0)
+	d := m.guess(&nn.Pass{}, t.tape, xs, labels, false, t.a.Alpha > 0)
 	grads := t.objective(d, ids, want)
 	for p := range t.X {
 		t.adamX[p].Step(t.X[p], t.n, ids, grads[p].Values())

@@ -28,7 +28,7 @@ func TestMatchingGradientsAreThoseOfTangents(t *testing.T) {
 		guess, y := tensor.Uniform(rng, tensor.Float64, 0, 1, n, 2, 2, 1), tensor.Normal(rng, tensor.Float64, 0, 1, n, classes)
 
 		for _, dist := range []Distance{L2{}, Cosine{}} {
-			d := m.guess(tensor.NewTape(), []*tensor.Tensor{guess}, y, false, true)
+			d := m.guess(&nn.Pass{}, tensor.NewTape(), []*tensor.Tensor{guess}, y, false, true)
 			gs := tensor.Grad(dist.Between(d.grads, seen), d.xs[0], d.labels)
 
 			// R, and the network's parameters, as matrices.

@@ -16,9 +16,11 @@ type Training struct {
 	LR optim.Schedule
 	// Optimizer moves all parameters; nil means plain gradient descent.
 	Optimizer optim.Optimizer
-	// First is the number of the first round.
+	// First is the number of the first round, of its batch and its noise: see
+	// Federation.Seed. A training that goes on begins where the one before it ended.
 	First int
-	// Record stores rounds as they pass; nil stores none.
+	// Record stores rounds as they pass, each with the parameters before its step;
+	// nil stores none.
 	Record *Transcript
 	// Keep names the gradients to store; nil means all.
 	Keep []Ref

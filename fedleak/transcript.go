@@ -54,6 +54,31 @@ func (t *Transcript) Gradients(_ context.Context, i int, refs ...Ref) ([]*tensor
 	return out, nil
 }
 
+// Append adds round i of f, of its schedule's batch and with the model as it is, and keeps
+// its gradients keep, nil for all. After Training with Record it adds the round of the
+// parameters that the training ended with, which CAFE with Forget needs. Errors: a
+// federation in which Check finds something, another Setting than that of the rounds
+// before, gradients of no parameter or that are not finite, a context that is cancelled.
+func (t *Transcript) Append(ctx context.Context, f *Federation, i int, keep []Ref) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	if keep == nil {
+		keep = f.Model.Refs()
+	}
+	ids := f.Schedule.Batch(i, len(f.Labels))
+	gs, err := f.Upload(ctx, i, ids, keep...)
+	if err != nil {
+		return err
+	}
+	for j, g := range gs {
+		if err := f.Model.fits(i, keep[j], g); err != nil {
+			return err
+		}
+	}
+	return t.add(f, ids, keep, gs, keep)
+}
+
 // add stores the kept ones of a round's gradients.
 func (t *Transcript) add(f *Federation, ids []int, refs []Ref, gs []*tensor.Tensor, keep []Ref) error {
 	if len(t.Seen) == 0 {

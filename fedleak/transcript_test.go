@@ -154,10 +154,8 @@ func TestTrainedModelIsAttackedFromItsTranscript(t *testing.T) {
 		require.ErrorContains(t, err, "Forget")
 		_, err = CAFE{Forget: 0.9}.Run(ctx, f.Model, tr)
 		require.ErrorContains(t, err, "last round")
-		ids := f.Schedule.Batch(60, 20)
-		gs, err := f.Upload(ctx, 60, ids, f.Model.Refs()...)
-		require.NoError(t, err)
-		require.NoError(t, tr.add(f, ids, f.Model.Refs(), gs, keep))
+		require.NoError(t, tr.Append(ctx, f, 60, keep))
+		require.Equal(t, f.Schedule.Batch(60, 20), tr.Batch(60))
 		r, err := CAFE{Forget: 0.98}.Run(ctx, f.Model, tr)
 		require.NoError(t, err)
 		s := NewScore(f.X, r.Images(nil), r.Complete()).Median
@@ -202,4 +200,20 @@ func gapOf(tb *Tables, v []float64) float64 {
 		s += (x - v[i]) * (x - v[i])
 	}
 	return s
+}
+
+func TestRoundsThatCannotBeAppendedAreNamed(t *testing.T) {
+	f := dense(t, 6, Uniform{K: 2, Seed: 1})
+	tr := &Transcript{}
+	require.NoError(t, tr.Append(ctx, f, 4, nil))
+	require.Equal(t, f.Schedule.Batch(4, 6), tr.Batch(0))
+	require.Len(t, tr.Seen[0].Gradients, len(f.Model.Refs()))
+	require.ErrorContains(t, tr.Append(ctx, f, 5, []Ref{{9, 0}}), "belongs to no parameter")
+	g := dense(t, 8, Uniform{K: 2, Seed: 1})
+	require.ErrorContains(t, tr.Append(ctx, g, 5, nil), "as the federation")
+	f.Labels[0] = 99
+	require.ErrorContains(t, tr.Append(ctx, f, 5, nil), "label 99")
+	g.Model.Top.Layers()[0].(*nn.Linear).Bias.Fill(math.NaN())
+	require.ErrorContains(t, (&Transcript{}).Append(ctx, g, 0, nil), "NaN")
+	require.Equal(t, 1, tr.Rounds())
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,7 @@ func TestExperimentFillsEveryTable(t *testing.T) {
 		}
 		require.Positive(t, r.Adaptive, r.Name)
 		require.Positive(t, r.Calibrated, r.Name)
+		require.Equal(t, slices.Max([]float64{r.PSNR, r.Adaptive, r.Calibrated}), r.Most, r.Name)
 	}
 	require.Equal(t, outside, strings.Count(e.defenseTable().Text(), "outside 1.5"))
 	require.Greater(t, e.out.Defense[0].PSNR, 60.0, "without a defence everything leaks")
@@ -104,7 +106,7 @@ func TestFiguresHaveTheirKeys(t *testing.T) {
 	has(got["cafe"], "v_rel_err", "h_rel_err_median", "psnr_median", "frac_above_40", "label_accuracy", "dead", "seconds")
 	has(got["batches"].([]any)[0], "k", "cafe", "dlg", "cosine", "sapag")
 	has(got["cifar10"], "psnr_median")
-	has(got["defense"].([]any)[0], "name", "test_acc", "psnr", "psnr_adaptive")
+	has(got["defense"].([]any)[0], "name", "test_acc", "psnr", "psnr_adaptive", "psnr_most")
 }
 
 func TestSameSeedGivesTheSameFigures(t *testing.T) {
@@ -163,4 +165,27 @@ func TestDamagedDataIsNamed(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 1, program().Execute(context.Background(), []string{"-data", dir}, &out, &errs))
 	require.Contains(t, errs.String(), filepath.Join(dir, "mnist", "train-"))
+}
+
+// An attacker who may choose takes no setting that is worse on the samples he has: against
+// noise a ridge or none, and a change of scale only against what changes the scale.
+func TestAdaptiveAttackIsTunedOnTheShadow(t *testing.T) {
+	e := tiny(t)
+	set := pooled(e.test, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
+	b := &bench{experiment: e, name: "dense", public: set}
+	m := fedleak.NewDenseQuadrants(e.env.Rand("dense"), 14, 1, 10, 32, 16)
+	plain := fedleak.CAFE{SkipLabels: true, Coverage: -1}
+	choose := func(d fedleak.Defense) fedleak.CAFE {
+		shadow := &fedleak.Federation{Model: m, X: set.x, Labels: set.y, Schedule: fedleak.Uniform{K: 4, Seed: 1}, Defense: d}
+		a, err := b.tuned(context.Background(), plain, upload{defense: d}, shadow, 30)
+		require.NoError(t, err)
+		return a
+	}
+	weak := choose(fedleak.ClippedNoise{Clip: 1, Multiplier: 1e-4})
+	require.Zero(t, weak.Ridge)
+	require.Nil(t, weak.Rescale)
+	strong := choose(fedleak.ClippedNoise{Clip: 1, Multiplier: 0.1})
+	require.Positive(t, strong.Ridge)
+	require.Nil(t, strong.Rescale)
+	require.NotNil(t, choose(&fedleak.FakeGradients{Sigma: 1.1}).Rescale)
 }

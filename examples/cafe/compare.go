@@ -77,9 +77,9 @@ func (e *experiment) compare(ctx context.Context) error {
 }
 
 // matching gives an attack its budget, and what helps it most on these networks: the
-// box, a uniform starting point, and Adam.
+// box, a uniform starting point, Adam, and a rate for a few hundred steps.
 func (e *experiment) matching(a fedleak.Matching, k int) fedleak.Matching {
-	a.Steps, a.Seed, a.Box, a.Init = e.steps, e.env.Seed, true, fedleak.UniformInit
+	a.Steps, a.LR, a.Seed, a.Box, a.Init = e.steps, 0.1, e.env.Seed, true, fedleak.UniformInit
 	stage := e.env.Stage(a.Name(), a.Steps)
 	a.OnStep = func(step int, f float64) {
 		stage.Done(step + 1)

@@ -101,7 +101,7 @@ var entries = []entry{
 		full:   "go run ./examples/cafe -data DATA -out DIR",
 		blocks: []string{"digits", "batch-10", "batches", "defences"},
 		reading: "PSNR is the peak signal-to-noise ratio in dB: above 40 dB a copy cannot be told from the original, and the mean of other images, a guess without any attack, has the figure of the last row. " +
-			"DLG, cosine and SAPAG match the gradients of one batch. Of the defences, points is what they cost in test accuracy, CAFE what the plain attack recovers, adaptive what one recovers that knows the defence, and ε the privacy that noise buys (smaller is more private).",
+			"DLG, cosine and SAPAG match the gradients of one batch. Of the defences, points is what they cost in test accuracy, CAFE what the plain attack recovers, adaptive what one recovers that knows the defence, most the largest figure of all attacks, and ε the privacy that noise buys (smaller is more private).",
 		picture: "digits",
 	},
 	{
