@@ -336,3 +336,24 @@ func TestRecordedCrossEntropyGradientIsAccurateAtLargeMargins(t *testing.T) {
 		require.InEpsilon(t, -(math.Exp(-margin) + math.Exp(-1-margin)), fast[0], 0.02)
 	}
 }
+
+// An x from which no way leads to y has no gradient if that is asked for, one that has no
+// influence has zeros.
+func TestUnreachedGradientsAreNilWhenAskedFor(t *testing.T) {
+	for _, create := range []bool{false, true} {
+		tape := NewTape()
+		x, idle, still := tape.Watch(Scalar(Float64, 3)), tape.Watch(Scalar(Float64, 4)), tape.Watch(Scalar(Float64, 5))
+		y := Add(Square(x), MulScalar(still, 0))
+		later := tape.Watch(Scalar(Float64, 6))
+		Square(Add(later, idle))
+		g := Gradients(y, GradOptions{NilUnreached: true, CreateGraph: create}, x, idle, still, later)
+		require.Equal(t, 6., g[0].Item())
+		require.Nil(t, g[1])
+		require.Equal(t, 0., g[2].Item())
+		require.Nil(t, g[3])
+		require.Equal(t, []*Tensor{nil}, Gradients(y.Detach(), GradOptions{NilUnreached: true}, x))
+		for i, g := range Grad(y, x, idle, still, later) {
+			require.Equal(t, []float64{6, 0, 0, 0}[i], g.Item())
+		}
+	}
+}

@@ -74,9 +74,9 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 	stopped(t, path, &optim.Adam{})
 	number := func(v float64) *tensor.Tensor { return tensor.Scalar(tensor.Float64, v) }
 	for want, forge := range map[string]func(c *safetensors.Contents){
-		"state has made NaN steps":                         func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(math.NaN()) },
-		"state has made -3 steps":                          func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(-3) },
-		"state has made 1e+300 steps":                      func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(1e300) },
+		"state has made NaN steps":                         func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(math.NaN(), 0) },
+		"state has made -3 steps":                          func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(-3, 0) },
+		"state has made 1e+300 steps":                      func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(1e300, 0) },
 		`tensor "second.1": value 2 is -1, want 0 or more`: func(c *safetensors.Contents) { c.Tensors["optimizer.second.1"].Set(-1, 2) },
 		`tensor "first.0" is float32[4 784], want float32[784 4]`: func(c *safetensors.Contents) {
 			c.Tensors["optimizer.first.0"] = tensor.Zeros(tensor.Float32, 4, 784)

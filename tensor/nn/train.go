@@ -40,7 +40,9 @@ type Progress struct {
 	LR    float64 `json:"lr"`    // learning rate
 }
 
-// Trainer trains a network on a data set.
+// Trainer trains a network on a data set. A step leaves parameters alone that its loss
+// does not depend on, such as those of sets of normalisation statistics that it does
+// not use.
 type Trainer struct {
 	Net  Layer        // what is trained, in place
 	Data *dataset.Set // images and labels

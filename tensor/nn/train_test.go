@@ -13,6 +13,7 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
 // idxSet reads n random images of h by w pixels from IDX files.
@@ -171,4 +172,19 @@ func TestAdoptedStatisticsAreCommitted(t *testing.T) {
 	main.Commit()
 	require.InDelta(t, 0.325, norm.Sets[0].Mean.At(0), 1e-6)
 	require.InDelta(t, 1.0933333333, norm.Sets[0].Var.At(0), 1e-6)
+}
+
+// A set of statistics that the loss does not use keeps its parameters, whatever the decay.
+func TestParametersThatTheLossDoesNotUseStay(t *testing.T) {
+	for _, opt := range []optim.Optimizer{
+		&optim.Adam{WeightDecay: 1e-6}, &optim.SGD{Momentum: 0.9, WeightDecay: 0.1}, &optim.LARS{WeightDecay: 0.1, Vectors: true},
+	} {
+		norm := nn.NewBatchNorm(6, "", "idle")
+		net := nn.NewSequential(nn.Flatten, nn.NewLinear(rng(), 16, 6), norm, nn.ReLU, nn.NewLinear(rng(), 6, 10))
+		tr := nn.Trainer{Net: net, Data: idxSet(t, 20, 4, 4), Epochs: 3, BatchSize: 10, Optimizer: opt, Schedule: optim.Constant(0.1)}
+		require.NoError(t, tr.Run(context.Background()))
+		require.Equal(t, tensor.Full(tensor.Float32, 1, 6).Values(), norm.Sets[1].Gamma.Values(), opt.String())
+		require.Equal(t, make([]float64, 6), norm.Sets[1].Beta.Values(), opt.String())
+		require.NotEqual(t, tensor.Full(tensor.Float32, 1, 6).Values(), norm.Sets[0].Gamma.Values(), opt.String())
+	}
 }

@@ -31,6 +31,9 @@ func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 		o.memory.belongTo("SGD", params, len(velocity))
 	}
 	for i, w := range params {
+		if grads[i] == nil {
+			continue
+		}
 		if w.DType() == tensor.Float32 {
 			var v []float32
 			if o.Momentum != 0 {
@@ -99,6 +102,9 @@ func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	momentum, trust := o.withDefaults()
 	for i, w := range params {
 		g, v := grads[i], o.memory.slots[0][i]
+		if g == nil {
+			continue
+		}
 		decay, trust := o.WeightDecay, trust
 		if w.Rank() < 2 && !o.Vectors {
 			decay, trust = 0, 0
