@@ -122,6 +122,9 @@ func (r *run) gradients(ctx context.Context, pass *Pass, b Batch) (value float64
 			return fmt.Errorf("loss is %v, want a finite number", value)
 		}
 		grads = tensor.Gradients(loss, tensor.GradOptions{NilUnreached: true}, watched...)
+		if !slices.ContainsFunc(grads, func(g *tensor.Tensor) bool { return g != nil }) {
+			return errors.New("loss depends on no parameter of the network, want it computed by the network with the pass given")
+		}
 		return nil
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ type Batch struct {
 
 // Loss computes the scalar that a training step makes smaller. The pass watches
 // the network's parameters and b.X lies on its tape; so must the result, a tensor
-// of one element. A panic ends training with an error.
+// of one element that depends on a parameter. A panic ends training with an error.
 type Loss func(ctx context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error)
 
 // CrossEntropy is the ordinary loss of a classifier, the mean cross-entropy over

@@ -79,6 +79,12 @@ func TestFailingLossesAreErrors(t *testing.T) {
 		"step 3 (epoch 1): loss is on another tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
 			return other.Watch(tensor.Scalar(tensor.Float32, 1)), nil
 		},
+		"step 3 (epoch 1): loss depends on no parameter of the network, want it computed by the network with the pass given": func(_ *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.Mean(tensor.CrossEntropy(net.Forward(&nn.Pass{Train: true}, b.X), b.Y)), nil
+		},
+		"step 3 (epoch 1): loss depends on no parameter": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y)).Detach(), nil
+		},
 		"step 3 (epoch 1): loss is on no tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
 			return tensor.Scalar(tensor.Float32, 1), nil
 		},
