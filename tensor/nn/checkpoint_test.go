@@ -110,6 +110,28 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 	require.NoError(t, tr.Run(context.Background()))
 }
 
+// A milestone that moves between the rates that a file lists is seen too.
+func TestCheckpointsCompareAllLearningRates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	run := func(milestone, steps int) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		tr := nn.Trainer{
+			Net: nn.NewMLP(rng(), 4, 4, 1, 10), Data: idxSet(t, 20, 4, 4), Steps: 160, BatchSize: 10, Checkpoint: path,
+			Schedule: optim.StepDecay(0.1, 0.1, milestone),
+			OnStep: func(p nn.Progress) {
+				if p.Step == steps-1 {
+					cancel()
+				}
+			},
+		}
+		return tr.Run(ctx)
+	}
+	require.ErrorIs(t, run(80, 41), context.Canceled)
+	require.ErrorContains(t, run(88, 45), `learning_rates_sha256 is "`)
+	require.ErrorIs(t, run(80, 45), context.Canceled)
+}
+
 func contents(t *testing.T, path string) safetensors.Contents {
 	f, err := safetensors.Open(path)
 	require.NoError(t, err)

@@ -66,9 +66,11 @@ type Trainer struct {
 	// Checkpoint names a file that holds the whole state of training. If it
 	// exists, Run goes on from it, bit for bit as if it had not stopped; it is
 	// written after each epoch and when Run is cancelled. "" keeps none. A file
-	// of a run with another network, optimiser, seed, batch size, number of
-	// epochs or steps, other data, learning rates or Settings is an error that
-	// names the difference, and changes nothing; Loss and Augment are not compared.
+	// of a run with another optimiser, seed, batch size, number of epochs or steps,
+	// other data, learning rates or Settings is an error that names the difference,
+	// and changes nothing. Of the network, the names, shapes and types of its tensors
+	// are compared, not what its layers do; of the learning rates of more than 2^20
+	// steps, that many. Loss and Augment are not compared: Settings can describe them.
 	Checkpoint string
 	// SaveEvery is a number of steps after which the checkpoint is written as well;
 	// 0 means only after epochs.
