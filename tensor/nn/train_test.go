@@ -194,3 +194,16 @@ func TestParametersThatTheLossDoesNotUseStay(t *testing.T) {
 		require.NotEqual(t, tensor.Full(tensor.Float32, 1, 6).Values(), norm.Sets[0].Gamma.Values(), opt.String())
 	}
 }
+
+// One value for each channel has no variance: training on a last batch of one example is
+// an error, and images of several pixels have enough.
+func TestNormalisationNeedsTwoValues(t *testing.T) {
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(rng(), 16, 6), nn.NewBatchNorm(6), nn.ReLU, nn.NewLinear(rng(), 6, 10))
+	tr := nn.Trainer{Net: net, Data: idxSet(t, 21, 4, 4), Epochs: 1, BatchSize: 10, KeepLast: true}
+	require.ErrorContains(t, tr.Run(context.Background()),
+		"step 2 (epoch 0): panic: nn: BatchNorm: x of shape [1 6] has one value for each channel, want at least 2 in training")
+	require.NotPanics(t, func() { net.Forward(&nn.Pass{}, tensor.Zeros(tensor.Float32, 1, 4, 4, 1)) })
+	require.NotPanics(t, func() {
+		nn.NewBatchNorm(6).Forward(&nn.Pass{Train: true}, tensor.Zeros(tensor.Float32, 1, 1, 2, 6))
+	})
+}
