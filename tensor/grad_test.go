@@ -357,3 +357,15 @@ func TestUnreachedGradientsAreNilWhenAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// Dividing a sum of n equal numbers by n gives that number; 49 times 1/49 is not 1.
+func TestMeanOfEqualNumbersIsThatNumber(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for n := 1; n <= 300; n++ {
+			require.Equal(t, 1., Mean(Full(d, 1, n)).Item(), "%d of %v", n, d)
+			require.Equal(t, 0., Var(Full(d, 3, n)).Item(), "%d of %v", n, d)
+		}
+		require.Equal(t, []float64{1, 1}, GlobalAvgPool(Full(d, 1, 1, 7, 7, 2)).Values())
+		require.True(t, math.IsNaN(Mean(Zeros(d, 0)).Item()))
+	}
+}
