@@ -369,3 +369,17 @@ func TestMeanOfEqualNumbersIsThatNumber(t *testing.T) {
 		require.True(t, math.IsNaN(Mean(Zeros(d, 0)).Item()))
 	}
 }
+
+func TestLeakyReLUKeepsWhatIsAboveZero(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for _, slope := range []float64{0, 0.01, 0.2, 0.3, 1} {
+			tape := NewTape()
+			x := tape.Watch(FromFloat64([]float64{0.1, 0.7, math.Inf(1), 0, -0.5}).To(d))
+			y := LeakyReLU(x, slope)
+			require.Equal(t, x.Values()[:3], y.Values()[:3], "slope %v", slope)
+			require.Equal(t, MulScalar(x.Detach(), slope).Values()[3:], y.Values()[3:], "slope %v", slope)
+			leak := Scalar(d, slope).Item()
+			require.Equal(t, []float64{1, 1, 1, leak, leak}, Grad(Sum(y), x)[0].Values(), "slope %v", slope)
+		}
+	}
+}
