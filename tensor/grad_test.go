@@ -383,3 +383,20 @@ func TestLeakyReLUKeepsWhatIsAboveZero(t *testing.T) {
 		}
 	}
 }
+
+// largest is a source whose every draw is the largest.
+type largest struct{}
+
+func (largest) Uint64() uint64 { return math.MaxUint64 }
+
+func TestUniformDrawsAreBelowTheUpperEnd(t *testing.T) {
+	r := rand.New(largest{})
+	for _, ends := range [][2]float64{{0, 1}, {-1, 0}, {-0.3, 0.7}, {0.1, 0.2}, {-2, -1}, {1e6, 1e6 + 1}} {
+		for _, d := range []DType{Float32, Float64} {
+			v := Uniform(r, d, ends[0], ends[1], 1).Item()
+			require.GreaterOrEqual(t, v, ends[0], "%v in %v", ends, d)
+			require.Less(t, v, ends[1], "%v in %v", ends, d)
+		}
+	}
+	require.Equal(t, 3., Uniform(r, Float32, 3, 3, 1).Item())
+}
