@@ -230,6 +230,11 @@ func TestStepRefusesWrongGradients(t *testing.T) {
 	}
 }
 
+func TestNesterovWantsMomentum(t *testing.T) {
+	w := []*tensor.Tensor{tensor.Full(tensor.Float32, 1, 2)}
+	require.PanicsWithValue(t, "optim: SGD: Nesterov with Momentum 0, want another", func() { (&SGD{Nesterov: true}).Step(0.1, w, w) })
+}
+
 func TestSchedules(t *testing.T) {
 	near := func(want, got float64) { t.Helper(); require.InDelta(t, want, got, 1e-12) }
 	c := Cosine(2, 10)

@@ -15,7 +15,8 @@ var velocity = []slot{{name: "velocity"}}
 
 // SGD is stochastic gradient descent with momentum, as in PyTorch:
 // g += WeightDecay w; v = Momentum v + g; w -= lr v, or with Nesterov
-// w -= lr (g + Momentum v). The zero SGD is plain gradient descent.
+// w -= lr (g + Momentum v). The zero SGD is plain gradient descent. Step panics if
+// Nesterov is set without Momentum, as it would look nowhere.
 type SGD struct {
 	Momentum    float64 // 0 keeps no memory
 	WeightDecay float64 // factor of w added to its gradient
@@ -27,6 +28,9 @@ type SGD struct {
 // Step moves the parameters.
 func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("SGD", params, grads)
+	if o.Nesterov && o.Momentum == 0 {
+		panic("optim: SGD: Nesterov with Momentum 0, want another")
+	}
 	if o.Momentum != 0 {
 		o.memory.belongTo("SGD", params, len(velocity))
 	}
