@@ -17,8 +17,16 @@ var arithmetic = map[string]func(a, b *tensor.Tensor) *tensor.Tensor{
 
 func buildArithmetic(k *call) (*value, error) {
 	a, b := k.in[0], k.in[1]
-	if k.node.op == "Pow" && a.kind != wholes && b.kind == numbers && b.constant.values.Len() == 1 {
-		return k.power(a, b)
+	if k.node.op == "Pow" && a.kind != wholes {
+		if b.kind == wholes {
+			var err error
+			if b, err = k.asNumbers(b); err != nil {
+				return nil, err
+			}
+		}
+		if b.kind == numbers && b.constant.values.Len() == 1 {
+			return k.power(a, b)
+		}
 	}
 	y, err := k.pointwise(a, b, arithmetic[k.node.op])
 	if err == nil && k.node.op == "PRelu" && !slices.Equal(y.dims, a.dims) {

@@ -183,7 +183,11 @@ func drawPow(r *rand.Rand) (*graph, array) {
 	g := newGraph(anyOpset(r), x)
 	if coin(r) {
 		p := []float64{2, 3, 0.5, -1}[r.IntN(4)]
-		g.node("Pow", nil, "x", g.constant(array{v: []float64{p}}))
+		if p == 3 {
+			g.node("Pow", nil, "x", g.constant(int64(3)))
+		} else {
+			g.node("Pow", nil, "x", g.constant(array{v: []float64{p}}))
+		}
 		return g, apply(x, func(v float64) float64 { return math.Pow(v, p) })
 	}
 	p := random(r, x.dims[len(x.dims)-1])
