@@ -94,10 +94,17 @@ func (k *call) pointwise(a, b *value, f func(a, b *tensor.Tensor) *tensor.Tensor
 			continue
 		}
 		s := tensor.Reshape(other.constant.values, []int{}...)
-		if i == 0 {
-			return k.like(v, func(x *tensor.Tensor) *tensor.Tensor { return f(x, s) })
+		x := k.get(v)
+		y, err := k.emit(v.dims, v.order, func(r *run) *tensor.Tensor {
+			if i == 0 {
+				return f(x(r), r.constant(s))
+			}
+			return f(r.constant(s), x(r))
+		})
+		if err == nil {
+			y.image = v.image
 		}
-		return k.like(v, func(x *tensor.Tensor) *tensor.Tensor { return f(s, x) })
+		return y, err
 	}
 	order := inOrder(len(dims))
 	for _, v := range []*value{b, a} {
@@ -171,7 +178,7 @@ func (k *call) aligned(v, with *value, order []int) (func() operand, error) {
 		return nil, err
 	}
 	t := widen(v.constant.values, 1)
-	return func() operand { return func(*run) *tensor.Tensor { return t } }, nil
+	return func() operand { return func(r *run) *tensor.Tensor { return r.constant(t) } }, nil
 }
 
 // arithmeticOnWholes computes with numbers of shape computations.

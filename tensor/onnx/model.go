@@ -38,7 +38,7 @@ type Options struct {
 // other nn.Layer; nn.Classifier makes it the target of an attack.
 type Model struct {
 	program
-	dtype         tensor.DType
+	dtype         tensor.DType // of the constants
 	input, output *value
 	parameters    []*parameter
 	opset         int
@@ -306,8 +306,14 @@ func (c *compiler) result(name string) (*value, error) {
 func (m *Model) Opset() int { return m.opset }
 
 // DType is the type in which the model computes: float64 if the file's input is
-// DOUBLE, else float32.
-func (m *Model) DType() tensor.DType { return m.dtype }
+// DOUBLE, else float32, or what nn.Convert has changed its parameters to. A model
+// without parameters stays as it is.
+func (m *Model) DType() tensor.DType {
+	if len(m.parameters) > 0 {
+		return m.parameters[0].Tensor.DType()
+	}
+	return m.dtype
+}
 
 // InputShape is the shape of one input, for images [H, W, C].
 func (m *Model) InputShape() []int { return extents(m.input.stored()[1:], 0) }
@@ -321,14 +327,14 @@ func (m *Model) OutputShape() []int { return extents(m.output.stored()[1:], 0) }
 // statistics of the batch and Dropout drops. It panics if x has another shape or
 // type than InputShape and DType say.
 func (m *Model) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
-	want := m.input.stored()
-	if x.Rank() != len(want) || x.DType() != m.dtype || !slices.Equal(x.Shape()[1:], extents(want[1:], 0)) {
-		panic(fmt.Sprintf("onnx: Forward: input %v%v, want %v%s", x.DType(), x.Shape(), m.dtype, show(want)))
+	want, dtype := m.input.stored(), m.DType()
+	if x.Rank() != len(want) || x.DType() != dtype || !slices.Equal(x.Shape()[1:], extents(want[1:], 0)) {
+		panic(fmt.Sprintf("onnx: Forward: input %v%v, want %v%s", x.DType(), x.Shape(), dtype, show(want)))
 	}
 	if x.Dim(0) == 0 {
-		return tensor.Zeros(m.dtype, extents(m.output.stored(), 0)...)
+		return tensor.Zeros(dtype, extents(m.output.stored(), 0)...)
 	}
-	return m.run(&run{Pass: p, n: x.Dim(0)}, m.output.reg, x)
+	return m.run(&run{Pass: p, n: x.Dim(0), converted: dtype != m.dtype, dtype: dtype}, m.output.reg, x)
 }
 
 // Visit visits the weights that the graph's operators take from initializers,
