@@ -358,3 +358,17 @@ func TestModelsAreConverted(t *testing.T) {
 	nn.Convert(m, tensor.Float32)
 	require.Equal(t, single.Values(), m.Forward(&nn.Pass{}, toOurs(x, tensor.Float32)).Values())
 }
+
+// The variances of a model have the range that a file of weights is checked for.
+func TestNegativeVariancesAreRefused(t *testing.T) {
+	g := newGraph(15, zeros(5, 2))
+	one, zero := array{[]int{2}, []float64{1, 1}}, zeros(2)
+	g.node("BatchNormalization", nil, "x", g.constant(one), g.constant(zero), g.constant(zero), g.constant(one))
+	m := read(t, g)
+	m.Visit("", func(s nn.Slot) {
+		if s.Name == "c3" {
+			s.Tensor.Set(-1, 1)
+		}
+	})
+	require.ErrorContains(t, nn.Save(filepath.Join(t.TempDir(), "w"), m), `tensor "c3": value 1 is -1, want 0 or more`)
+}

@@ -44,6 +44,9 @@ func buildBatchNorm(k *call) (*value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
+		if i == 3 {
+			p.Range = nn.NotNegative
+		}
 		tensors[i] = p.Tensor
 	}
 	for i := range tensors[3].Len() {
