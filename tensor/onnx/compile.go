@@ -12,6 +12,7 @@ import (
 // compiler turns a graph into a program whose images are [N, H, W, C]. It works
 // with shapes only: nothing but constants of the file is computed.
 type compiler struct {
+	beside     *companions // nil for none
 	dtype      tensor.DType
 	opset      int
 	fixedBatch int // the batch size that the file fixes, 0 for none

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -20,8 +21,8 @@ const (
 	MaxOpset = 21
 )
 
-// memoryFactor bounds, as a multiple of the file's size, the memory of what is
-// made from its constants.
+// memoryFactor bounds, as a multiple of the size of the files, the memory of what is
+// made from their constants, and that of tensors that share parts of a file.
 const memoryFactor = 16
 
 // Options says how a model is read.
@@ -45,10 +46,12 @@ type Model struct {
 	largest       int // elements of the largest value for one image
 }
 
-// Open reads the model in the file at path.
+// Open reads the model in the file at path. Data of its tensors that is in other files,
+// as current exporters of PyTorch write it, is read from files in the model's folder and
+// the folders in it.
 func Open(path string) (*Model, error) { return Options{}.Open(path) }
 
-// Read reads a model.
+// Read reads a model whose data is all in one file.
 func Read(r io.Reader) (*Model, error) { return Options{}.Read(r) }
 
 // Open is the function Open with options.
@@ -57,7 +60,9 @@ func (o Options) Open(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	m, err := o.decode(b)
+	beside := &companions{dir: filepath.Dir(path)}
+	defer beside.Close()
+	m, err := o.decode(b, beside)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", path, err)
 	}
@@ -70,14 +75,15 @@ func (o Options) Read(r io.Reader) (*Model, error) {
 	if _, err := b.ReadFrom(r); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	m, err := o.decode(b.Bytes())
+	m, err := o.decode(b.Bytes(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	return m, nil
 }
 
-func (o Options) decode(b []byte) (*Model, error) {
+// decode reads a model. beside gives access to the files beside it, nil to none.
+func (o Options) decode(b []byte, beside *companions) (*Model, error) {
 	if len(b) == 0 {
 		return nil, errors.New("file is empty")
 	}
@@ -105,7 +111,7 @@ func (o Options) decode(b []byte) (*Model, error) {
 		return nil, err
 	}
 	c := &compiler{
-		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
+		beside: beside, dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
 		values: map[string]*value{}, readers: map[string]int{out: 1},
 		byConstant: map[*constant]*parameter{}, lastRead: map[int]int{}, learnedRegs: map[int]bool{}, named: map[int]bool{}, shared: map[int]bool{},
 	}
@@ -246,7 +252,7 @@ func (c *compiler) declareInitializers(g *graphProto) error {
 	for i := range g.initializers {
 		t := &g.initializers[i]
 		if c.readers[t.name] == 0 {
-			if _, err := t.count(); err != nil {
+			if err := t.check(); err != nil {
 				return fmt.Errorf("initializer %q: %w", t.name, err)
 			}
 			continue
@@ -266,6 +272,12 @@ func (c *compiler) declareInitializers(g *graphProto) error {
 
 // literal decodes a constant of the file.
 func (c *compiler) literal(t *tensorProto) (*value, error) {
+	if t.external {
+		var err error
+		if t, err = c.fetched(t); err != nil {
+			return nil, err
+		}
+	}
 	v := &value{kind: numbers}
 	if t.elem.isWhole() {
 		list, err := t.wholes()
