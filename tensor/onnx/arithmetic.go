@@ -35,6 +35,27 @@ func buildArithmetic(k *call) (*value, error) {
 	return y, err
 }
 
+// variadic holds the elementwise functions of any number of inputs.
+var variadic = map[string]func(a, b *tensor.Tensor) *tensor.Tensor{
+	"Sum": tensor.Add, "Max": tensor.Maximum, "Min": tensor.Minimum,
+}
+
+func buildVariadic(k *call) (*value, error) {
+	y, err := k.data(0)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range k.in[1:] {
+		if v == nil {
+			return nil, fmt.Errorf("input %d is left out", 1+i)
+		}
+		if y, err = k.pointwise(y, v, variadic[k.node.op]); err != nil {
+			return nil, err
+		}
+	}
+	return y, nil
+}
+
 // power raises to a constant power, whose derivative needs no logarithm.
 func (k *call) power(a, b *value) (*value, error) {
 	p := b.constant.values.Values()[0]

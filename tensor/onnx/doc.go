@@ -27,7 +27,7 @@
 //
 // # Parameters
 //
-// The weights of Conv, Gemm, MatMul and BatchNormalization nodes are parameters,
+// The weights of Conv, Gemm, MatMul and normalisation nodes are parameters,
 // and so are the initializers of Add, Mul and PRelu nodes behind them; constants
 // before all weights, such as the mean and deviation of pixels, are not. They
 // have the file's names, so nn.Save writes them as PyTorch would. A tensor that

@@ -218,3 +218,31 @@ func drawPassing(r *rand.Rand) (*graph, array) {
 	}
 	return g, x
 }
+
+func drawVariadic(r *rand.Rand) (*graph, array) {
+	op := []string{"Sum", "Max", "Min"}[r.IntN(3)]
+	f := map[string]func(a, b float64) float64{
+		"Sum": func(a, b float64) float64 { return a + b }, "Max": func(a, b float64) float64 { return max(a, b) },
+		"Min": func(a, b float64) float64 { return min(a, b) },
+	}[op]
+	x := random(r, shape(r, between(r, 2, 5))...)
+	g := newGraph(anyOpset(r), x)
+	all, in := []array{x}, []string{"x"}
+	for range between(r, 0, 3) {
+		if coin(r) {
+			c := random(r, x.dims[between(r, 1, len(x.dims)):]...)
+			all, in = append(all, c), append(in, g.constant(c))
+		} else {
+			all, in = append(all, apply(x, math.Tanh)), append(in, g.node("Tanh", nil, "x"))
+		}
+	}
+	r.Shuffle(len(in), func(i, j int) { all[i], all[j], in[i], in[j] = all[j], all[i], in[j], in[i] })
+	g.node(op, nil, in...)
+	return g, fill(x.dims, func(idx []int) float64 {
+		v := all[0].stretched(idx)
+		for _, a := range all[1:] {
+			v = f(v, a.stretched(idx))
+		}
+		return v
+	})
+}
