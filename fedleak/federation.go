@@ -100,8 +100,9 @@ func (f *Federation) Setting() Setting {
 }
 
 // Upload returns what the server sees in round t of the named gradients, for the
-// batch ids and the model as it is, of a federation in which Check finds nothing. Errors: ids that are no batch, gradients of no
-// parameter, a context that is cancelled.
+// batch ids and the model as it is, of a federation in which Check finds nothing. Errors:
+// ids that are no batch, gradients of no parameter, a single sample whose statistics
+// BatchStatistics asks for, a context that is cancelled.
 func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) ([]*tensor.Tensor, error) {
 	if err := f.checkRefs(ctx, t, refs); err != nil {
 		return nil, err
@@ -109,7 +110,15 @@ func (f *Federation) Upload(ctx context.Context, t int, ids []int, refs ...Ref) 
 	if err := checkBatches([][]int{ids}, len(f.Labels)); err != nil {
 		return nil, err
 	}
-	return f.upload(t, ids, refs, f.sampleNorms), nil
+	return f.attempted(t, ids, refs, f.sampleNorms)
+}
+
+// attempted is upload with an error where a layer refuses the batch.
+func (f *Federation) attempted(t int, ids []int, refs []Ref, norms sampleNorms) (gs []*tensor.Tensor, err error) {
+	if err := attempt(func() { gs = f.upload(t, ids, refs, norms) }); err != nil {
+		return nil, fmt.Errorf("fedleak: gradients of round %d: %w", t, err)
+	}
+	return gs, nil
 }
 
 // checkRefs says what keeps gradients from being asked for.
@@ -308,7 +317,7 @@ func (o *live) Gradients(ctx context.Context, t int, refs ...Ref) ([]*tensor.Ten
 	if err := o.f.checkRefs(ctx, t, refs); err != nil {
 		return nil, err
 	}
-	return o.f.upload(t, o.Batch(t), refs, o.sampleNorms), nil
+	return o.f.attempted(t, o.Batch(t), refs, o.sampleNorms)
 }
 
 // sampleNorms remembers the norms, which stand still with the model.

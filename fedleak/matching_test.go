@@ -355,6 +355,22 @@ func TestLabelsAreNotCountedBehindTwoSoftmaxes(t *testing.T) {
 	require.ErrorContains(t, err, "softmax taken twice")
 }
 
+// A single sample has no statistics behind a dense layer.
+func TestBatchStatisticsNeedTwoSamples(t *testing.T) {
+	for k, want := range map[int]string{1: "gradients of round 0: nn: BatchNorm: x of shape [1 24] has one value for each channel", 2: ""} {
+		f := sigmoid(t, 4, k)
+		f.Model.Bottoms[0].Add("norm", nn.NewBatchNorm(24))
+		double(f)
+		f.BatchStatistics = true
+		_, err := f.Upload(ctx, 0, f.Schedule.Batch(0, 4), f.Model.Refs()...)
+		if want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
 func TestBatchStatisticsTieSamples(t *testing.T) {
 	f := sigmoid(t, 6, 2)
 	one := f.mean([]int{0}, nil, []Ref{{0, 5}})[0]

@@ -14,7 +14,8 @@ type Training struct {
 	Steps int // rounds, at least 1
 	// LR is the learning rate of each step.
 	LR optim.Schedule
-	// Optimizer moves all parameters; nil means plain gradient descent.
+	// Optimizer moves all parameters; nil means plain gradient descent. The clients
+	// upload zeros for a parameter that no logit depends on, so weight decay moves it.
 	Optimizer optim.Optimizer
 	// First is the number of the first round, of its batch and its noise: see
 	// Federation.Seed. A training that goes on begins where the one before it ended.

@@ -239,7 +239,20 @@ func Sum(x *Tensor, axes ...int) *Tensor {
 // axes, over all of them. The mean of nothing is NaN.
 func Mean(x *Tensor, axes ...int) *Tensor {
 	s := Sum(x, axes...)
-	return MulScalar(s, float64(s.Len())/float64(x.Len()))
+	return over(s, float64(x.Len())/float64(s.Len()))
+}
+
+// over returns x/n: that of a sum of n equal numbers is that number, which the product
+// with the rounded 1/n need not be. The derivative is that of the product.
+func over(x *Tensor, n float64) *Tensor {
+	t := operandsOf("Mean", x)
+	y := newOn(t, x.dtype, x.shape)
+	if x.dtype == Float32 {
+		binaryScalarOn(kernel.Div, y.f32, x.f32, float32(n))
+	} else {
+		binaryScalarOn(kernel.Div, y.f64, x.f64, n)
+	}
+	return t.record(node{op: opAffine, alpha: 1 / n}, y, x)
 }
 
 // Var returns the biased variance of x over the given axes, which disappear;
@@ -247,8 +260,8 @@ func Mean(x *Tensor, axes ...int) *Tensor {
 func Var(x *Tensor, axes ...int) *Tensor {
 	kept, dropped := reducedShapes("Var", x, axes)
 	n := float64(x.Len()) / float64(kept.size())
-	mean := MulScalar(sumTo(x, kept), 1/n)
-	return reshape(MulScalar(sumTo(Square(Sub(x, mean)), kept), 1/n), dropped)
+	mean := over(sumTo(x, kept), n)
+	return reshape(over(sumTo(Square(Sub(x, mean)), kept), n), dropped)
 }
 
 // Dot returns the sum of the elementwise products of a and b, which have the

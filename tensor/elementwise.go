@@ -146,7 +146,7 @@ func backMaskPositive(b *back) { b.grads[0] = maskPositive(b.g, b.aux.(*Tensor))
 
 // LeakyReLU returns x where x > 0 and slope*x elsewhere.
 func LeakyReLU(x *Tensor, slope float64) *Tensor {
-	return Add(MulScalar(x, slope), MulScalar(ReLU(x), 1-slope))
+	return Where(Step(x), x, MulScalar(x, slope))
 }
 
 // Affine returns alpha*x + beta.

@@ -12,6 +12,9 @@ type GradOptions struct {
 	// With CreateGraph the gradients can be differentiated with respect to
 	// what the seed was computed from, which must be on y's tape.
 	Seed *Tensor
+	// NilUnreached leaves nil, instead of zeros, the gradient of an x from which no
+	// way leads to y: what an optimiser wants, so as to leave such a parameter alone.
+	NilUnreached bool
 }
 
 // Grad returns the gradients of the one-element tensor y with respect to
@@ -73,6 +76,9 @@ func Gradients(y *Tensor, o GradOptions, xs ...*Tensor) []*Tensor {
 	out := make([]*Tensor, len(xs))
 	if y.node >= first {
 		t.backward(y, first, seed, o.CreateGraph, xs, out)
+	}
+	if o.NilUnreached {
+		return out
 	}
 	for i, x := range xs {
 		if out[i] == nil {

@@ -336,3 +336,67 @@ func TestRecordedCrossEntropyGradientIsAccurateAtLargeMargins(t *testing.T) {
 		require.InEpsilon(t, -(math.Exp(-margin) + math.Exp(-1-margin)), fast[0], 0.02)
 	}
 }
+
+// An x from which no way leads to y has no gradient if that is asked for, one that has no
+// influence has zeros.
+func TestUnreachedGradientsAreNilWhenAskedFor(t *testing.T) {
+	for _, create := range []bool{false, true} {
+		tape := NewTape()
+		x, idle, still := tape.Watch(Scalar(Float64, 3)), tape.Watch(Scalar(Float64, 4)), tape.Watch(Scalar(Float64, 5))
+		y := Add(Square(x), MulScalar(still, 0))
+		later := tape.Watch(Scalar(Float64, 6))
+		Square(Add(later, idle))
+		g := Gradients(y, GradOptions{NilUnreached: true, CreateGraph: create}, x, idle, still, later)
+		require.Equal(t, 6., g[0].Item())
+		require.Nil(t, g[1])
+		require.Equal(t, 0., g[2].Item())
+		require.Nil(t, g[3])
+		require.Equal(t, []*Tensor{nil}, Gradients(y.Detach(), GradOptions{NilUnreached: true}, x))
+		for i, g := range Grad(y, x, idle, still, later) {
+			require.Equal(t, []float64{6, 0, 0, 0}[i], g.Item())
+		}
+	}
+}
+
+// Dividing a sum of n equal numbers by n gives that number; 49 times 1/49 is not 1.
+func TestMeanOfEqualNumbersIsThatNumber(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for n := 1; n <= 300; n++ {
+			require.Equal(t, 1., Mean(Full(d, 1, n)).Item(), "%d of %v", n, d)
+			require.Equal(t, 0., Var(Full(d, 3, n)).Item(), "%d of %v", n, d)
+		}
+		require.Equal(t, []float64{1, 1}, GlobalAvgPool(Full(d, 1, 1, 7, 7, 2)).Values())
+		require.True(t, math.IsNaN(Mean(Zeros(d, 0)).Item()))
+	}
+}
+
+func TestLeakyReLUKeepsWhatIsAboveZero(t *testing.T) {
+	for _, d := range []DType{Float32, Float64} {
+		for _, slope := range []float64{0, 0.01, 0.2, 0.3, 1} {
+			tape := NewTape()
+			x := tape.Watch(FromFloat64([]float64{0.1, 0.7, math.Inf(1), 0, -0.5}).To(d))
+			y := LeakyReLU(x, slope)
+			require.Equal(t, x.Values()[:3], y.Values()[:3], "slope %v", slope)
+			require.Equal(t, MulScalar(x.Detach(), slope).Values()[3:], y.Values()[3:], "slope %v", slope)
+			leak := Scalar(d, slope).Item()
+			require.Equal(t, []float64{1, 1, 1, leak, leak}, Grad(Sum(y), x)[0].Values(), "slope %v", slope)
+		}
+	}
+}
+
+// largest is a source whose every draw is the largest.
+type largest struct{}
+
+func (largest) Uint64() uint64 { return math.MaxUint64 }
+
+func TestUniformDrawsAreBelowTheUpperEnd(t *testing.T) {
+	r := rand.New(largest{})
+	for _, ends := range [][2]float64{{0, 1}, {-1, 0}, {-0.3, 0.7}, {0.1, 0.2}, {-2, -1}, {1e6, 1e6 + 1}} {
+		for _, d := range []DType{Float32, Float64} {
+			v := Uniform(r, d, ends[0], ends[1], 1).Item()
+			require.GreaterOrEqual(t, v, ends[0], "%v in %v", ends, d)
+			require.Less(t, v, ends[1], "%v in %v", ends, d)
+		}
+	}
+	require.Equal(t, 3., Uniform(r, Float32, 3, 3, 1).Item())
+}

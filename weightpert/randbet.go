@@ -70,7 +70,10 @@ func (t *RandBET) Loss(_ context.Context, p *nn.Pass, net nn.Layer, b nn.Batch) 
 	}
 	loss := tensor.Mean(tensor.CrossEntropy(net.Forward(pass, tape.Const(b.X.Clone())), b.Y))
 	total := tensor.AddScalar(clean, loss.Item())
-	for i, g := range tensor.Grad(loss, watched...) {
+	for i, g := range tensor.Gradients(loss, tensor.GradOptions{NilUnreached: true}, watched...) {
+		if g == nil {
+			continue
+		}
 		// Its gradient with respect to the weights is g, its value 0.
 		g = tensor.Clamp(g.Clone(), -clip, clip)
 		w := p.Value(params[i])
@@ -119,12 +122,16 @@ func (o ClipGradient) Step(lr float64, params, grads []*tensor.Tensor) {
 	}
 	sq := 0.0
 	for _, g := range grads {
-		sq += tensor.Dot(g, g).Item()
+		if g != nil {
+			sq += tensor.Dot(g, g).Item()
+		}
 	}
 	if size := math.Sqrt(sq); size > o.Max {
 		short := make([]*tensor.Tensor, len(grads))
 		for i, g := range grads {
-			short[i] = tensor.MulScalar(g, o.Max/size)
+			if g != nil {
+				short[i] = tensor.MulScalar(g, o.Max/size)
+			}
 		}
 		grads = short
 	}

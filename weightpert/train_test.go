@@ -288,6 +288,26 @@ func TestRandBETAddsTheClippedGradientUnderErrors(t *testing.T) {
 	require.Equal(t, clean[0].Values(), high[0].Values())
 }
 
+// A parameter that the loss does not depend on has no way to it through the errors.
+func TestRandBETLeavesUnusedParametersOut(t *testing.T) {
+	train, _, err := dataset.MNISTMini()
+	require.NoError(t, err)
+	x, y := train.Take(30).All()
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(rand.New(rand.NewPCG(3, 1)), 784, 6), nn.NewBatchNorm(6, "", "idle"), nn.ReLU,
+		nn.NewLinear(rand.New(rand.NewPCG(4, 1)), 6, 10))
+	tape, p := tensor.NewTape(), &nn.Pass{Train: true}
+	watched := p.Watch(tape, nn.Params(net))
+	l, err := (&RandBET{P: .05, Threshold: 10, Seed: 2}).Loss(context.Background(), p, net, nn.Batch{X: tape.Const(x), Y: y})
+	require.NoError(t, err)
+	idle := 0
+	for _, g := range tensor.Gradients(l, tensor.GradOptions{NilUnreached: true}, watched...) {
+		if g == nil {
+			idle++
+		}
+	}
+	require.Equal(t, 2, idle)
+}
+
 func TestOptimisersClip(t *testing.T) {
 	w := tensor.FromFloat32([]float32{.3, -.05})
 	g := tensor.FromFloat32([]float32{3, 4})
@@ -295,6 +315,11 @@ func TestOptimisersClip(t *testing.T) {
 	require.InDeltaSlice(t, []float64{.24, -.13}, w.Values(), 1e-6)
 	ClipWeights{&optim.SGD{}, .1}.Step(0, []*tensor.Tensor{w}, []*tensor.Tensor{g})
 	require.InDeltaSlice(t, []float64{.1, -.1}, w.Values(), 1e-6)
+	// A parameter without a gradient adds nothing to the length.
+	idle := tensor.FromFloat32([]float32{.3})
+	ClipGradient{&optim.SGD{WeightDecay: .1}, 1}.Step(.1, []*tensor.Tensor{w, idle}, []*tensor.Tensor{g, nil})
+	require.InDeltaSlice(t, []float64{.1 - .061, -.1 - .079}, w.Values(), 1e-6)
+	require.Equal(t, []float32{.3}, idle.Float32s())
 	require.Panics(t, func() { ClipWeights{&optim.SGD{}, 0}.Step(0, nil, nil) })
 	require.Panics(t, func() { ClipGradient{&optim.SGD{}, -1}.Step(0, nil, nil) })
 	require.Contains(t, ClipGradient{&optim.SGD{}, 5}.String(), "5")

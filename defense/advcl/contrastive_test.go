@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -536,6 +537,31 @@ func TestChunksGiveTheSameGradients(t *testing.T) {
 				at = part[1]
 			}
 			require.Equal(t, n, at)
+		}
+	}
+}
+
+// A set of statistics that no view uses has no gradient, in chunks as without.
+func TestUnusedParametersHaveNoGradient(t *testing.T) {
+	data := blobs(16, 4, 1)
+	for _, chunk := range []int{0, 4} {
+		c, net := NewSimCLR(1), network(1, nil, Clean, Attacked)
+		c.Chunk = chunk
+		x, y := data.Batch([]int{0, 1, 2, 3, 4, 5, 6, 7})
+		tape, p := tensor.NewTape(), &nn.Pass{Train: true}
+		params := nn.Params(net)
+		watched := p.Watch(tape, params)
+		l, err := c.Loss(context.Background(), p, net, nn.Batch{X: tape.Const(x), Y: y, Index: []int{0, 1, 2, 3, 4, 5, 6, 7}})
+		require.NoError(t, err)
+		unused := map[*tensor.Tensor]bool{}
+		net.Visit("", func(s nn.Slot) {
+			if strings.Contains(s.Name, Attacked+".") {
+				unused[s.Tensor] = true
+			}
+		})
+		require.NotEmpty(t, unused)
+		for i, g := range tensor.Gradients(l, tensor.GradOptions{NilUnreached: true}, watched...) {
+			require.Equal(t, unused[params[i]], g == nil, "chunks of %d, parameter %d", chunk, i)
 		}
 	}
 }

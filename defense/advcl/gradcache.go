@@ -15,6 +15,7 @@ type gradientCache struct {
 	loss   *tensor.Tape // of the comparison
 	params []*tensor.Tensor
 	grads  []*tensor.Tensor // sums over chunks
+	used   []bool           // parameters that the step's loss depends on
 	input  spare            // gradients of attacked images
 }
 
@@ -84,6 +85,7 @@ func (c *Contrastive) chunked(ctx context.Context, s *step) (*tensor.Tensor, err
 	for _, sum := range g.grads {
 		sum.Fill(0)
 	}
+	g.used = make([]bool, len(g.params))
 	for i, dz := range tensor.Grad(total, list...) {
 		c.accumulate(s, c.Views[names[i]].Stats, s.images[names[i]], func(p *nn.Pass, x *tensor.Tensor, part [2]int) (*tensor.Tensor, *tensor.Tensor) {
 			return s.net.Forward(p, x), tensor.Slice(dz.Detach(), 0, part[0], part[1])
@@ -101,13 +103,15 @@ func (c *Contrastive) chunked(ctx context.Context, s *step) (*tensor.Tensor, err
 	if c.OnStep != nil {
 		c.OnStep(s.batch.Step, values)
 	}
-	operands := make([]*tensor.Tensor, len(g.params))
+	var operands, sums []*tensor.Tensor
 	for i, w := range g.params {
-		operands[i] = s.pass.Value(w)
+		if g.used[i] {
+			operands, sums = append(operands, s.pass.Value(w)), append(sums, g.grads[i])
+		}
 	}
 	rule := tensor.Rule{Name: "advcl: loss in chunks", FirstOrder: true, Backward: func(seed *tensor.Tensor, _ []bool) []*tensor.Tensor {
-		out := make([]*tensor.Tensor, len(g.grads))
-		for i, sum := range g.grads {
+		out := make([]*tensor.Tensor, len(sums))
+		for i, sum := range sums {
 			out[i] = tensor.MulScalar(sum, seed.Item())
 		}
 		return out
@@ -133,8 +137,11 @@ func (c *Contrastive) accumulate(s *step, stats string, x *tensor.Tensor, forwar
 		p := &nn.Pass{Train: true, Stats: stats, Rand: s.pass.Rand}
 		watched := p.Watch(g.tape, g.params)
 		y, seed := forward(p, tensor.Slice(g.tape.Const(x), 0, part[0], part[1]), part)
-		for i, d := range tensor.Gradients(y, tensor.GradOptions{Seed: seed}, watched...) {
-			g.grads[i].CopyFrom(tensor.Add(d, g.grads[i]))
+		for i, d := range tensor.Gradients(y, tensor.GradOptions{Seed: seed, NilUnreached: true}, watched...) {
+			if d != nil {
+				g.grads[i].CopyFrom(tensor.Add(d, g.grads[i]))
+				g.used[i] = true
+			}
 		}
 		s.pass.Adopt(p)
 	}

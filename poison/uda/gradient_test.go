@@ -234,7 +234,7 @@ func TestRestoreCarriesMomentsAndRefusesStrangers(t *testing.T) {
 	require.ErrorContains(t, m.Restore(before), "3 class weights, want 0")
 	require.ErrorContains(t, w.Restore(nil), "no state")
 	bad := m.Snapshot()
-	bad.optims["head"].tensors["steps"] = tensor.Scalar(tensor.Float64, -1)
+	bad.optims["head"].tensors["steps"].Set(-1, 0)
 	before = m.Snapshot()
 	require.NoError(t, dann.Epoch(ctx, m, 1))
 	after := m.Snapshot()
@@ -324,3 +324,30 @@ func (r rateRecorder) Step(lr float64, _, _ []*tensor.Tensor)                   
 func (rateRecorder) State() map[string]*tensor.Tensor                           { return nil }
 func (rateRecorder) SetState([]*tensor.Tensor, map[string]*tensor.Tensor) error { return nil }
 func (rateRecorder) String() string                                             { return "rate recorder" }
+
+// partly is an architecture whose features use one of two sets of normalisation, and
+// the layers made of it.
+func partly() (Architecture, *[]*nn.BatchNorm) {
+	a, all := normalised(), new([]*nn.BatchNorm)
+	a.Features = func(rng *rand.Rand, h, w, c int) (nn.Layer, int) {
+		l := nn.NewBatchNorm(6, "", "idle")
+		*all = append(*all, l)
+		return nn.NewSequential(nn.Flatten, dense(rng, h*w*c, 6), l, nn.ReLU), 6
+	}
+	return a, all
+}
+
+// Parameters that no loss depends on stay as they are, whatever the decay.
+func TestUnusedParametersStay(t *testing.T) {
+	for _, method := range []Method{SourceOnly{}, DANN{}, DANN{Adversary{Mode: GradientReversal}}, MCD{}, SSL{}} {
+		a, all := partly()
+		tr := smallTraining(method)
+		tr.Arch, tr.Epochs, tr.Optimizer = a, 1, func() optim.Optimizer { return &optim.Adam{WeightDecay: 0.1} }
+		_, err := tr.Run(ctx)
+		require.NoError(t, err)
+		require.NotEmpty(t, *all)
+		for _, l := range *all {
+			require.Equal(t, tensor.Full(tensor.Float32, 1, 6).Values(), l.Sets[1].Gamma.Values(), method.Name())
+		}
+	}
+}

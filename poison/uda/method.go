@@ -81,7 +81,7 @@ func (m *Model) supervised(b Batch, suffix string) float64 {
 	wg, wc := p.Watch(m.tape, nn.Params(m.G)), p.Watch(m.tape, nn.Params(m.Heads[0]))
 	f := m.G.Forward(p, m.tape.Const(b.Source))
 	loss := tensor.Mean(tensor.CrossEntropy(m.Heads[0].Forward(p, f), b.Y))
-	grads := tensor.Grad(loss, append(wg, wc...)...)
+	grads := gradients(loss, append(wg, wc...)...)
 	m.update("features"+suffix, m.G, b.LR, grads[:len(wg)])
 	m.update("head"+suffix, m.Heads[0], b.LR, grads[len(wg):])
 	p.Commit()

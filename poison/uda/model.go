@@ -54,6 +54,12 @@ func (m *Model) update(state string, net nn.Layer, lr float64, grads []*tensor.T
 	g.opt.Step(lr, g.params, grads)
 }
 
+// gradients returns the gradients of y with respect to parameters, nil for those that
+// it does not depend on.
+func gradients(y *tensor.Tensor, params ...*tensor.Tensor) []*tensor.Tensor {
+	return tensor.Gradients(y, tensor.GradOptions{NilUnreached: true}, params...)
+}
+
 // Logits returns the scores [N, Classes] of the first classifier for images x in
 // evaluation mode; differentiable in x.
 func (m *Model) Logits(x *tensor.Tensor) *tensor.Tensor {

@@ -70,7 +70,7 @@ func (m *Model) solve(b Batch, changed *tensor.Tensor, r []int, joint bool) (out
 		class := tensor.Mean(tensor.CrossEntropy(m.Heads[0].Forward(p, m.G.Forward(p, m.tape.Const(b.Source))), b.Y))
 		out.Class, task = class.Item(), tensor.Add(class, task)
 	}
-	grads := tensor.Grad(task, all...)
+	grads := gradients(task, all...)
 	m.update(state, m.G, b.LR, grads[:len(wg)])
 	m.update("pretext", m.Pretext, b.LR, grads[len(wg):len(wg)+len(wa)])
 	if joint {

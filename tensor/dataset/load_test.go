@@ -7,8 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -193,6 +197,26 @@ func TestMNISTFallsBackToTheEmbeddedCut(t *testing.T) {
 	assert.Equal(t, 1000, test.Len())
 	assert.Contains(t, source, "no such way")
 	assert.Contains(t, source, "has SHA-256")
+}
+
+// The go command answers from its cache or not at all.
+func TestTheGoCommandStaysOffTheNetwork(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	var asked atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		http.NotFound(w, nil)
+	}))
+	defer proxy.Close()
+	t.Setenv("GOPROXY", proxy.URL)
+	t.Setenv("GOSUMDB", "off")
+	t.Setenv("GOFLAGS", "-mod=vendor")
+	t.Setenv("GOMODCACHE", t.TempDir())
+	_, err := mnistFromGoCommand()
+	require.ErrorContains(t, err, "go mod download")
+	require.Zero(t, asked.Load(), "requests")
 }
 
 func TestEachWayToMNISTLeadsToTheModule(t *testing.T) {

@@ -1,9 +1,13 @@
 package nn
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,15 +29,29 @@ const (
 // term is something that a run depends on, by the name it has in a checkpoint.
 type term struct{ name, value string }
 
+// comparedRates is how many learning rates of a run are compared at most.
+const comparedRates = 1 << 20
+
 // terms are what two runs must have in common for one to go on from the other's
-// checkpoint. A schedule is compared by its rates at some steps.
+// checkpoint. Some learning rates are there to be read, and a hash of all of them.
 func (r *run) terms() ([]term, error) {
 	var rates []string
+	hash := sha256.New()
 	err := guard(func() error {
 		const parts = 16
 		for i := range parts + 1 {
 			step := int(float64(r.steps-1) * float64(i) / parts)
 			rates = append(rates, fmt.Sprintf("%d: %v", step, r.Schedule(step)))
+		}
+		var b [8]byte
+		n := min(r.steps, comparedRates)
+		for i := range n {
+			step := i
+			if n < r.steps {
+				step = int(float64(r.steps-1) * float64(i) / float64(n-1))
+			}
+			binary.LittleEndian.PutUint64(b[:], math.Float64bits(r.Schedule(step)))
+			hash.Write(b[:])
 		}
 		return nil
 	})
@@ -51,6 +69,7 @@ func (r *run) terms() ([]term, error) {
 		{"data", r.Data.Fingerprint()},
 		{"optimizer", r.Optimizer.String()},
 		{"learning_rates", strings.Join(slices.Compact(rates), ", ")},
+		{"learning_rates_sha256", hex.EncodeToString(hash.Sum(nil))},
 	}, nil
 }
 

@@ -74,9 +74,9 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 	stopped(t, path, &optim.Adam{})
 	number := func(v float64) *tensor.Tensor { return tensor.Scalar(tensor.Float64, v) }
 	for want, forge := range map[string]func(c *safetensors.Contents){
-		"state has made NaN steps":                         func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(math.NaN()) },
-		"state has made -3 steps":                          func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(-3) },
-		"state has made 1e+300 steps":                      func(c *safetensors.Contents) { c.Tensors["optimizer.steps"] = number(1e300) },
+		"state has made NaN steps":                         func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(math.NaN(), 0) },
+		"state has made -3 steps":                          func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(-3, 0) },
+		"state has made 1e+300 steps":                      func(c *safetensors.Contents) { c.Tensors["optimizer.steps"].Set(1e300, 0) },
 		`tensor "second.1": value 2 is -1, want 0 or more`: func(c *safetensors.Contents) { c.Tensors["optimizer.second.1"].Set(-1, 2) },
 		`tensor "first.0" is float32[4 784], want float32[784 4]`: func(c *safetensors.Contents) {
 			c.Tensors["optimizer.first.0"] = tensor.Zeros(tensor.Float32, 4, 784)
@@ -108,6 +108,28 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 	}
 	tr := checkpointed(t, path, &optim.Adam{})
 	require.NoError(t, tr.Run(context.Background()))
+}
+
+// A milestone that moves between the rates that a file lists is seen too.
+func TestCheckpointsCompareAllLearningRates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	run := func(milestone, steps int) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		tr := nn.Trainer{
+			Net: nn.NewMLP(rng(), 4, 4, 1, 10), Data: idxSet(t, 20, 4, 4), Steps: 160, BatchSize: 10, Checkpoint: path,
+			Schedule: optim.StepDecay(0.1, 0.1, milestone),
+			OnStep: func(p nn.Progress) {
+				if p.Step == steps-1 {
+					cancel()
+				}
+			},
+		}
+		return tr.Run(ctx)
+	}
+	require.ErrorIs(t, run(80, 41), context.Canceled)
+	require.ErrorContains(t, run(88, 45), `learning_rates_sha256 is "`)
+	require.ErrorIs(t, run(80, 45), context.Canceled)
 }
 
 func contents(t *testing.T, path string) safetensors.Contents {

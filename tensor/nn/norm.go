@@ -50,7 +50,8 @@ func NewBatchNorm(c int, sets ...string) *BatchNorm {
 	return l
 }
 
-// Forward normalises x [..., C].
+// Forward normalises x [..., C]. It panics if a channel has a single value in training,
+// which has no variance.
 func (l *BatchNorm) Forward(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	return l.forwardActivated(p, x, tensor.Identity)
 }
@@ -65,6 +66,9 @@ func (l *BatchNorm) forwardActivated(p *Pass, x *tensor.Tensor, act tensor.Activ
 		inv := tensor.Recip(tensor.Sqrt(tensor.AddScalar(beside(x, s.Var), eps)))
 		scale := tensor.Mul(gamma, inv)
 		return tensor.ScaleShift(x, scale, tensor.Sub(beta, tensor.Mul(scale, s.Mean)), act)
+	}
+	if x.Len() == s.Gamma.Len() {
+		panic(fmt.Sprintf("nn: BatchNorm: x of shape %v has one value for each channel, want at least 2 in training", x.Shape()))
 	}
 	y, mean, variance := tensor.BatchNorm(x, gamma, beta, eps, act)
 	momentum := l.Momentum

@@ -102,7 +102,8 @@ func (r *run) one(ctx context.Context) error {
 	return nil
 }
 
-// gradients computes the loss of a batch and its gradients, all of them finite.
+// gradients computes the loss of a batch and its gradients, all of them finite; that
+// of a parameter from which no way leads to the loss is nil.
 func (r *run) gradients(ctx context.Context, pass *Pass, b Batch) (value float64, grads []*tensor.Tensor, err error) {
 	err = guard(func() error {
 		watched := pass.Watch(r.tape, r.params)
@@ -120,14 +121,17 @@ func (r *run) gradients(ctx context.Context, pass *Pass, b Batch) (value float64
 		if value = loss.Item(); math.IsNaN(value) || math.IsInf(value, 0) {
 			return fmt.Errorf("loss is %v, want a finite number", value)
 		}
-		grads = tensor.Grad(loss, watched...)
+		grads = tensor.Gradients(loss, tensor.GradOptions{NilUnreached: true}, watched...)
+		if !slices.ContainsFunc(grads, func(g *tensor.Tensor) bool { return g != nil }) {
+			return errors.New("loss depends on no parameter of the network, want it computed by the network with the pass given")
+		}
 		return nil
 	})
 	if err != nil {
 		return 0, nil, err
 	}
 	for i, g := range grads {
-		if !tensor.AllFinite(g) {
+		if g != nil && !tensor.AllFinite(g) {
 			return 0, nil, fmt.Errorf("gradient of parameter %d of shape %v is not finite", i, g.Shape())
 		}
 	}

@@ -22,7 +22,7 @@ type Batch struct {
 
 // Loss computes the scalar that a training step makes smaller. The pass watches
 // the network's parameters and b.X lies on its tape; so must the result, a tensor
-// of one element. A panic ends training with an error.
+// of one element that depends on a parameter. A panic ends training with an error.
 type Loss func(ctx context.Context, p *Pass, net Layer, b Batch) (*tensor.Tensor, error)
 
 // CrossEntropy is the ordinary loss of a classifier, the mean cross-entropy over
@@ -40,7 +40,9 @@ type Progress struct {
 	LR    float64 `json:"lr"`    // learning rate
 }
 
-// Trainer trains a network on a data set.
+// Trainer trains a network on a data set. A step leaves parameters alone that its loss
+// does not depend on, such as those of sets of normalisation statistics that it does
+// not use.
 type Trainer struct {
 	Net  Layer        // what is trained, in place
 	Data *dataset.Set // images and labels
@@ -64,9 +66,11 @@ type Trainer struct {
 	// Checkpoint names a file that holds the whole state of training. If it
 	// exists, Run goes on from it, bit for bit as if it had not stopped; it is
 	// written after each epoch and when Run is cancelled. "" keeps none. A file
-	// of a run with another network, optimiser, seed, batch size, number of
-	// epochs or steps, other data, learning rates or Settings is an error that
-	// names the difference, and changes nothing; Loss and Augment are not compared.
+	// of a run with another optimiser, seed, batch size, number of epochs or steps,
+	// other data, learning rates or Settings is an error that names the difference,
+	// and changes nothing. Of the network, the names, shapes and types of its tensors
+	// are compared, not what its layers do; of the learning rates of more than 2^20
+	// steps, that many. Loss and Augment are not compared: Settings can describe them.
 	Checkpoint string
 	// SaveEvery is a number of steps after which the checkpoint is written as well;
 	// 0 means only after epochs.

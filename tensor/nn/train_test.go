@@ -13,6 +13,7 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
+	"github.com/redoubt-ml/redoubt/tensor/optim"
 )
 
 // idxSet reads n random images of h by w pixels from IDX files.
@@ -77,6 +78,12 @@ func TestFailingLossesAreErrors(t *testing.T) {
 		},
 		"step 3 (epoch 1): loss is on another tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
 			return other.Watch(tensor.Scalar(tensor.Float32, 1)), nil
+		},
+		"step 3 (epoch 1): loss depends on no parameter of the network, want it computed by the network with the pass given": func(_ *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.Mean(tensor.CrossEntropy(net.Forward(&nn.Pass{Train: true}, b.X), b.Y)), nil
+		},
+		"step 3 (epoch 1): loss depends on no parameter": func(p *nn.Pass, net nn.Layer, b nn.Batch) (*tensor.Tensor, error) {
+			return tensor.Mean(tensor.CrossEntropy(net.Forward(p, b.X), b.Y)).Detach(), nil
 		},
 		"step 3 (epoch 1): loss is on no tape": func(*nn.Pass, nn.Layer, nn.Batch) (*tensor.Tensor, error) {
 			return tensor.Scalar(tensor.Float32, 1), nil
@@ -171,4 +178,32 @@ func TestAdoptedStatisticsAreCommitted(t *testing.T) {
 	main.Commit()
 	require.InDelta(t, 0.325, norm.Sets[0].Mean.At(0), 1e-6)
 	require.InDelta(t, 1.0933333333, norm.Sets[0].Var.At(0), 1e-6)
+}
+
+// A set of statistics that the loss does not use keeps its parameters, whatever the decay.
+func TestParametersThatTheLossDoesNotUseStay(t *testing.T) {
+	for _, opt := range []optim.Optimizer{
+		&optim.Adam{WeightDecay: 1e-6}, &optim.SGD{Momentum: 0.9, WeightDecay: 0.1}, &optim.LARS{WeightDecay: 0.1, Vectors: true},
+	} {
+		norm := nn.NewBatchNorm(6, "", "idle")
+		net := nn.NewSequential(nn.Flatten, nn.NewLinear(rng(), 16, 6), norm, nn.ReLU, nn.NewLinear(rng(), 6, 10))
+		tr := nn.Trainer{Net: net, Data: idxSet(t, 20, 4, 4), Epochs: 3, BatchSize: 10, Optimizer: opt, Schedule: optim.Constant(0.1)}
+		require.NoError(t, tr.Run(context.Background()))
+		require.Equal(t, tensor.Full(tensor.Float32, 1, 6).Values(), norm.Sets[1].Gamma.Values(), opt.String())
+		require.Equal(t, make([]float64, 6), norm.Sets[1].Beta.Values(), opt.String())
+		require.NotEqual(t, tensor.Full(tensor.Float32, 1, 6).Values(), norm.Sets[0].Gamma.Values(), opt.String())
+	}
+}
+
+// One value for each channel has no variance: training on a last batch of one example is
+// an error, and images of several pixels have enough.
+func TestNormalisationNeedsTwoValues(t *testing.T) {
+	net := nn.NewSequential(nn.Flatten, nn.NewLinear(rng(), 16, 6), nn.NewBatchNorm(6), nn.ReLU, nn.NewLinear(rng(), 6, 10))
+	tr := nn.Trainer{Net: net, Data: idxSet(t, 21, 4, 4), Epochs: 1, BatchSize: 10, KeepLast: true}
+	require.ErrorContains(t, tr.Run(context.Background()),
+		"step 2 (epoch 0): panic: nn: BatchNorm: x of shape [1 6] has one value for each channel, want at least 2 in training")
+	require.NotPanics(t, func() { net.Forward(&nn.Pass{}, tensor.Zeros(tensor.Float32, 1, 4, 4, 1)) })
+	require.NotPanics(t, func() {
+		nn.NewBatchNorm(6).Forward(&nn.Pass{Train: true}, tensor.Zeros(tensor.Float32, 1, 1, 2, 6))
+	})
 }

@@ -17,14 +17,43 @@ var arithmetic = map[string]func(a, b *tensor.Tensor) *tensor.Tensor{
 
 func buildArithmetic(k *call) (*value, error) {
 	a, b := k.in[0], k.in[1]
-	if k.node.op == "Pow" && a.kind != wholes && b.kind == numbers && b.constant.values.Len() == 1 {
-		return k.power(a, b)
+	if k.node.op == "Pow" && a.kind != wholes {
+		if b.kind == wholes {
+			var err error
+			if b, err = k.asNumbers(b); err != nil {
+				return nil, err
+			}
+		}
+		if b.kind == numbers && b.constant.values.Len() == 1 {
+			return k.power(a, b)
+		}
 	}
 	y, err := k.pointwise(a, b, arithmetic[k.node.op])
 	if err == nil && k.node.op == "PRelu" && !slices.Equal(y.dims, a.dims) {
 		err = fmt.Errorf("slope has shape %s, want one that stretches to %s", show(b.dims), show(a.dims))
 	}
 	return y, err
+}
+
+// variadic holds the elementwise functions of any number of inputs.
+var variadic = map[string]func(a, b *tensor.Tensor) *tensor.Tensor{
+	"Sum": tensor.Add, "Max": tensor.Maximum, "Min": tensor.Minimum,
+}
+
+func buildVariadic(k *call) (*value, error) {
+	y, err := k.data(0)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range k.in[1:] {
+		if v == nil {
+			return nil, fmt.Errorf("input %d is left out", 1+i)
+		}
+		if y, err = k.pointwise(y, v, variadic[k.node.op]); err != nil {
+			return nil, err
+		}
+	}
+	return y, nil
 }
 
 // power raises to a constant power, whose derivative needs no logarithm.
@@ -86,10 +115,17 @@ func (k *call) pointwise(a, b *value, f func(a, b *tensor.Tensor) *tensor.Tensor
 			continue
 		}
 		s := tensor.Reshape(other.constant.values, []int{}...)
-		if i == 0 {
-			return k.like(v, func(x *tensor.Tensor) *tensor.Tensor { return f(x, s) })
+		x := k.get(v)
+		y, err := k.emit(v.dims, v.order, func(r *run) *tensor.Tensor {
+			if i == 0 {
+				return f(x(r), r.constant(s))
+			}
+			return f(r.constant(s), x(r))
+		})
+		if err == nil {
+			y.image = v.image
 		}
-		return k.like(v, func(x *tensor.Tensor) *tensor.Tensor { return f(s, x) })
+		return y, err
 	}
 	order := inOrder(len(dims))
 	for _, v := range []*value{b, a} {
@@ -163,7 +199,7 @@ func (k *call) aligned(v, with *value, order []int) (func() operand, error) {
 		return nil, err
 	}
 	t := widen(v.constant.values, 1)
-	return func() operand { return func(*run) *tensor.Tensor { return t } }, nil
+	return func() operand { return func(r *run) *tensor.Tensor { return r.constant(t) } }, nil
 }
 
 // arithmeticOnWholes computes with numbers of shape computations.

@@ -12,6 +12,7 @@ import (
 // compiler turns a graph into a program whose images are [N, H, W, C]. It works
 // with shapes only: nothing but constants of the file is computed.
 type compiler struct {
+	beside     *companions // nil for none
 	dtype      tensor.DType
 	opset      int
 	fixedBatch int // the batch size that the file fixes, 0 for none
@@ -40,6 +41,7 @@ type call struct {
 	*attributes
 	node *nodeProto
 	in   []*value // nil for one that is left out
+	more []*value // outputs after the first, for an operator that computes them
 }
 
 // spend takes n elements of size bytes from the budget for what is derived from
@@ -112,8 +114,7 @@ func (g *graphProto) needed(input, output string) ([]*nodeProto, error) {
 	return nodes, nil
 }
 
-// compileNode compiles one node; its first output is all that later ones may
-// read.
+// compileNode compiles one node.
 func (c *compiler) compileNode(n *nodeProto) error {
 	op := operators[n.op]
 	attrs, err := newAttributes(n.attributes)
@@ -155,8 +156,19 @@ func (c *compiler) compileNode(n *nodeProto) error {
 	if err := attrs.rest(); err != nil {
 		return err
 	}
+	for i, v := range append([]*value{v}, k.more...) {
+		c.name(v, n.outputs[i])
+	}
+	return nil
+}
+
+// name makes a value that of a name of the graph.
+func (c *compiler) name(v *value, name string) {
+	if name == "" {
+		return
+	}
 	named := *v
-	named.name = n.outputs[0]
+	named.name = name
 	if v.kind == numbers {
 		// What the exporter shared between equal tensors is learned apart.
 		named.constant = &constant{name: named.name, values: v.constant.values, initial: v.constant.initial}
@@ -165,8 +177,7 @@ func (c *compiler) compileNode(n *nodeProto) error {
 		c.shared[v.reg] = c.named[v.reg]
 		c.named[v.reg] = true
 	}
-	c.values[named.name] = &named
-	return nil
+	c.values[name] = &named
 }
 
 // build compiles the node at hand, or computes it when its inputs are constants.

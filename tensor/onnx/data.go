@@ -68,11 +68,12 @@ type tensorProto struct {
 	int32s   []int64
 	int64s   []int64
 	uint64s  []int64
-	external bool
+	external bool // the data is at place
+	place    external
 }
 
 func decodeTensor(b []byte) (tensorProto, error) {
-	var t tensorProto
+	t := tensorProto{place: external{length: -1}}
 	err := fields(b, func(f field) (err error) {
 		switch f.num {
 		case 1:
@@ -102,6 +103,14 @@ func decodeTensor(b []byte) (tensorProto, error) {
 			t.uint64s, err = f.integers(t.uint64s)
 		case 13:
 			t.external = true
+			var b []byte
+			if b, err = f.message(); err != nil {
+				return err
+			}
+			var key, value string
+			if key, value, err = decodeEntry(b); err == nil {
+				err = t.place.set(key, value)
+			}
 		case 14:
 			var n int64
 			n, err = f.integer()
@@ -112,32 +121,53 @@ func decodeTensor(b []byte) (tensorProto, error) {
 	return t, err
 }
 
-// count checks a tensor's type, shape and amount of data, and returns the
-// number of its elements.
-func (t *tensorProto) count() (int, error) {
-	if t.external {
-		return 0, errors.New("its data is in another file; only data inside the model's file is read")
-	}
+// decodeEntry reads a StringStringEntryProto.
+func decodeEntry(b []byte) (key, value string, err error) {
+	err = fields(b, func(f field) (err error) {
+		switch f.num {
+		case 1:
+			key, err = f.text()
+		case 2:
+			value, err = f.text()
+		}
+		return err
+	})
+	return key, value, err
+}
+
+// elements checks a tensor's type and shape, and returns the number and the size in
+// bytes of its elements.
+func (t *tensorProto) elements() (count, size int64, err error) {
 	e, ok := elemTypes[t.elem]
 	if !ok {
-		return 0, fmt.Errorf("element type is %v, want a number's", t.elem)
+		return 0, 0, fmt.Errorf("element type is %v, want a number's", t.elem)
 	}
 	if len(t.dims) > tensor.MaxRank {
-		return 0, fmt.Errorf("shape %v has %d axes, want at most %d", t.dims, len(t.dims), tensor.MaxRank)
+		return 0, 0, fmt.Errorf("shape %v has %d axes, want at most %d", t.dims, len(t.dims), tensor.MaxRank)
 	}
 	n := int64(1)
 	for _, d := range t.dims {
 		if d < 0 || d > math.MaxInt32 {
-			return 0, fmt.Errorf("shape %v has extent %d, want 0 to %d", t.dims, d, math.MaxInt32)
+			return 0, 0, fmt.Errorf("shape %v has extent %d, want 0 to %d", t.dims, d, math.MaxInt32)
 		}
 		if d > 0 && n > math.MaxInt64/8/d {
-			return 0, fmt.Errorf("shape %v has too many elements", t.dims)
+			return 0, 0, fmt.Errorf("shape %v has too many elements", t.dims)
 		}
 		n *= d
 	}
+	return n, int64(e.size), nil
+}
+
+// count checks a tensor's type, shape and amount of data, and returns the
+// number of its elements.
+func (t *tensorProto) count() (int, error) {
+	n, size, err := t.elements()
+	if err != nil {
+		return 0, err
+	}
 	if t.hasRaw {
-		if int64(len(t.raw)) != n*int64(e.size) {
-			return 0, fmt.Errorf("raw_data has %d bytes, want %d for %v%v", len(t.raw), n*int64(e.size), t.elem, t.dims)
+		if int64(len(t.raw)) != n*size {
+			return 0, fmt.Errorf("raw_data has %d bytes, want %d for %v%v", len(t.raw), n*size, t.elem, t.dims)
 		}
 		return int(n), nil
 	}
@@ -158,6 +188,17 @@ func (t *tensorProto) count() (int, error) {
 		return 0, fmt.Errorf("found %d values, want %d for %v%v", found, n, t.elem, t.dims)
 	}
 	return int(n), nil
+}
+
+// check checks a tensor that nothing reads; external data is left alone.
+func (t *tensorProto) check() error {
+	var err error
+	if t.external {
+		_, _, err = t.elements()
+	} else {
+		_, err = t.count()
+	}
+	return err
 }
 
 func (t *tensorProto) shape() []int {

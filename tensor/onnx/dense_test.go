@@ -206,3 +206,35 @@ func drawFolded(r *rand.Rand) (*graph, array) {
 	half := apply(w, func(v float64) float64 { return v / 2 })
 	return g, matMul(x, half.transposed(1, 0))
 }
+
+func drawLayerNorm(r *rand.Rand) (*graph, array) {
+	x := random(r, shape(r, between(r, 2, 5))...)
+	rank := len(x.dims)
+	g := newGraph(between(r, 17, MaxOpset), x)
+	first, a, eps := rank-1, attrs{}, float64(float32(1e-5))
+	if coin(r) {
+		first = between(r, 1, rank-1)
+		a["axis"] = first - rank*r.IntN(2)
+	}
+	if coin(r) {
+		eps = 0.25
+		a["epsilon"] = eps
+	}
+	scale, bias := random(r, x.dims[first:]...), zeros(x.dims[first:]...)
+	in := []string{"x", g.constant(scale)}
+	if coin(r) {
+		bias = random(r, x.dims[first:]...)
+		in = append(in, g.constant(bias))
+	}
+	g.node("LayerNormalization", a, in...)
+	gone := make([]bool, rank)
+	for i := first; i < rank; i++ {
+		gone[i] = true
+	}
+	mean := means(x, gone, true)
+	off := fill(x.dims, func(idx []int) float64 { return x.at(idx...) - mean.stretched(idx) })
+	variance := means(apply(off, func(v float64) float64 { return v * v }), gone, true)
+	return g, fill(x.dims, func(idx []int) float64 {
+		return off.at(idx...)/math.Sqrt(variance.stretched(idx)+eps)*scale.at(idx[first:]...) + bias.at(idx[first:]...)
+	})
+}

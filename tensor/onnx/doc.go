@@ -13,8 +13,9 @@
 // is that of the images; the batch size that a file may fix does not matter.
 // Everything that can be known before the first image is checked and worked out
 // while reading: an operator that is not supported, shapes that do not fit, or a
-// broken file is an error that names the node or the tensor. Data in other files,
-// subgraphs, functions and sparse tensors are refused.
+// broken file is an error that names the node or the tensor. Subgraphs, functions
+// and sparse tensors are refused. Open also reads data of tensors that lies in files
+// beside the model's.
 //
 // # Layout
 //
@@ -26,7 +27,7 @@
 //
 // # Parameters
 //
-// The weights of Conv, Gemm, MatMul and BatchNormalization nodes are parameters,
+// The weights of Conv, Gemm, MatMul and normalisation nodes are parameters,
 // and so are the initializers of Add, Mul and PRelu nodes behind them; constants
 // before all weights, such as the mean and deviation of pixels, are not. They
 // have the file's names, so nn.Save writes them as PyTorch would. A tensor that

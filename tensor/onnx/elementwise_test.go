@@ -183,7 +183,11 @@ func drawPow(r *rand.Rand) (*graph, array) {
 	g := newGraph(anyOpset(r), x)
 	if coin(r) {
 		p := []float64{2, 3, 0.5, -1}[r.IntN(4)]
-		g.node("Pow", nil, "x", g.constant(array{v: []float64{p}}))
+		if p == 3 {
+			g.node("Pow", nil, "x", g.constant(int64(3)))
+		} else {
+			g.node("Pow", nil, "x", g.constant(array{v: []float64{p}}))
+		}
 		return g, apply(x, func(v float64) float64 { return math.Pow(v, p) })
 	}
 	p := random(r, x.dims[len(x.dims)-1])
@@ -213,4 +217,32 @@ func drawPassing(r *rand.Rand) (*graph, array) {
 		return g, apply(x, func(v float64) float64 { return -min(v, 0) })
 	}
 	return g, x
+}
+
+func drawVariadic(r *rand.Rand) (*graph, array) {
+	op := []string{"Sum", "Max", "Min"}[r.IntN(3)]
+	f := map[string]func(a, b float64) float64{
+		"Sum": func(a, b float64) float64 { return a + b }, "Max": func(a, b float64) float64 { return max(a, b) },
+		"Min": func(a, b float64) float64 { return min(a, b) },
+	}[op]
+	x := random(r, shape(r, between(r, 2, 5))...)
+	g := newGraph(anyOpset(r), x)
+	all, in := []array{x}, []string{"x"}
+	for range between(r, 0, 3) {
+		if coin(r) {
+			c := random(r, x.dims[between(r, 1, len(x.dims)):]...)
+			all, in = append(all, c), append(in, g.constant(c))
+		} else {
+			all, in = append(all, apply(x, math.Tanh)), append(in, g.node("Tanh", nil, "x"))
+		}
+	}
+	r.Shuffle(len(in), func(i, j int) { all[i], all[j], in[i], in[j] = all[j], all[i], in[j], in[i] })
+	g.node(op, nil, in...)
+	return g, fill(x.dims, func(idx []int) float64 {
+		v := all[0].stretched(idx)
+		for _, a := range all[1:] {
+			v = f(v, a.stretched(idx))
+		}
+		return v
+	})
 }

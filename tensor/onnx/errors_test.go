@@ -122,6 +122,28 @@ func TestErrorsNameNodeAndFinding(t *testing.T) {
 			g.x.dims = []int{1, 1, 1 << 15, 1 << 15}
 			g.node("Conv", attrs{"dilations": []int{1<<15 - 1, 1<<15 - 1}}, "x", g.constant(random(r, 4, 1, 2, 2)))
 		}},
+		{`splits an extent of 5 into 2 parts, want parts of one size`, func(g *graph) {
+			g.nodes = append(g.nodes, node{"Split", []string{"x"}, []string{"p", "q"}, attrs{"axis": 2}})
+		}},
+		{`splits an extent of 5 into parts of [2 2], want 2 parts that add up to it`, func(g *graph) {
+			g.nodes = append(g.nodes, node{"Split", []string{"x", g.constant([]int64{2, 2})}, []string{"p", "q"}, attrs{"axis": 2}})
+		}},
+		{`num_outputs is 3, and the node has 1`, func(g *graph) {
+			g.opset = 18
+			g.node("Split", attrs{"axis": 2, "num_outputs": 3}, "x")
+		}},
+		{`axis 0 of shape [N 3 5 6] is that of the images`, func(g *graph) { g.node("Split", nil, "x") }},
+		{`LayerNormalization "node0"): is in operator sets from 17 on, and the file uses 13`, func(g *graph) {
+			g.node("LayerNormalization", nil, "x", g.constant(random(r, 6)))
+		}},
+		{`scale: input 1 ("c0") has shape [5], want [6]`, func(g *graph) {
+			g.opset = 17
+			g.node("LayerNormalization", nil, "x", g.constant(random(r, 5)))
+		}},
+		{`axis 0 of shape [N 3 5 6] is that of the images`, func(g *graph) {
+			g.opset = 17
+			g.node("LayerNormalization", attrs{"axis": 0}, "x", g.constant(random(r, 2, 3, 5, 6)))
+		}},
 		{`initializer "c0": element type is type 77`, func(g *graph) { g.node("Add", nil, "x", g.constant(77)) }},
 	} {
 		g := newGraph(13, images())

@@ -36,7 +36,7 @@ func means(x array, gone []bool, keep bool) array {
 	return out
 }
 
-func drawReduceMean(r *rand.Rand) (*graph, array) {
+func drawReduce(r *rand.Rand) (*graph, array) {
 	x := random(r, shape(r, between(r, 2, 5))...)
 	rank := len(x.dims)
 	gone := make([]bool, rank)
@@ -57,8 +57,13 @@ func drawReduceMean(r *rand.Rand) (*graph, array) {
 	} else if coin(r) {
 		a["keepdims"] = 1
 	}
-	g.withAxes("ReduceMean", a, 18, "x", axes)
-	return g, means(x, gone, keep)
+	out := means(x, gone, keep)
+	if coin(r) {
+		g.withAxes("ReduceMean", a, 18, "x", axes)
+		return g, out
+	}
+	g.withAxes("ReduceSum", a, 13, "x", axes)
+	return g, apply(out, func(v float64) float64 { return v * float64(len(x.v)/len(out.v)) })
 }
 
 // withAxes gives a node axes as an attribute or, since a version, as an input.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -20,8 +21,8 @@ const (
 	MaxOpset = 21
 )
 
-// memoryFactor bounds, as a multiple of the file's size, the memory of what is
-// made from its constants.
+// memoryFactor bounds, as a multiple of the size of the files, the memory of what is
+// made from their constants, and that of tensors that share parts of a file.
 const memoryFactor = 16
 
 // Options says how a model is read.
@@ -38,17 +39,19 @@ type Options struct {
 // other nn.Layer; nn.Classifier makes it the target of an attack.
 type Model struct {
 	program
-	dtype         tensor.DType
+	dtype         tensor.DType // of the constants
 	input, output *value
 	parameters    []*parameter
 	opset         int
 	largest       int // elements of the largest value for one image
 }
 
-// Open reads the model in the file at path.
+// Open reads the model in the file at path. Data of its tensors that is in other files,
+// as current exporters of PyTorch write it, is read from files in the model's folder and
+// the folders in it.
 func Open(path string) (*Model, error) { return Options{}.Open(path) }
 
-// Read reads a model.
+// Read reads a model whose data is all in one file.
 func Read(r io.Reader) (*Model, error) { return Options{}.Read(r) }
 
 // Open is the function Open with options.
@@ -57,7 +60,9 @@ func (o Options) Open(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	m, err := o.decode(b)
+	beside := &companions{dir: filepath.Dir(path)}
+	defer beside.Close()
+	m, err := o.decode(b, beside)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", path, err)
 	}
@@ -70,14 +75,15 @@ func (o Options) Read(r io.Reader) (*Model, error) {
 	if _, err := b.ReadFrom(r); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	m, err := o.decode(b.Bytes())
+	m, err := o.decode(b.Bytes(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	return m, nil
 }
 
-func (o Options) decode(b []byte) (*Model, error) {
+// decode reads a model. beside gives access to the files beside it, nil to none.
+func (o Options) decode(b []byte, beside *companions) (*Model, error) {
 	if len(b) == 0 {
 		return nil, errors.New("file is empty")
 	}
@@ -105,7 +111,7 @@ func (o Options) decode(b []byte) (*Model, error) {
 		return nil, err
 	}
 	c := &compiler{
-		dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
+		beside: beside, dtype: tensor.Float32, opset: int(file.opset), budget: max(1<<14, memoryFactor*len(b)),
 		values: map[string]*value{}, readers: map[string]int{out: 1},
 		byConstant: map[*constant]*parameter{}, lastRead: map[int]int{}, learnedRegs: map[int]bool{}, named: map[int]bool{}, shared: map[int]bool{},
 	}
@@ -246,7 +252,7 @@ func (c *compiler) declareInitializers(g *graphProto) error {
 	for i := range g.initializers {
 		t := &g.initializers[i]
 		if c.readers[t.name] == 0 {
-			if _, err := t.count(); err != nil {
+			if err := t.check(); err != nil {
 				return fmt.Errorf("initializer %q: %w", t.name, err)
 			}
 			continue
@@ -266,6 +272,12 @@ func (c *compiler) declareInitializers(g *graphProto) error {
 
 // literal decodes a constant of the file.
 func (c *compiler) literal(t *tensorProto) (*value, error) {
+	if t.external {
+		var err error
+		if t, err = c.fetched(t); err != nil {
+			return nil, err
+		}
+	}
 	v := &value{kind: numbers}
 	if t.elem.isWhole() {
 		list, err := t.wholes()
@@ -306,8 +318,14 @@ func (c *compiler) result(name string) (*value, error) {
 func (m *Model) Opset() int { return m.opset }
 
 // DType is the type in which the model computes: float64 if the file's input is
-// DOUBLE, else float32.
-func (m *Model) DType() tensor.DType { return m.dtype }
+// DOUBLE, else float32, or what nn.Convert has changed its parameters to. A model
+// without parameters stays as it is.
+func (m *Model) DType() tensor.DType {
+	if len(m.parameters) > 0 {
+		return m.parameters[0].Tensor.DType()
+	}
+	return m.dtype
+}
 
 // InputShape is the shape of one input, for images [H, W, C].
 func (m *Model) InputShape() []int { return extents(m.input.stored()[1:], 0) }
@@ -321,14 +339,14 @@ func (m *Model) OutputShape() []int { return extents(m.output.stored()[1:], 0) }
 // statistics of the batch and Dropout drops. It panics if x has another shape or
 // type than InputShape and DType say.
 func (m *Model) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
-	want := m.input.stored()
-	if x.Rank() != len(want) || x.DType() != m.dtype || !slices.Equal(x.Shape()[1:], extents(want[1:], 0)) {
-		panic(fmt.Sprintf("onnx: Forward: input %v%v, want %v%s", x.DType(), x.Shape(), m.dtype, show(want)))
+	want, dtype := m.input.stored(), m.DType()
+	if x.Rank() != len(want) || x.DType() != dtype || !slices.Equal(x.Shape()[1:], extents(want[1:], 0)) {
+		panic(fmt.Sprintf("onnx: Forward: input %v%v, want %v%s", x.DType(), x.Shape(), dtype, show(want)))
 	}
 	if x.Dim(0) == 0 {
-		return tensor.Zeros(m.dtype, extents(m.output.stored(), 0)...)
+		return tensor.Zeros(dtype, extents(m.output.stored(), 0)...)
 	}
-	return m.run(&run{Pass: p, n: x.Dim(0)}, m.output.reg, x)
+	return m.run(&run{Pass: p, n: x.Dim(0), converted: dtype != m.dtype, dtype: dtype}, m.output.reg, x)
 }
 
 // Visit visits the weights that the graph's operators take from initializers,

@@ -329,3 +329,46 @@ func TestBiasesBehindOtherNodesAreParameters(t *testing.T) {
 	g.node("Add", nil, y, g.constant(random(r, 3)))
 	require.Equal(t, 24+3, nn.CountParams(read(t, g)))
 }
+
+// A model that is converted computes in the other type, its constants too, and one that
+// is converted back is what it was.
+func TestModelsAreConverted(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 7))
+	x := random(r, 2, 4, 3)
+	g := newGraph(13, x)
+	y := g.node("Sub", nil, "x", g.constant(array{v: []float64{0.5}}))
+	y = g.node("Mul", nil, y, g.constant(positive(r, 4, 1)))
+	y = g.node("MatMul", nil, y, g.constant(random(r, 1, 3, 5)))
+	y = g.node("Pow", nil, y, g.constant([]int64{2}))
+	y = g.node("Flatten", nil, y)
+	g.node("Gemm", nil, y, g.constant(random(r, 20, 2)), g.constant(random(r, 2)))
+	want := read(t, g).Forward(&nn.Pass{}, toOurs(x, tensor.Float64))
+
+	g.double = false
+	m := read(t, g)
+	single := m.Forward(&nn.Pass{}, toOurs(x, tensor.Float32))
+	nn.Convert(m, tensor.Float64)
+	require.Equal(t, tensor.Float64, m.DType())
+	require.InDeltaSlice(t, want.Values(), m.Forward(&nn.Pass{}, toOurs(x, tensor.Float64)).Values(), 1e-12)
+	checkSlope(t, r, m, toOurs(x, tensor.Float64))
+	require.PanicsWithValue(t, "onnx: Forward: input float32[2 4 3], want float64[N 4 3]", func() {
+		m.Forward(&nn.Pass{}, toOurs(x, tensor.Float32))
+	})
+	require.Equal(t, tensor.Float64, m.Forward(&nn.Pass{}, tensor.Zeros(tensor.Float64, 0, 4, 3)).DType())
+	nn.Convert(m, tensor.Float32)
+	require.Equal(t, single.Values(), m.Forward(&nn.Pass{}, toOurs(x, tensor.Float32)).Values())
+}
+
+// The variances of a model have the range that a file of weights is checked for.
+func TestNegativeVariancesAreRefused(t *testing.T) {
+	g := newGraph(15, zeros(5, 2))
+	one, zero := array{[]int{2}, []float64{1, 1}}, zeros(2)
+	g.node("BatchNormalization", nil, "x", g.constant(one), g.constant(zero), g.constant(zero), g.constant(one))
+	m := read(t, g)
+	m.Visit("", func(s nn.Slot) {
+		if s.Name == "c3" {
+			s.Tensor.Set(-1, 1)
+		}
+	})
+	require.ErrorContains(t, nn.Save(filepath.Join(t.TempDir(), "w"), m), `tensor "c3": value 1 is -1, want 0 or more`)
+}

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
@@ -44,6 +45,9 @@ func buildBatchNorm(k *call) (*value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
+		if i == 3 {
+			p.Range = nn.NotNegative
+		}
 		tensors[i] = p.Tensor
 	}
 	for i := range tensors[3].Len() {
@@ -62,6 +66,70 @@ func buildBatchNorm(k *call) (*value, error) {
 		k.steps[len(k.steps)-1].rectify = &layer.rectify
 	}
 	return y, err
+}
+
+// buildLayerNorm normalises the axes of each image from one on by their mean and
+// deviation.
+//
+// Ba, Kiros and Hinton, arXiv 1607.06450.
+func buildLayerNorm(k *call) (*value, error) {
+	if k.opset < 17 {
+		return nil, fmt.Errorf("is in operator sets from 17 on, and the file uses %d", k.opset)
+	}
+	eps := k.float("epsilon", 1e-5)
+	k.number("stash_type", 1) // the precision of the statistics, which is the model's
+	if !(eps >= 0) {
+		return nil, fmt.Errorf("epsilon is %v, want 0 or more", eps)
+	}
+	x, err := k.data(0)
+	if err != nil {
+		return nil, err
+	}
+	first, err := x.ownAxis(k.number("axis", -1))
+	if err != nil {
+		return nil, err
+	}
+	for a := first; a < len(x.dims); a++ {
+		if _, err := x.ownAxis(a); err != nil {
+			return nil, err
+		}
+	}
+	if x, err = k.plain(x); err != nil {
+		return nil, err
+	}
+	weights := make([]operand, 2)
+	for i, what := range []string{"scale", "bias"} {
+		weights[i] = func(*run) *tensor.Tensor { return nil }
+		w, err := k.constantAt(1+i, len(x.dims)-first)
+		if err == nil && w != nil {
+			if own := k.in[1+i].dims; !slices.Equal(own, x.dims[first:]) {
+				err = fmt.Errorf("input %d (%q) has shape %s, want %s", 1+i, k.in[1+i].name, show(own), show(x.dims[first:]))
+			} else {
+				weights[i], err = k.weight(w, form{})
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	axes, kept := inOrder(len(x.dims))[first:], slices.Clone(x.dims)
+	for a := first; a < len(kept); a++ {
+		kept[a] = dim{fixed: 1}
+	}
+	in := k.get(x)
+	return k.emit(x.dims, x.order, func(r *run) *tensor.Tensor {
+		mean := func(x *tensor.Tensor) *tensor.Tensor {
+			return tensor.Reshape(tensor.Mean(x, axes...), extents(kept, r.n)...)
+		}
+		y := in(r)
+		y = tensor.Sub(y, mean(y))
+		y = tensor.Div(y, tensor.Sqrt(tensor.AddScalar(mean(tensor.Square(y)), eps)))
+		y = tensor.Mul(y, weights[0](r))
+		if b := weights[1](r); b != nil {
+			y = tensor.Add(y, b)
+		}
+		return y
+	})
 }
 
 // nonzero replaces 0, which asks nn.BatchNorm for a default, by what rounds to it.

@@ -14,12 +14,12 @@ var cases = []struct {
 }{
 	{"Conv", drawConv}, {"Gemm", drawGemm},
 	{"MatMul of weights", drawMatMulWeights}, {"MatMul of stacks", drawMatMulStacks}, {"MatMul of vectors", drawMatMulVector},
-	{"BatchNormalization", drawBatchNorm}, {"activations", drawActivation}, {"Clip", drawClip}, {"PRelu", drawPRelu},
-	{"MaxPool", drawPool}, {"AveragePool", drawPool}, {"GlobalAveragePool", drawGlobalPool}, {"ReduceMean", drawReduceMean},
+	{"BatchNormalization", drawBatchNorm}, {"LayerNormalization", drawLayerNorm}, {"activations", drawActivation}, {"Clip", drawClip}, {"PRelu", drawPRelu},
+	{"MaxPool", drawPool}, {"AveragePool", drawPool}, {"global pooling", drawGlobalPool}, {"ReduceMean and ReduceSum", drawReduce},
 	{"Softmax", drawSoftmax}, {"Flatten", drawFlatten}, {"Flatten and Gemm", drawFlattenGemm}, {"Reshape", drawReshape},
 	{"Transpose", drawTranspose}, {"Squeeze", drawSqueeze}, {"Unsqueeze", drawUnsqueeze},
-	{"Concat", drawConcat}, {"Slice", drawSlice}, {"Pad", drawPad}, {"Gather", drawGather},
-	{"arithmetic", drawArithmetic}, {"Pow", drawPow}, {"Dropout, Identity and Cast", drawPassing},
+	{"Concat", drawConcat}, {"Slice", drawSlice}, {"Split", drawSplit}, {"Pad", drawPad}, {"Gather", drawGather},
+	{"arithmetic", drawArithmetic}, {"Pow", drawPow}, {"Sum, Max and Min", drawVariadic}, {"Dropout, Identity and Cast", drawPassing},
 	{"shape computation", drawShapeChain}, {"computed pads", drawComputedPads}, {"folded constants", drawFolded}, {"images last", drawImagesLast},
 }
 

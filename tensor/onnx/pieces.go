@@ -218,6 +218,73 @@ func buildSlice(k *call) (*value, error) {
 	return x, nil
 }
 
+// parts reads the extents of Split's outputs along an axis.
+func (k *call) parts(extent int) ([]int, error) {
+	n := len(k.node.outputs)
+	var sizes []int
+	var err error
+	if k.opset < 13 {
+		sizes = k.ints("split")
+	} else if sizes, err = k.fixedAt(1); err != nil {
+		return nil, err
+	}
+	if k.opset >= 18 {
+		if want := k.number("num_outputs", n); want != n {
+			return nil, fmt.Errorf("num_outputs is %d, and the node has %d", want, n)
+		}
+	}
+	if sizes == nil {
+		// Parts of one size, but for the last one.
+		each := (extent + n - 1) / n
+		sizes = slices.Repeat([]int{each}, n)
+		sizes[n-1] = extent - each*(n-1)
+		if k.opset < 18 && sizes[n-1] != each {
+			return nil, fmt.Errorf("splits an extent of %d into %d parts, want parts of one size", extent, n)
+		}
+	}
+	total := 0
+	for _, s := range sizes {
+		if s < 1 || s > extent {
+			return nil, fmt.Errorf("splits an extent of %d into parts of %v, want parts of 1 or more", extent, sizes)
+		}
+		total += s
+	}
+	if len(sizes) != n || total != extent {
+		return nil, fmt.Errorf("splits an extent of %d into parts of %v, want %d parts that add up to it", extent, sizes, n)
+	}
+	return sizes, nil
+}
+
+func buildSplit(k *call) (*value, error) {
+	x, err := k.data(0)
+	if err != nil {
+		return nil, err
+	}
+	axis, err := x.ownAxis(k.number("axis", 0))
+	if err != nil {
+		return nil, err
+	}
+	sizes, err := k.parts(x.dims[axis].fixed)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = k.as(x, x.order); err != nil {
+		return nil, err
+	}
+	var out []*value
+	from := 0
+	for _, n := range sizes {
+		lo := from
+		v, err := k.along(x, axis, n, func(x *tensor.Tensor, place int) *tensor.Tensor { return tensor.Slice(x, place, lo, lo+n) })
+		if err != nil {
+			return nil, err
+		}
+		out, from = append(out, v), lo+n
+	}
+	k.more = out[1:]
+	return out[0], nil
+}
+
 func buildPad(k *call) (*value, error) {
 	mode := k.text("mode", "constant")
 	fill := 0.0

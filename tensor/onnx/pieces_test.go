@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -222,5 +223,53 @@ func drawComputedPads(r *rand.Rand) (*graph, array) {
 			return 1
 		}
 		return x.at(idx[0], idx[1], h, w) + 1
+	})
+}
+
+// Split, and the parts together again in the other order.
+func drawSplit(r *rand.Rand) (*graph, array) {
+	x := random(r, shape(r, between(r, 2, 5))...)
+	rank := len(x.dims)
+	axis := between(r, 1, rank-1)
+	g := newGraph(anyOpset(r), x)
+	n := between(r, 1, x.dims[axis])
+	each := (x.dims[axis] + n - 1) / n
+	sizes := slices.Repeat([]int{each}, n)
+	sizes[n-1] = x.dims[axis] - each*(n-1)
+	given := sizes[n-1] < 1 || g.opset < 18 && sizes[n-1] != each || coin(r)
+	if given {
+		sizes = slices.Repeat([]int{1}, n)
+		sizes[r.IntN(n)] += x.dims[axis] - n
+	}
+	a, in := attrs{"axis": axis - rank*r.IntN(2)}, []string{"x"}
+	switch {
+	case given && g.opset < 13:
+		a["split"] = sizes
+	case given:
+		in = append(in, g.list(sizes))
+	case g.opset >= 18:
+		a["num_outputs"] = n
+	}
+	var out, back []string
+	for i := range n {
+		out = append(out, fmt.Sprint("part", i))
+	}
+	g.nodes = append(g.nodes, node{"Split", in, out, a})
+	for i := n - 1; i >= 0; i-- {
+		back = append(back, out[i])
+	}
+	g.node("Concat", attrs{"axis": axis}, back...)
+	var from []int // positions of the axis
+	end := x.dims[axis]
+	for i := n - 1; i >= 0; i-- {
+		for k := range sizes[i] {
+			from = append(from, end-sizes[i]+k)
+		}
+		end -= sizes[i]
+	}
+	return g, fill(x.dims, func(idx []int) float64 {
+		at := slices.Clone(idx)
+		at[axis] = from[idx[axis]]
+		return x.at(at...)
 	})
 }

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -66,7 +67,20 @@ func buildAveragePool(k *call) (*value, error) {
 	})
 }
 
-func buildGlobalAveragePool(k *call) (*value, error) {
+// reductions hold what reduces axes of a tensor.
+var reductions = map[string]func(x *tensor.Tensor, axes ...int) *tensor.Tensor{
+	"GlobalAveragePool": tensor.Mean, "ReduceMean": tensor.Mean, "ReduceSum": tensor.Sum, "GlobalMaxPool": maxOver,
+}
+
+// maxOver returns the maximum over axes, which disappear.
+func maxOver(x *tensor.Tensor, axes ...int) *tensor.Tensor {
+	for _, a := range slices.Backward(slices.Sorted(slices.Values(axes))) {
+		x = tensor.Max(x, a)
+	}
+	return x
+}
+
+func buildGlobalPool(k *call) (*value, error) {
 	x, err := k.data(0)
 	if err != nil {
 		return nil, err
@@ -74,16 +88,21 @@ func buildGlobalAveragePool(k *call) (*value, error) {
 	if len(x.dims) < 3 {
 		return nil, fmt.Errorf("input has shape %s, want [N C ...]", show(x.dims))
 	}
-	return k.mean(x, inOrder(len(x.dims))[2:], true)
+	return k.reduce(x, inOrder(len(x.dims))[2:], true)
 }
 
-func buildReduceMean(k *call) (*value, error) {
-	axes, err := k.axes(1, 18)
+func buildReduce(k *call) (*value, error) {
+	// Axes are an input since these versions.
+	since := 18
+	if k.node.op == "ReduceSum" {
+		since = 13
+	}
+	axes, err := k.axes(1, since)
 	if err != nil {
 		return nil, err
 	}
 	keep := k.flag("keepdims", true)
-	nothing := k.opset >= 18 && k.flag("noop_with_empty_axes", false)
+	nothing := k.opset >= since && k.flag("noop_with_empty_axes", false)
 	x, err := k.data(0)
 	if err != nil {
 		return nil, err
@@ -94,11 +113,11 @@ func buildReduceMean(k *call) (*value, error) {
 		}
 		axes = inOrder(len(x.dims))
 	}
-	return k.mean(x, axes, keep)
+	return k.reduce(x, axes, keep)
 }
 
-// mean averages a value over axes, which are kept with extent 1 or disappear.
-func (c *compiler) mean(v *value, axes []int, keep bool) (*value, error) {
+// reduce reduces axes of a value, which are kept with extent 1 or disappear.
+func (k *call) reduce(v *value, axes []int, keep bool) (*value, error) {
 	marks, err := resolve(axes, len(v.dims), v.dims)
 	if err != nil {
 		return nil, err
@@ -110,7 +129,7 @@ func (c *compiler) mean(v *value, axes []int, keep bool) (*value, error) {
 			}
 		}
 	}
-	if v, err = c.as(v, v.order); err != nil {
+	if v, err = k.as(v, v.order); err != nil {
 		return nil, err
 	}
 	dims := append([]dim{}, v.dims...)
@@ -128,8 +147,8 @@ func (c *compiler) mean(v *value, axes []int, keep bool) (*value, error) {
 	if len(places) == 0 {
 		return v, nil
 	}
-	x, target := c.get(v), arrange(dims, order)
-	return c.emit(dims, order, func(r *run) *tensor.Tensor {
-		return tensor.Reshape(tensor.Mean(x(r), places...), extents(target, r.n)...)
+	x, target, f := k.get(v), arrange(dims, order), reductions[k.node.op]
+	return k.emit(dims, order, func(r *run) *tensor.Tensor {
+		return tensor.Reshape(f(x(r), places...), extents(target, r.n)...)
 	})
 }

@@ -49,6 +49,18 @@ type run struct {
 	*nn.Pass
 	n    int // images
 	regs []*tensor.Tensor
+	// converted says that the model has been converted to dtype, which the constants
+	// of its steps follow.
+	converted bool
+	dtype     tensor.DType
+}
+
+// constant returns a constant of a step in the type of the run.
+func (r *run) constant(t *tensor.Tensor) *tensor.Tensor {
+	if r.converted {
+		return t.To(r.dtype)
+	}
+	return t
 }
 
 // operand gives a step the value of one of its inputs.
@@ -193,7 +205,7 @@ func (c *compiler) lift(v *value) (*value, error) {
 		return nil, fmt.Errorf("input %q holds whole numbers, want floating-point ones", v.name)
 	}
 	t := v.constant.values
-	return c.emit(v.dims, inOrder(len(v.dims)), func(*run) *tensor.Tensor { return t })
+	return c.emit(v.dims, inOrder(len(v.dims)), func(r *run) *tensor.Tensor { return r.constant(t) })
 }
 
 // rearrange returns the function that moves the axes of a tensor from one order

@@ -129,6 +129,11 @@ func castWholes(k *call) (*value, error) {
 	if !to.isFloat() {
 		return nil, fmt.Errorf("to is %v, want a number's type", to)
 	}
+	return k.asNumbers(v)
+}
+
+// asNumbers returns whole numbers as floating-point ones.
+func (k *call) asNumbers(v *value) (*value, error) {
 	if err := k.spend(v.name, len(v.whole), k.numberSize()); err != nil {
 		return nil, err
 	}
@@ -140,5 +145,5 @@ func castWholes(k *call) (*value, error) {
 		}
 		flat.Set(float64(d.fixed), i)
 	}
-	return &value{kind: numbers, dims: v.dims, constant: &constant{values: t}}, nil
+	return &value{name: v.name, kind: numbers, dims: v.dims, constant: &constant{name: v.name, values: t}}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -143,6 +144,20 @@ func drawPool(r *rand.Rand) (*graph, array) {
 func drawGlobalPool(r *rand.Rand) (*graph, array) {
 	x := random(r, shape(r, between(r, 3, 5))...)
 	g := newGraph(anyOpset(r), x)
+	if coin(r) {
+		g.node("GlobalMaxPool", nil, "x")
+		out := append(slices.Clone(x.dims[:2]), slices.Repeat([]int{1}, len(x.dims)-2)...)
+		return g, fill(out, func(idx []int) float64 {
+			most := math.Inf(-1)
+			fill(x.dims, func(at []int) float64 {
+				if slices.Equal(at[:2], idx[:2]) {
+					most = max(most, x.at(at...))
+				}
+				return 0
+			})
+			return most
+		})
+	}
 	y := g.node("GlobalAveragePool", nil, "x")
 	gone := make([]bool, len(x.dims))
 	for i := 2; i < len(gone); i++ {

@@ -107,6 +107,9 @@ type graph struct {
 	x      array
 	// lastAlready says that the file takes images as [N, H, W, C].
 	lastAlready bool
+	// outside, if not nil, takes the data of a tensor out of the file and returns the
+	// entries of external_data.
+	outside func(name string, raw []byte) [][2]string
 }
 
 type node struct {
@@ -197,7 +200,14 @@ func (g *graph) tensor(name string, data any, dims []int) []byte {
 	case int:
 		b = number(b, 2, int64(d))
 	}
-	b = message(b, 9, raw)
+	if g.outside == nil {
+		b = message(b, 9, raw)
+	} else {
+		for _, e := range g.outside(name, raw) {
+			b = message(b, 13, message(message(nil, 1, []byte(e[0])), 2, []byte(e[1])))
+		}
+		b = number(b, 14, 1)
+	}
 	return message(b, 8, []byte(name))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -26,7 +27,7 @@ type Adam struct {
 	Decoupled bool
 
 	memory memory // first and second moments
-	steps  int
+	steps  []int  // made with each parameter
 }
 
 var adamSlots = []slot{{name: "first"}, {name: "second", notNegative: true}}
@@ -35,13 +36,19 @@ var adamSlots = []slot{{name: "first"}, {name: "second", notNegative: true}}
 func (o *Adam) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("Adam", params, grads)
 	o.memory.belongTo("Adam", params, len(adamSlots))
-	o.steps++
+	if o.steps == nil {
+		o.steps = make([]int, len(params))
+	}
 	first, second := o.memory.slots[0], o.memory.slots[1]
 	for i, w := range params {
+		if grads[i] == nil {
+			continue
+		}
+		o.steps[i]++
 		if w.DType() == tensor.Float32 {
-			adamOn(w.Float32s(), first[i].Float32s(), second[i].Float32s(), grads[i].Float32s(), lr, o)
+			adamOn(w.Float32s(), first[i].Float32s(), second[i].Float32s(), grads[i].Float32s(), lr, o.steps[i], o)
 		} else {
-			adamOn(w.Float64s(), first[i].Float64s(), second[i].Float64s(), grads[i].Float64s(), lr, o)
+			adamOn(w.Float64s(), first[i].Float64s(), second[i].Float64s(), grads[i].Float64s(), lr, o.steps[i], o)
 		}
 		w.Touch()
 	}
@@ -52,9 +59,9 @@ func (o *Adam) withDefaults() (beta1, beta2, eps float64) {
 	return cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), cmp.Or(o.Eps, 1e-8)
 }
 
-func adamOn[T kernel.Float](w, m, v, g []T, lr float64, o *Adam) {
+func adamOn[T kernel.Float](w, m, v, g []T, lr float64, step int, o *Adam) {
 	b1, b2, eps := o.withDefaults()
-	c1, c2 := 1-math.Pow(b1, float64(o.steps)), 1-math.Pow(b2, float64(o.steps))
+	c1, c2 := 1-math.Pow(b1, float64(step)), 1-math.Pow(b2, float64(step))
 	kernel.Adam(w, m, v, g, lr, b1, b2, eps, o.WeightDecay, c1, c2, o.Decoupled)
 }
 
@@ -64,19 +71,23 @@ func (o *Adam) String() string {
 	return fmt.Sprintf("Adam(beta1 %v, beta2 %v, eps %v, weight decay %v, decoupled %v)", b1, b2, eps, o.WeightDecay, o.Decoupled)
 }
 
-// State returns both moments and the number of steps.
+// State returns both moments and the numbers of steps.
 func (o *Adam) State() map[string]*tensor.Tensor {
 	s := o.memory.state(adamSlots...)
 	if len(s) > 0 {
-		s["steps"] = tensor.Scalar(tensor.Float64, float64(o.steps))
+		steps := tensor.Zeros(tensor.Float64, len(o.steps))
+		for i, n := range o.steps {
+			steps.Set(float64(n), i)
+		}
+		s["steps"] = steps
 	}
 	return s
 }
 
-// SetState takes over moments and the number of steps.
+// SetState takes over moments and the numbers of steps.
 func (o *Adam) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor) error {
 	if len(state) == 0 {
-		o.memory, o.steps = memory{}, 0
+		o.memory, o.steps = memory{}, nil
 		return nil
 	}
 	m, err := remember("Adam", params, state, adamSlots, "steps")
@@ -87,13 +98,24 @@ func (o *Adam) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor
 	if t == nil {
 		return errors.New(`optim: Adam: state has no tensor "steps"`)
 	}
-	if !alike(t, tensor.Scalar(tensor.Float64, 0)) {
-		return fmt.Errorf(`optim: Adam: state tensor "steps" is %v%v, want %v[]`, t.DType(), t.Shape(), tensor.Float64)
+	if want := tensor.Zeros(tensor.Float64, len(params)); !alike(t, want) {
+		return fmt.Errorf(`optim: Adam: state tensor "steps" is %v%v, want %v%v`, t.DType(), t.Shape(), want.DType(), want.Shape())
 	}
-	steps := t.Item()
-	if !(steps >= 1 && steps <= math.MaxInt32) || steps != math.Trunc(steps) {
-		return fmt.Errorf("optim: Adam: state has made %v steps, want a whole number from 1 to %d", steps, math.MaxInt32)
+	steps := make([]int, len(params))
+	for i, n := range t.Values() {
+		if !(n >= 0 && n <= math.MaxInt32) || n != math.Trunc(n) {
+			return fmt.Errorf("optim: Adam: state has made %v steps with parameter %d, want a whole number from 0 to %d", n, i, math.MaxInt32)
+		}
+		if n == 0 && !(isZero(m.slots[0][i]) && isZero(m.slots[1][i])) {
+			return fmt.Errorf("optim: Adam: state has made 0 steps with parameter %d, and its moments are not 0", i)
+		}
+		steps[i] = int(n)
 	}
-	o.memory, o.steps = m, int(steps)
+	o.memory, o.steps = m, steps
 	return nil
+}
+
+// isZero says whether all elements are 0.
+func isZero(t *tensor.Tensor) bool {
+	return !slices.ContainsFunc(t.Values(), func(v float64) bool { return v != 0 })
 }

@@ -4,8 +4,12 @@
 //	opt, schedule := &optim.Adam{}, optim.WarmUp(100, optim.Cosine(1e-3, 5000))
 //	for step := range 5000 {
 //		loss := ...
-//		opt.Step(schedule(step), params, tensor.Grad(loss, watched...))
+//		grads := tensor.Gradients(loss, tensor.GradOptions{NilUnreached: true}, watched...)
+//		opt.Step(schedule(step), params, grads)
 //	}
+//
+// A parameter whose gradient is nil, because the loss does not depend on it, is left
+// alone; one whose gradient is zero still decays and still moves with its momentum.
 //
 // # Rules
 //

@@ -10,7 +10,9 @@ import (
 // gradients by position: every Step of one Optimizer must get the same
 // parameters in the same order. One with a memory panics if it gets others.
 type Optimizer interface {
-	// Step changes params in place. lr is the learning rate.
+	// Step changes params in place. lr is the learning rate. Where a gradient is
+	// nil, the loss does not depend on the parameter: it stays as it is, without
+	// decay, and so does what the optimiser remembers of it.
 	Step(lr float64, params, grads []*tensor.Tensor)
 	// State returns the optimiser's memory by name; nothing before the first
 	// Step. The tensors are the optimiser's own.
@@ -25,13 +27,13 @@ type Optimizer interface {
 	String() string
 }
 
-// check panics unless every parameter has a gradient of its shape and type.
+// check panics unless every parameter has a gradient of its shape and type, or nil.
 func check(op string, params, grads []*tensor.Tensor) {
 	if len(params) != len(grads) {
 		panic(fmt.Sprintf("optim: %s: %d parameters and %d gradients", op, len(params), len(grads)))
 	}
 	for i, w := range params {
-		if !alike(w, grads[i]) {
+		if grads[i] != nil && !alike(w, grads[i]) {
 			panic(fmt.Sprintf("optim: %s: parameter %d is %v%v, its gradient %v%v", op, i, w.DType(), w.Shape(), grads[i].DType(), grads[i].Shape()))
 		}
 	}

@@ -136,20 +136,21 @@ func TestBadStatesAreRefused(t *testing.T) {
 		o.Step(0.1, w, form(tensor.Float32, 0.5))
 		return o
 	}
-	number := func(v float64) *tensor.Tensor { return tensor.Scalar(tensor.Float64, v) }
+	steps := func(v ...float64) *tensor.Tensor { return tensor.FromFloat64(v) }
 	vector := func(v ...float64) *tensor.Tensor { return tensor.FromFloat64(v).To(tensor.Float32) }
 	type change = map[string]*tensor.Tensor
 	for want, c := range map[string]struct {
 		from, to Optimizer
 		change   change // nil takes a tensor out
 	}{
-		"optim: Adam: state has made NaN steps":        {&Adam{}, &Adam{}, change{"steps": number(math.NaN())}},
-		"optim: Adam: state has made -3 steps":         {&Adam{}, &Adam{}, change{"steps": number(-3)}},
-		"optim: Adam: state has made 0 steps":          {&Adam{}, &Adam{}, change{"steps": number(0)}},
-		"optim: Adam: state has made 1.5 steps":        {&Adam{}, &Adam{}, change{"steps": number(1.5)}},
-		"optim: Adam: state has made 1e+300 steps":     {&Adam{}, &Adam{}, change{"steps": number(1e300)}},
-		`state tensor "steps" is float64[2]`:           {&Adam{}, &Adam{}, change{"steps": tensor.Zeros(tensor.Float64, 2)}},
-		`state tensor "steps" is float32[]`:            {&Adam{}, &Adam{}, change{"steps": tensor.Scalar(tensor.Float32, 1)}},
+		"optim: Adam: state has made NaN steps":        {&Adam{}, &Adam{}, change{"steps": steps(math.NaN(), 1)}},
+		"optim: Adam: state has made -3 steps":         {&Adam{}, &Adam{}, change{"steps": steps(-3, 1)}},
+		"optim: Adam: state has made 0 steps":          {&Adam{}, &Adam{}, change{"steps": steps(0, 1)}},
+		"optim: Adam: state has made 1.5 steps":        {&Adam{}, &Adam{}, change{"steps": steps(1.5, 1)}},
+		"optim: Adam: state has made 1e+300 steps":     {&Adam{}, &Adam{}, change{"steps": steps(1e300, 1)}},
+		`state tensor "steps" is float64[], want`:      {&Adam{}, &Adam{}, change{"steps": tensor.Scalar(tensor.Float64, 1)}},
+		`state tensor "steps" is float64[3], want`:     {&Adam{}, &Adam{}, change{"steps": steps(1, 1, 1)}},
+		`state tensor "steps" is float32[2], want`:     {&Adam{}, &Adam{}, change{"steps": steps(1, 1).To(tensor.Float32)}},
 		`Adam: state has no tensor "steps"`:            {&Adam{}, &Adam{}, change{"steps": nil}},
 		`tensor "second.1": value 1 is -1, want 0`:     {&Adam{}, &Adam{}, change{"second.1": vector(0, -1)}},
 		`"first.1" holds a value that is not finite`:   {&Adam{}, &Adam{}, change{"first.1": vector(0, math.Inf(-1))}},
@@ -229,6 +230,11 @@ func TestStepRefusesWrongGradients(t *testing.T) {
 	}
 }
 
+func TestNesterovWantsMomentum(t *testing.T) {
+	w := []*tensor.Tensor{tensor.Full(tensor.Float32, 1, 2)}
+	require.PanicsWithValue(t, "optim: SGD: Nesterov with Momentum 0, want another", func() { (&SGD{Nesterov: true}).Step(0.1, w, w) })
+}
+
 func TestSchedules(t *testing.T) {
 	near := func(want, got float64) { t.Helper(); require.InDelta(t, want, got, 1e-12) }
 	c := Cosine(2, 10)
@@ -274,6 +280,36 @@ func TestSchedulesRefuseStepsThatAreNone(t *testing.T) {
 		}
 	}
 	require.Equal(t, []float64{1, 0}, []float64{Cosine(1, 1)(0), Cosine(1, 1)(1)})
+}
+
+// A parameter without a gradient stays as it is, whatever the decay, and so does what is
+// remembered of it: its own steps are those of a fresh optimiser.
+func TestParametersWithoutAGradientAreLeftAlone(t *testing.T) {
+	decaying := optimizers()
+	decaying["decaying Adam"] = func() Optimizer { return &Adam{WeightDecay: 1e-6} }
+	decaying["decaying LARS"] = func() Optimizer { return &LARS{WeightDecay: 0.1, Vectors: true} }
+	for name, make := range decaying {
+		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
+			full := func(v float64) *tensor.Tensor { return tensor.Full(d, v, 3, 2) }
+			o := make()
+			w := []*tensor.Tensor{full(1), full(1)}
+			for range 3 {
+				o.Step(0.1, w, []*tensor.Tensor{full(0.5), nil})
+			}
+			require.Equal(t, full(1).Values(), w[1].Values(), name)
+			require.NotEqual(t, full(1).Values(), w[0].Values(), name)
+			require.NoError(t, o.SetState(w, o.State()), name)
+
+			fresh, alone := make(), []*tensor.Tensor{full(1)}
+			for range 3 {
+				before := w[0].Values()
+				o.Step(0.1, w, []*tensor.Tensor{nil, full(0.5)})
+				fresh.Step(0.1, alone, []*tensor.Tensor{full(0.5)})
+				require.Equal(t, alone[0].Values(), w[1].Values(), name)
+				require.Equal(t, before, w[0].Values(), name)
+			}
+		}
+	}
 }
 
 // A step allocates nothing once the optimiser has its memory.

@@ -15,7 +15,8 @@ var velocity = []slot{{name: "velocity"}}
 
 // SGD is stochastic gradient descent with momentum, as in PyTorch:
 // g += WeightDecay w; v = Momentum v + g; w -= lr v, or with Nesterov
-// w -= lr (g + Momentum v). The zero SGD is plain gradient descent.
+// w -= lr (g + Momentum v). The zero SGD is plain gradient descent. Step panics if
+// Nesterov is set without Momentum, as it would look nowhere.
 type SGD struct {
 	Momentum    float64 // 0 keeps no memory
 	WeightDecay float64 // factor of w added to its gradient
@@ -27,10 +28,16 @@ type SGD struct {
 // Step moves the parameters.
 func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 	check("SGD", params, grads)
+	if o.Nesterov && o.Momentum == 0 {
+		panic("optim: SGD: Nesterov with Momentum 0, want another")
+	}
 	if o.Momentum != 0 {
 		o.memory.belongTo("SGD", params, len(velocity))
 	}
 	for i, w := range params {
+		if grads[i] == nil {
+			continue
+		}
 		if w.DType() == tensor.Float32 {
 			var v []float32
 			if o.Momentum != 0 {
@@ -99,6 +106,9 @@ func (o *LARS) Step(lr float64, params, grads []*tensor.Tensor) {
 	momentum, trust := o.withDefaults()
 	for i, w := range params {
 		g, v := grads[i], o.memory.slots[0][i]
+		if g == nil {
+			continue
+		}
 		decay, trust := o.WeightDecay, trust
 		if w.Rank() < 2 && !o.Vectors {
 			decay, trust = 0, 0

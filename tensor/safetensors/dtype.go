@@ -9,7 +9,7 @@ import (
 // DType is an element type of the format, by the name it has in the header.
 type DType string
 
-// The element types that can be read. Write makes F32, F64 and I64.
+// The element types of the format. Write makes F32, F64 and I64.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -19,27 +19,56 @@ const (
 	I32  DType = "I32"
 	I16  DType = "I16"
 	I8   DType = "I8"
+	U64  DType = "U64"
+	U32  DType = "U32"
+	U16  DType = "U16"
 	U8   DType = "U8"
 	Bool DType = "BOOL" // one byte, 0 or 1
+
+	// Files with tensors of these types can be opened, but the tensors not read.
+	C64    DType = "C64" // two F32
+	F8E5M2 DType = "F8_E5M2"
+	F8E4M3 DType = "F8_E4M3"
+	F8E8M0 DType = "F8_E8M0"
+	F6E3M2 DType = "F6_E3M2"
+	F6E2M3 DType = "F6_E2M3"
+	F4     DType = "F4"
 )
 
-// Size returns the number of bytes of an element, 0 for an unknown type.
-func (d DType) Size() int {
+// Size returns the number of bytes of an element, 0 for an unknown type and for those
+// of less than a byte.
+func (d DType) Size() int { return d.bits() / 8 }
+
+// bits is the number of bits of an element, 0 for an unknown type.
+func (d DType) bits() int {
 	switch d {
-	case F64, I64:
+	case F64, I64, U64, C64:
+		return 64
+	case F32, I32, U32:
+		return 32
+	case F16, BF16, I16, U16:
+		return 16
+	case I8, U8, Bool, F8E5M2, F8E4M3, F8E8M0:
 		return 8
-	case F32, I32:
+	case F6E3M2, F6E2M3:
+		return 6
+	case F4:
 		return 4
-	case F16, BF16, I16:
-		return 2
-	case I8, U8, Bool:
-		return 1
 	}
 	return 0
 }
 
 // isFloat says whether elements are floating-point numbers.
 func (d DType) isFloat() bool { return d == F64 || d == F32 || d == F16 || d == BF16 }
+
+// isWhole says whether elements are whole numbers or truth values.
+func (d DType) isWhole() bool {
+	switch d {
+	case I64, I32, I16, I8, U64, U32, U16, U8, Bool:
+		return true
+	}
+	return false
+}
 
 // decodeFloat32 converts the elements in raw, of type F32, F16 or BF16.
 func decodeFloat32(dst []float32, raw []byte, d DType) {
@@ -81,6 +110,16 @@ func decodeInts(dst []int64, raw []byte, d DType) error {
 			dst[i] = int64(int16(binary.LittleEndian.Uint16(raw[2*i:])))
 		case I8:
 			dst[i] = int64(int8(raw[i]))
+		case U64:
+			v := binary.LittleEndian.Uint64(raw[8*i:])
+			if v > math.MaxInt64 {
+				return fmt.Errorf("found a U64 element of %d, want at most %d", v, math.MaxInt64)
+			}
+			dst[i] = int64(v)
+		case U32:
+			dst[i] = int64(binary.LittleEndian.Uint32(raw[4*i:]))
+		case U16:
+			dst[i] = int64(binary.LittleEndian.Uint16(raw[2*i:]))
 		case U8:
 			dst[i] = int64(raw[i])
 		case Bool:

@@ -190,7 +190,7 @@ func (f *File) Info(name string) (info Info, ok bool) {
 
 // Tensor reads a tensor of floating-point numbers in the file's shape: F32,
 // F16 and BF16 become float32, F64 becomes float64, all exactly. Errors: no
-// such tensor, whole numbers (see Ints), more than tensor.MaxRank axes, a file
+// such tensor, another element type (see Ints for whole numbers), more than tensor.MaxRank axes, a file
 // that has become unreadable.
 func (f *File) Tensor(name string) (*tensor.Tensor, error) {
 	t, ok := f.Info(name)
@@ -239,14 +239,14 @@ func (f *File) Tensor(name string) (*tensor.Tensor, error) {
 
 // Ints reads a tensor of whole numbers or truth values in row-major order.
 // Errors: no such tensor, floating-point numbers (see Tensor), a BOOL that is
-// neither 0 nor 1, a file that has become unreadable.
+// neither 0 nor 1, a U64 of 2^63 or more, a file that has become unreadable.
 func (f *File) Ints(name string) ([]int64, error) {
 	t, ok := f.Info(name)
 	if !ok {
 		return nil, fmt.Errorf("safetensors: found no tensor %q among %d", name, len(f.tensors))
 	}
-	if t.DType.isFloat() {
-		return nil, fmt.Errorf("safetensors: tensor %q: element type is %s, want I64, I32, I16, I8, U8 or BOOL", name, t.DType)
+	if !t.DType.isWhole() {
+		return nil, fmt.Errorf("safetensors: tensor %q: element type is %s, want I64, I32, I16, I8, U64, U32, U16, U8 or BOOL", name, t.DType)
 	}
 	out := make([]int64, t.count())
 	err := f.pieces(t, func(at int, raw []byte) error {

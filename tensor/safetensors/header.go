@@ -27,7 +27,7 @@ type Info struct {
 	Begin, End int64
 }
 
-// count is the number of elements.
+// count is the number of elements, of a byte or more each.
 func (t Info) count() int { return int((t.End - t.Begin) / int64(t.DType.Size())) }
 
 // header is the content of a checked header.
@@ -228,8 +228,8 @@ func (d tokens) tensor() (Info, error) {
 		case "dtype":
 			var name string
 			if name, err = d.text("an element type"); err == nil {
-				if t.DType = DType(name); t.DType.Size() == 0 {
-					err = fmt.Errorf("found %q, want F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL", name)
+				if t.DType = DType(name); t.DType.bits() == 0 {
+					err = fmt.Errorf("found %q, want a type of the format such as F32 or I64", name)
 				}
 			}
 		case "shape":
@@ -263,15 +263,18 @@ func (d tokens) tensor() (Info, error) {
 	if t.End < t.Begin {
 		return Info{}, fmt.Errorf("data_offsets: found [%d, %d], want the end after the beginning", t.Begin, t.End)
 	}
-	size := int64(t.DType.Size())
+	bits := int64(t.DType.bits())
 	for _, n := range t.Shape {
-		if n > 0 && size > math.MaxInt64/int64(n) {
-			return Info{}, fmt.Errorf("shape: found %v, want a size in bytes below 2^63", t.Shape)
+		if n > 0 && bits > math.MaxInt64/int64(n) {
+			return Info{}, fmt.Errorf("shape: found %v, want a size in bits below 2^63", t.Shape)
 		}
-		size *= int64(n)
+		bits *= int64(n)
 	}
-	if t.End-t.Begin != size {
-		return Info{}, fmt.Errorf("data_offsets: found %d bytes, want %d for %s%v", t.End-t.Begin, size, t.DType, t.Shape)
+	if bits%8 != 0 {
+		return Info{}, fmt.Errorf("shape: found %d bits for %s%v, want whole bytes", bits, t.DType, t.Shape)
+	}
+	if t.End-t.Begin != bits/8 {
+		return Info{}, fmt.Errorf("data_offsets: found %d bytes, want %d for %s%v", t.End-t.Begin, bits/8, t.DType, t.Shape)
 	}
 	return t, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -210,6 +211,50 @@ func TestIntsOfEveryType(t *testing.T) {
 	require.ErrorContains(t, err, "want F64, F32, F16 or BF16")
 	_, err = f.Ints("absent")
 	require.ErrorContains(t, err, `found no tensor "absent" among 6`)
+}
+
+// Tensors of types that are not read do not keep the others of a file from being read.
+func TestTensorsOfEveryTypeOfTheFormat(t *testing.T) {
+	file := func(typ DType, shape string, size int) []byte {
+		return raw(fmt.Sprintf(`{"f":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":%q,"shape":%s,"data_offsets":[4,%d]}}`, typ, shape, 4+size),
+			append([]byte{0, 0, 0xc0, 0x3f}, bytes.Repeat([]byte{0xfe}, size)...)...)
+	}
+	for typ, size := range map[DType]int{C64: 8, F8E5M2: 1, F8E4M3: 1, F8E8M0: 1} {
+		require.Equal(t, size, typ.Size(), typ)
+		f, err := readBoth(t, file(typ, "[3]", 3*size))
+		require.NoError(t, err, typ)
+		x, err := f.Tensor("f")
+		require.NoError(t, err)
+		require.Equal(t, []float32{1.5}, x.Float32s())
+		_, err = f.Tensor("x")
+		require.ErrorContains(t, err, `tensor "x": element type is `+string(typ)+`, want F64`)
+		_, err = f.Ints("x")
+		require.ErrorContains(t, err, `tensor "x": element type is `+string(typ)+`, want I64`)
+	}
+	for typ, size := range map[DType]int{F4: 2, F6E2M3: 3, F6E3M2: 3} {
+		f, err := readBoth(t, file(typ, "[4]", size))
+		require.NoError(t, err, typ)
+		_, err = f.Ints("x")
+		require.ErrorContains(t, err, "element type is "+string(typ))
+		_, err = readBoth(t, file(typ, "[3]", size))
+		require.ErrorContains(t, err, "want whole bytes")
+	}
+	for typ, want := range map[DType]int64{U16: 0xfefe, U32: 0xfefefefe} {
+		f, err := readBoth(t, file(typ, "[1]", typ.Size()))
+		require.NoError(t, err)
+		v, err := f.Ints("x")
+		require.NoError(t, err)
+		require.Equal(t, []int64{want}, v)
+	}
+	f, err := readBoth(t, file(U64, "[1]", 8))
+	require.NoError(t, err)
+	_, err = f.Ints("x")
+	require.ErrorContains(t, err, "found a U64 element of 18374403900871474942, want at most 9223372036854775807")
+	f, err = Read(bytes.NewReader(raw(`{"x":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}`, 7, 0, 0, 0, 0, 0, 0, 0x10)))
+	require.NoError(t, err)
+	v, err := f.Ints("x")
+	require.NoError(t, err)
+	require.Equal(t, []int64{1<<60 + 7}, v)
 }
 
 func TestTensorBeyondTheLibrarysLimits(t *testing.T) {

@@ -164,9 +164,10 @@ func motionBlur(rng *rand.Rand, img *dataset.Image, severity int) {
 }
 
 // zoomBlur is the mean of the image and of its enlargements about the centre, by 1,
-// 1.01 and so on.
+// 1.01 and so on. The generator's np.arange(1, 1.06, 0.01) and np.arange(1, 1.11, 0.01)
+// have 7 and 12 elements in floating point, the last of them the end itself.
 func zoomBlur(_ *rand.Rand, img *dataset.Image, severity int) {
-	zooms := [...]int{6, 11, 16, 21, 26}[severity]
+	zooms := [...]int{7, 12, 16, 21, 26}[severity]
 	sum := make([]float64, len(img.Pix))
 	for i, v := range img.Pix {
 		sum[i] = float64(v)
