@@ -86,8 +86,13 @@ func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 	steps := or(a.Steps, 40)
 	pgd := PGD{Threat: a.Threat, Steps: steps, StepSize: a.StepSize}
 	alpha := or(a.StepSize, pgd.DefaultStepSize(x))
-	err := inBatches(ctx, len(y), or(a.BatchSize, defaultBatch), a.OnProgress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		e := expectation{EOT: a, model: m, tape: tape, res: &res}
+	res.Distance = make([]float64, len(y))
+	chance, err := atRandom(ctx, m, x, y)
+	if err != nil {
+		return res, err
+	}
+	err = inBatches(ctx, len(y), or(a.BatchSize, defaultBatch), a.OnProgress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		e := expectation{EOT: a, model: m, tape: tape, res: &res, chance: chance}
 		return e.climb(ctx, x, y, lo, hi, steps, alpha)
 	})
 	res.Distance = a.Threat.Distance(res.X, x)
@@ -97,9 +102,10 @@ func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 // expectation attacks one batch.
 type expectation struct {
 	*EOT
-	model Model
-	tape  *tensor.Tape
-	res   *Result
+	model  Model
+	tape   *tensor.Tape
+	res    *Result
+	chance bool // answers are random, so that one to an input itself says little
 
 	rows Rows
 	rngs []*rand.Rand // of the rows
@@ -134,7 +140,8 @@ func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 	}
 }
 
-// begin makes the rows those inputs of [lo, hi) that are no success by themselves.
+// begin makes the rows those inputs of [lo, hi) that are no success by themselves, or
+// all of them where answers are random.
 func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, hi int) error {
 	all := rowsOf(ask.Range(lo, hi), y, e.Targets)
 	e.tape.Reset()
@@ -146,7 +153,7 @@ func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 	for i, c := range tensor.ArgMax(logits) {
 		e.res.Queries[lo+i]++
 		e.res.Label[lo+i] = c
-		if e.res.Success[lo+i] = all.won(i, c); !e.res.Success[lo+i] {
+		if e.res.Success[lo+i] = all.won(i, c); e.chance || !e.res.Success[lo+i] {
 			left = append(left, lo+i)
 			e.rngs = append(e.rngs, rand.New(rand.NewPCG(e.Seed, uint64(lo+i))))
 		}

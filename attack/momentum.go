@@ -56,7 +56,7 @@ func beginMomentum[T float](o momentum, r *relay, y []int, fit fitter[T]) beginn
 	steps, alpha, decay := o.numbers()
 	return func(i int, x0, _ []T) trial[T] {
 		sum := make([]T, len(x0))
-		w := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps, all: o.all}
+		w := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps, all: o.all || r.chance}
 		w.move = func(x, g []T) {
 			n := size(L1, g)
 			for j, v := range g {

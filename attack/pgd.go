@@ -13,7 +13,9 @@ var _ Attack = (*PGD)(nil)
 // PGD is projected gradient descent (on the negative objective) from random
 // starts: the standard first-order attack. It keeps, for each input, the first
 // iterate that the model gets wrong, or else the one of the largest objective;
-// inputs that are won cost nothing more.
+// inputs that are won cost nothing more. On a model that answers at random, where the
+// first one may be a lucky draw, every input makes all steps, and of the iterates that
+// the model got wrong that of the largest objective is kept.
 //
 // Madry et al., ICLR 2018, Eq. (3).
 type PGD struct {

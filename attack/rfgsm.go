@@ -57,6 +57,6 @@ func beginRFGSM[T float](a *RFGSM, r *relay, y []int) beginner[T] {
 			v[j] = T(rng.NormFloat64())
 		}
 		step(a.Threat, x, v, x0, alpha)
-		return &walk[T]{aim: r.aim(i, y), x: x, steps: 1, move: func(x, g []T) { step(a.Threat, x, g, x0, a.Threat.Eps-alpha) }}
+		return &walk[T]{aim: r.aim(i, y), x: x, steps: 1, all: r.chance, move: func(x, g []T) { step(a.Threat, x, g, x0, a.Threat.Eps-alpha) }}
 	}
 }

@@ -20,7 +20,7 @@ type Warning struct {
 type WarningKind string
 
 // Kinds of warnings. All but GradientFreeWins are found before the attacks, on the first
-// inputs.
+// inputs; RandomizedModel, in the report of Evaluate, after an attack as well.
 const (
 	// RandomizedModel: the model answers the same question differently.
 	RandomizedModel WarningKind = "randomized model"
