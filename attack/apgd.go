@@ -129,7 +129,7 @@ func (a *APGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 }
 
 func (a *APGD) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, a.Threat); err != nil {
+	if err := checkBall(m, x, y, a.Threat); err != nil {
 		return err
 	}
 	if err := checkTargets(y, a.Targets); err != nil {

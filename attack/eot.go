@@ -72,13 +72,16 @@ func (a *EOT) check(m Model, x *tensor.Tensor, y []int) error {
 	if err := a.Transform.Check(); err != nil {
 		return fmt.Errorf("attack: EOT: %w", err)
 	}
-	return checkAll(m, x, y, a.Threat, a.Targets, "EOT", setting{"samples", float64(a.Samples), 0}, setting{"steps", float64(a.Steps), 0},
+	return checkInBox(m, x, y, a.Threat, a.Targets, "EOT", setting{"samples", float64(a.Samples), 0}, setting{"steps", float64(a.Steps), 0},
 		setting{"step size", a.StepSize, 0}, setting{"batch size", float64(a.BatchSize), 0})
 }
 
 // Run attacks images x [N, H, W, C] with labels y.
 func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	if err := a.check(m, x, y); err != nil {
+		return Result{}, err
+	}
+	if err := a.Threat.checkRoom(); err != nil {
 		return Result{}, err
 	}
 	x = ask.OffTape(x)

@@ -230,7 +230,7 @@ func count(right []bool) Estimate {
 // EpsCurve returns the accuracy under PGD at each of the given radii, with the
 // other settings those of p, which has no Targets. An input that falls at one
 // radius, also when the model is asked again, counts as fallen at all larger ones, which
-// include it; eps is in ascending order. A model that answers at random is attacked at
+// include it; eps is in ascending order, and may begin at 0. A model that answers at random is attacked at
 // each radius on all inputs, as it would fall sometime by its answers alone.
 func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, eps []float64) ([]Estimate, error) {
 	if p.Targets != nil {
@@ -257,7 +257,8 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 		if len(left) > 0 {
 			p.Threat.Eps, p.ids = e, left
 			rows := rowsOf(left, y, nil)
-			res, err := p.Run(ctx, m, tensor.Gather(x, left), rows.Y)
+			rest := tensor.Gather(x, left)
+			res, err := p.ascent(rest).run(ctx, m, rest, rows.Y)
 			if err != nil {
 				return out, err
 			}

@@ -61,6 +61,9 @@ func (p *PGD) Name() string {
 
 // Run attacks inputs x [N, ...] with labels y.
 func (p *PGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	if err := p.Threat.checkRoom(); err != nil {
+		return Result{}, err
+	}
 	return p.ascent(x).run(ctx, m, x, y)
 }
 

@@ -74,7 +74,7 @@ func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 }
 
 func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, s.Threat); err != nil {
+	if err := checkBall(m, x, y, s.Threat); err != nil {
 		return err
 	}
 	if err := checkTargets(y, s.Targets); err != nil {

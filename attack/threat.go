@@ -62,7 +62,8 @@ type Threat struct {
 	Norm Norm `json:"norm"`
 	// Eps is the ball's radius in units of the input: typically 8/255 or 0.3
 	// for Linf and pixels in [0, 1]; for L0 the number of values that may
-	// change. 0 allows nothing.
+	// change. 0 allows nothing: Run of an attack refuses it, as a radius that was
+	// forgotten, where EpsCurve and the attacks of a training, PGD.Perturb, take it.
 	Eps float64 `json:"eps"`
 	// Lo and Hi are the ends of the box; both 0 mean [0, 1].
 	Lo float64 `json:"lo"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
@@ -160,6 +161,11 @@ func farthest(a, b *tensor.Tensor) float64 {
 		far = max(far, size(L2, d))
 	}
 	return far
+}
+
+// warns says whether there is a warning of a kind.
+func (rep *AutoReport) warns(k WarningKind) bool {
+	return slices.ContainsFunc(rep.Warnings, func(w Warning) bool { return w.Kind == k })
 }
 
 // judgeStages adds the warning that only the finished stages can give.
