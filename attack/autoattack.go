@@ -107,13 +107,14 @@ func (a *AutoAttack) String() string {
 	return summary("AutoAttack", a.Threat, "version", or(a.Version, Standard), "seed", a.Seed)
 }
 
-// Run attacks inputs x [N, ...] with labels y.
+// Run attacks images x [N, H, W, C], or [N, H, W], with labels y. Other inputs are attacked
+// as well, but Square finds less in them.
 func (a *AutoAttack) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	rep, err := a.Evaluate(ctx, m, x, y)
 	return rep.Result, err
 }
 
-// Evaluate attacks inputs x [N, ...] with labels y and says what each attack did.
+// Evaluate attacks images x as Run does and says what each attack did.
 // When ctx is cancelled the report holds the attacks that were finished, and its Result
 // also what the next one had found. Right and Robust count that too, unless the model
 // answers at random.

@@ -254,6 +254,10 @@ func TestAutoAttackWarns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, NoImages, flat.Warnings[0].Kind)
 	require.Contains(t, flat.Warnings[0].Text, "inputs of shape [6]")
+	first, err := (&AutoAttack{Threat: Threat{Eps: 0.01}}).Evaluate(ctx, onImages(four), tensor.Reshape(x, 10, 1, 3, 2), y)
+	require.NoError(t, err)
+	require.Equal(t, NoImages, first.Warnings[0].Kind)
+	require.Contains(t, first.Warnings[0].Text, "inputs of shape [1 3 2] look like images [C, H, W]")
 	for _, c := range []struct {
 		version Version
 		classes int

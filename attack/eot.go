@@ -49,10 +49,7 @@ func (a *EOT) Name() string { return fmt.Sprintf("EOT-PGD-%d", or(a.Steps, 40)) 
 // String describes all that matters for the outcome.
 func (a *EOT) String() string {
 	s := summary(a.Name(), a.Threat, "objective", orCrossEntropy(a.Objective), "over", a.Transform, "draws", a.samples(), "seed", a.Seed)
-	if a.StepSize != 0 || a.Threat.Norm != L0 {
-		s += fmt.Sprintf(", step size %.4g", or(a.StepSize, 2.5*a.Threat.Eps/float64(or(a.Steps, 40))))
-	}
-	return s + targeted(a.Targets)
+	return s + sized(a.Threat, a.StepSize, 2.5*a.Threat.Eps/float64(or(a.Steps, 40))) + targeted(a.Targets)
 }
 
 func (a *EOT) samples() int {

@@ -81,9 +81,7 @@ func (p *PGD) String() string {
 // describe says what an attack does that is a configuration of p.
 func describe(a Attack, p *PGD) string {
 	s := fmt.Sprintf("%s under %v, objective %v", a.Name(), p.Threat, p.ascent(nil).objective)
-	if p.StepSize != 0 || p.Threat.Norm != L0 {
-		s += fmt.Sprintf(", step size %.4g", or(p.StepSize, 2.5*p.Threat.Eps/float64(max(1, p.Steps))))
-	}
+	s += sized(p.Threat, p.StepSize, 2.5*p.Threat.Eps/float64(max(1, p.Steps)))
 	if p.Targets != nil {
 		s += ", targeted"
 	}
@@ -108,7 +106,7 @@ func (p *PGD) ascent(x *tensor.Tensor) *ascent {
 // DefaultStepSize returns what a StepSize of 0 means for inputs x [N, ...].
 func (p *PGD) DefaultStepSize(x *tensor.Tensor) float64 {
 	if p.Threat.Norm == L0 && x.Rank() > 1 && x.Dim(0) > 0 {
-		return float64(x.Len()) / float64(x.Dim(0)) / 4
+		return p.Threat.stride(x.Len() / x.Dim(0))
 	}
 	return 2.5 * p.Threat.Eps / float64(max(1, p.Steps))
 }

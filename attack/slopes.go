@@ -27,8 +27,10 @@ func (s slopes) run(ctx context.Context, name string, m Model, x *tensor.Tensor,
 
 func beginSlopes[T float](s slopes, r *relay, y []int) beginner[T] {
 	s.queries, s.samples = or(s.queries, 5000), or(s.samples, 25)
-	s.stepSize = or(s.stepSize, s.threat.Eps/10)
+	size := s.stepSize
 	return func(i int, x0, _ []T) trial[T] {
+		s := s
+		s.stepSize = or(size, s.threat.stride(len(x0))/10)
 		t := &slope[T]{slopes: s, aim: r.aim(i, y), x0: x0, x: append([]T(nil), x0...), rng: rand.New(rand.NewPCG(s.seed, r.id(i))),
 			persist: r.chance, direction: make([]float64, len(x0)), sum: make([]float64, len(x0)), g: make([]T, len(x0)), asked: make([]T, len(x0))}
 		t.next()

@@ -31,7 +31,8 @@ const (
 	ZeroGradient WarningKind = "zero gradient"
 	// FewClasses: some attacks cannot run.
 	FewClasses WarningKind = "few classes"
-	// NoImages: inputs are rows of values, in which Square finds less than in images.
+	// NoImages: inputs are rows of values, or images with channels first, in which Square
+	// finds less than in images [H, W, C].
 	NoImages WarningKind = "no images"
 	// GradientFreeWins: Square broke inputs that all attacks with gradients
 	// before it had left, more than one in 500, so the gradients may be masked.
@@ -96,6 +97,9 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	if len(missing) > 0 {
 		warn(FewClasses, "%d classes: %s; what needs more is not run", classes, strings.Join(missing, ", "))
 	}
+	if s := x.Shape(); len(s) == 4 && colours(s[1]) && !colours(s[3]) {
+		warn(NoImages, "inputs of shape %v look like images [C, H, W], want [H, W, C]: Square, which changes neighbouring pixels together, takes the last for channels", s[1:])
+	}
 	if x.Rank() < 3 {
 		warn(NoImages, "inputs of shape %v are no images: Square, which changes neighbouring pixels together, has no rows and columns there", x.Shape()[1:])
 	}
@@ -117,6 +121,9 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	}
 	return classes, ws, nil
 }
+
+// colours says whether images have so many channels.
+func colours(n int) bool { return n == 1 || n == 3 || n == 4 }
 
 // rowSums returns the sum of magnitudes of each example.
 func rowSums(g *tensor.Tensor) []float64 {
