@@ -155,7 +155,7 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if s, ok := a.(fmt.Stringer); ok {
 			ar.Settings = s.String()
 		}
-		again, err := askAgain(ctx, m, res, y)
+		again, err := askAgain(ctx, m, res, y, false)
 		if err != nil {
 			return rep, fmt.Errorf("attack: %s: %w", a.Name(), err)
 		}
@@ -187,12 +187,12 @@ func (rep *Report) warn(format string, args ...any) {
 }
 
 // askAgain says which inputs the model, asked once more, gets wrong among those of which
-// an attack says so.
-func askAgain(ctx context.Context, m Model, res Result, y []int) ([]bool, error) {
+// an attack says so, or among all.
+func askAgain(ctx context.Context, m Model, res Result, y []int, all bool) ([]bool, error) {
 	wrong := make([]bool, len(y))
 	var claimed []int
 	for i, l := range res.Label {
-		if l != y[i] {
+		if all || l != y[i] {
 			claimed = append(claimed, i)
 		}
 	}
@@ -230,8 +230,9 @@ func count(right []bool) Estimate {
 // EpsCurve returns the accuracy under PGD at each of the given radii, with the
 // other settings those of p, which has no Targets. An input that falls at one
 // radius, also when the model is asked again, counts as fallen at all larger ones, which
-// include it; eps is in ascending order, and may begin at 0. A model that answers at random is attacked at
-// each radius on all inputs, as it would fall sometime by its answers alone.
+// include it; eps is in ascending order, and may begin at 0. A model that answers at
+// random is attacked at each radius on all inputs, as each would fall sometime by the
+// answers alone, and one answer to what the attack has found counts.
 func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, eps []float64) ([]Estimate, error) {
 	if p.Targets != nil {
 		return nil, errors.New("attack: EpsCurve: attack with targets, want none")
@@ -262,7 +263,7 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 			if err != nil {
 				return out, err
 			}
-			wrong, err := askAgain(ctx, m, res, rows.Y)
+			wrong, err := askAgain(ctx, m, res, rows.Y, chance)
 			if err != nil {
 				return out, err
 			}

@@ -247,9 +247,12 @@ func TestEpsCurveBelievesNoLuckyDraw(t *testing.T) {
 	m, x, y := noisyAt(9)
 	curve, err := EpsCurve(ctx, m, x, y, PGD{Steps: 10}, []float64{0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.25})
 	require.NoError(t, err)
+	sum := 0.0
 	for _, e := range curve[:6] {
 		require.Greater(t, e.Value, 0.9, "%v", curve)
+		sum += e.Value
 	}
+	require.InDelta(t, 0.975, sum/6, 0.015, "what 900 answers to the inputs are like")
 	require.Less(t, curve[6].Value, 0.05)
 }
 
