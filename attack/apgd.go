@@ -52,8 +52,9 @@ type APGD struct {
 	// was at the start. A cross-entropy always is. Linf and L2 only.
 	Compat bool
 	// EOT is the number of gradients to average for each step, for models that
-	// answer at random; 0 means 1. Above 1 an input makes all its steps, and the last
-	// iterate whose last answer is wrong counts: the first one may be a lucky draw.
+	// answer at random; 0 means 1. Above 1, and where the model answers at random, an
+	// input makes all its steps, and the last iterate whose last answer is wrong counts:
+	// the first one may be a lucky draw.
 	EOT int
 	// PlainL1 leaves out the larger balls of the L1 version.
 	PlainL1 bool
@@ -128,7 +129,7 @@ func (a *APGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Res
 }
 
 func (a *APGD) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, a.Threat); err != nil {
+	if err := checkBall(m, x, y, a.Threat); err != nil {
 		return err
 	}
 	if err := checkTargets(y, a.Targets); err != nil {
@@ -166,7 +167,7 @@ func beginAPGD[T float](a *APGD, r *relay, y []int) beginner[T] {
 		}
 		t := &apgd[T]{
 			threat: a.Threat, aim: r.aim(i, y), x0: x0, rho: a.Rho,
-			paper: a.Paper, persist: a.EOT > 1, rng: rand.New(rand.NewPCG(a.Seed, r.id(i))),
+			paper: a.Paper, persist: r.chance, rng: rand.New(rand.NewPCG(a.Seed, r.id(i))),
 		}
 		t.compat = a.Compat
 		_, t.positive = a.objective().(CrossEntropy)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
@@ -45,15 +46,17 @@ const (
 // implementation, which the published numbers come from. Random numbers belong to
 // the inputs, so results depend neither on how a batch is cut nor on threads.
 type AutoAttack struct {
-	Threat  Threat  // Linf, L2 or L1; with an Eps of 0 there is nothing to attack
+	Threat  Threat  // Linf, L2 or L1
 	Version Version // "" means Standard
 	// Seed selects the random numbers.
 	Seed uint64
 	// BatchSize is the number of inputs in a forward pass; 0 means 32.
 	BatchSize int
-	// State names a file that keeps what the finished attacks have found; ""
-	// keeps none. If it exists, the evaluation goes on from it; it must come
-	// from the same model, inputs, threat, version and seed.
+	// State names a file that keeps what has been found; "" keeps none. If it exists,
+	// the evaluation goes on from it; it must come from the same inputs, threat, version
+	// and seed, and from a model with the same answers to the first inputs, on the
+	// average of 20 if they are random. Of one that answers at random the file keeps what
+	// the finished attacks have found, of others also what was found until a stop.
 	State string
 	// OnStage is called after each attack, nil for none.
 	OnStage func(Stage)
@@ -104,14 +107,17 @@ func (a *AutoAttack) String() string {
 	return summary("AutoAttack", a.Threat, "version", or(a.Version, Standard), "seed", a.Seed)
 }
 
-// Run attacks inputs x [N, ...] with labels y.
+// Run attacks images x [N, H, W, C], or [N, H, W], with labels y. Other inputs are attacked
+// as well, but Square finds less in them.
 func (a *AutoAttack) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
 	rep, err := a.Evaluate(ctx, m, x, y)
 	return rep.Result, err
 }
 
-// Evaluate attacks inputs x [N, ...] with labels y and says what each attack did.
-// When ctx is cancelled the report holds the attacks that were finished.
+// Evaluate attacks images x as Run does and says what each attack did.
+// When ctx is cancelled the report holds the attacks that were finished, and its Result
+// also what the next one had found. Right and Robust count that too, unless the model
+// answers at random.
 func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int) (AutoReport, error) {
 	rep := AutoReport{Threat: a.Threat, Version: or(a.Version, Standard), Seed: a.Seed}
 	if err := a.check(m, x, y); err != nil {
@@ -125,24 +131,37 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 		return rep, err
 	}
 	rep.Warnings = warnings
-	if err := rep.begin(ctx, m, x, y); err != nil {
-		return rep, err
-	}
-	attacks := a.attacks(classes)
-	resumed, err := a.load(ctx, &rep, m, x, y, attacks)
+	clean, err := rep.begin(ctx, m, x, y)
 	if err != nil {
 		return rep, err
 	}
-	for _, st := range attacks[resumed:] {
-		start := time.Now()
-		stage, err := a.stage(ctx, st, m, x, y, &rep)
-		if err != nil {
-			return rep, fmt.Errorf("attack: %s: %w", st.Name(), err)
+	chance := a.Version == Rand || rep.warns(RandomizedModel)
+	var file state
+	attacks := a.attacks(classes)
+	if a.State != "" {
+		if file, err = a.openState(ctx, &rep, m, x, y, clean, chance, attacks); err != nil {
+			return rep, err
 		}
+	}
+	for _, st := range attacks[len(rep.Stages):] {
+		start := time.Now()
+		stage, err := a.stage(ctx, st, m, x, y, &rep, chance)
 		stage.Seconds = time.Since(start).Seconds()
+		stage.goOn(&file.begun)
+		if err != nil {
+			err = fmt.Errorf("attack: %s: %w", st.Name(), err)
+			rep.Robust = count(rep.Right)
+			if !chance {
+				file.begun = stage
+				if saveErr := file.save(&rep); saveErr != nil {
+					err = errors.Join(err, saveErr)
+				}
+			}
+			return rep, err
+		}
 		rep.Stages = append(rep.Stages, stage)
 		rep.Robust = stage.Robust
-		if err := a.save(&rep, x, y); err != nil {
+		if err := file.save(&rep); err != nil {
 			return rep, err
 		}
 		if a.OnStage != nil {
@@ -154,7 +173,7 @@ func (a *AutoAttack) Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y 
 }
 
 func (a *AutoAttack) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, a.Threat); err != nil {
+	if err := checkBall(m, x, y, a.Threat); err != nil {
 		return err
 	}
 	switch {
@@ -168,16 +187,26 @@ func (a *AutoAttack) check(m Model, x *tensor.Tensor, y []int) error {
 	return nil
 }
 
-// begin asks the model about the inputs as they are.
-func (rep *AutoReport) begin(ctx context.Context, m Model, x *tensor.Tensor, y []int) error {
+// goOn adds what the part of the stage before a stop did, and empties that.
+func (s *Stage) goOn(begun *Stage) {
+	s.Attacked += begun.Broken
+	s.Broken += begun.Broken
+	s.Queries += begun.Queries
+	s.Gradients += begun.Gradients
+	s.Seconds += begun.Seconds
+	*begun = Stage{}
+}
+
+// begin asks the model about the inputs as they are and returns its answers.
+func (rep *AutoReport) begin(ctx context.Context, m Model, x *tensor.Tensor, y []int) ([]int, error) {
 	answers, err := Predict(ctx, m, x)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n := len(y)
 	rep.Right = make([]bool, n)
 	rep.Result = Result{
-		X: x.Clone(), Label: answers, Success: make([]bool, n), Distance: make([]float64, n),
+		X: x.Clone(), Label: slices.Clone(answers), Success: make([]bool, n), Distance: make([]float64, n),
 		Queries: make([]int, n), Gradients: make([]int, n),
 	}
 	for i, l := range answers {
@@ -187,7 +216,7 @@ func (rep *AutoReport) begin(ctx context.Context, m Model, x *tensor.Tensor, y [
 	}
 	rep.Clean = count(rep.Right)
 	rep.Robust = rep.Clean
-	return nil
+	return answers, nil
 }
 
 // eotRand is the number of answers over which the version for randomised models
@@ -255,8 +284,10 @@ func (a *AutoAttack) prepare(att Attack, ids []int) {
 }
 
 // stage runs one attack on the inputs that have resisted so far, and counts as
-// broken those of whose adversaries the model, asked again, is wrong.
-func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.Tensor, y []int, rep *AutoReport) (Stage, error) {
+// broken those of whose adversaries the model, asked again, is wrong. Of an attack that
+// is stopped it takes what was found, which nobody can be asked about again: chance says
+// that this breaks no input as answers are random.
+func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.Tensor, y []int, rep *AutoReport, chance bool) (Stage, error) {
 	st := Stage{Name: att.Name(), Settings: fmt.Sprint(att)}
 	var ids []int
 	for i, r := range rep.Right {
@@ -265,7 +296,7 @@ func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.T
 		}
 	}
 	st.Attacked = len(ids)
-	if len(ids) > 0 && a.Threat.Eps > 0 {
+	if len(ids) > 0 {
 		labels := make([]int, len(ids))
 		for k, i := range ids {
 			labels[k] = y[i]
@@ -273,26 +304,35 @@ func (a *AutoAttack) stage(ctx context.Context, att Attack, m Model, x *tensor.T
 		a.prepare(att, ids)
 		x0 := tensor.Gather(x, ids)
 		res, err := att.Run(ctx, m, x0, labels)
-		if err != nil {
+		if res.X == nil {
 			return st, err
 		}
-		again, err := Predict(ctx, m, res.X)
-		if err != nil {
-			return st, err
+		again, asked := res.Label, 0
+		if err == nil {
+			var answers []int
+			if answers, err = Predict(ctx, m, res.X); err == nil {
+				again, asked = answers, 1
+			}
 		}
 		for k, i := range ids {
-			rep.Result.Queries[i] += res.Queries[k] + 1
+			rep.Result.Queries[i] += res.Queries[k] + asked
 			rep.Result.Gradients[i] += res.Gradients[k]
-			st.Queries += res.Queries[k] + 1
+			st.Queries += res.Queries[k] + asked
 			st.Gradients += res.Gradients[k]
-			if res.Success[k] && again[k] != y[i] {
+			if !res.Success[k] || again[k] == y[i] {
+				continue
+			}
+			rep.Result.Success[i] = true
+			rep.Result.Label[i] = again[k]
+			rep.Result.Distance[i] = res.Distance[k]
+			copyRow(rep.Result.X, i, res.X, k)
+			if err == nil || !chance {
 				st.Broken++
 				rep.Right[i] = false
-				rep.Result.Success[i] = true
-				rep.Result.Label[i] = again[k]
-				rep.Result.Distance[i] = res.Distance[k]
-				copyRow(rep.Result.X, i, res.X, k)
 			}
+		}
+		if err != nil {
+			return st, err
 		}
 	}
 	st.Robust = count(rep.Right)

@@ -15,7 +15,7 @@ var _ Attack = (*BIM)(nil)
 type BIM struct {
 	Threat     Threat
 	Steps      int                   // at least 1
-	StepSize   float64               // size of a step; 0 means Eps/Steps
+	StepSize   float64               // size of a step; 0 means Eps/Steps, and for L0 a quarter of the number of values
 	Objective  Objective             // what to climb; nil means CrossEntropy
 	Targets    []int                 // a class to reach for each input; nil for any wrong one
 	BatchSize  int                   // inputs in a forward pass; 0 means 64
@@ -34,6 +34,6 @@ func (b *BIM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 func (b *BIM) String() string { return describe(b, b.pgd()) }
 
 func (b *BIM) pgd() *PGD {
-	size := or(b.StepSize, b.Threat.Eps/float64(max(1, b.Steps)))
+	size := or(b.StepSize, smallStep(b.Threat, b.Steps))
 	return &PGD{Threat: b.Threat, Steps: b.Steps, StepSize: size, NoRandomStart: true, Objective: b.Objective, Targets: b.Targets, BatchSize: b.BatchSize, OnProgress: b.OnProgress}
 }

@@ -10,6 +10,14 @@ import (
 
 // checkAll checks what Run of most attacks is given.
 func checkAll(m Model, x *tensor.Tensor, y []int, th Threat, targets []int, name string, settings ...setting) error {
+	if err := th.checkRoom(); err != nil {
+		return err
+	}
+	return checkInBox(m, x, y, th, targets, name, settings...)
+}
+
+// checkInBox is checkAll for attacks to which only the threat's box matters.
+func checkInBox(m Model, x *tensor.Tensor, y []int, th Threat, targets []int, name string, settings ...setting) error {
 	if err := CheckInputs(m, x, y, th); err != nil {
 		return err
 	}
@@ -33,6 +41,23 @@ func checkSettings(attack string, settings ...setting) error {
 		if !(s.value >= s.least) || math.IsInf(s.value, 0) {
 			return fmt.Errorf("attack: %s: %s is %v, want %v or more", attack, s.name, s.value, s.least)
 		}
+	}
+	return nil
+}
+
+// checkBall is CheckInputs under a threat that lets something change.
+func checkBall(m Model, x *tensor.Tensor, y []int, th Threat) error {
+	if err := CheckInputs(m, x, y, th); err != nil {
+		return err
+	}
+	return th.checkRoom()
+}
+
+// checkRoom returns an error if no value may change, as when a radius was forgotten:
+// then every input would count as robust.
+func (t Threat) checkRoom() error {
+	if t.Eps == 0 || t.Norm == L0 && t.Eps > 0 && t.Eps < 1 {
+		return fmt.Errorf("attack: eps is %v under %v, which lets nothing change, want a radius above 0", t.Eps, t.Norm)
 	}
 	return nil
 }

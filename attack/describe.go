@@ -20,6 +20,15 @@ func summary(name string, th Threat, settings ...any) string {
 	return b.String()
 }
 
+// sized is what a description says of the size of steps: the usual one for 0, and nothing
+// of the usual one under L0, which depends on the inputs.
+func sized(th Threat, size, usual float64) string {
+	if size == 0 && th.Norm == L0 {
+		return ""
+	}
+	return fmt.Sprintf(", step size %.4g", or(size, usual))
+}
+
 // targeted is what a description says of targets.
 func targeted(targets []int) string {
 	if targets == nil {

@@ -30,7 +30,7 @@ func TestDiagnoseFindsMaskedGradients(t *testing.T) {
 			require.NoError(t, err)
 			checks, err := Diagnose(ctx, m, x, y, th, 1)
 			require.NoError(t, err)
-			require.Len(t, checks, 4)
+			require.Len(t, checks, 5)
 			failed := map[string]bool{}
 			for _, c := range checks {
 				if !c.OK {
@@ -56,4 +56,14 @@ func TestDiagnoseFindsMaskedGradients(t *testing.T) {
 	require.False(t, checks[3].OK, "%v", checks)
 	_, err = Diagnose(ctx, smooth, x, make([]int, 60), Threat{Norm: L1, Eps: 1}, 1)
 	require.ErrorContains(t, err, "want linf or l2")
+}
+
+// A model that answers at random is told of, though none of its attacks fails by it.
+func TestDiagnoseTellsOfRandomAnswers(t *testing.T) {
+	m, x, y := noisyAt(11)
+	checks, err := Diagnose(ctx, m, x, y, Threat{Eps: 0.25}, 1)
+	require.NoError(t, err)
+	require.Equal(t, "same answers", checks[4].Name)
+	require.False(t, checks[4].OK, "%v", checks)
+	require.True(t, checks[0].OK, "%v", checks)
 }

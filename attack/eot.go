@@ -49,10 +49,7 @@ func (a *EOT) Name() string { return fmt.Sprintf("EOT-PGD-%d", or(a.Steps, 40)) 
 // String describes all that matters for the outcome.
 func (a *EOT) String() string {
 	s := summary(a.Name(), a.Threat, "objective", orCrossEntropy(a.Objective), "over", a.Transform, "draws", a.samples(), "seed", a.Seed)
-	if a.StepSize != 0 || a.Threat.Norm != L0 {
-		s += fmt.Sprintf(", step size %.4g", or(a.StepSize, 2.5*a.Threat.Eps/float64(or(a.Steps, 40))))
-	}
-	return s + targeted(a.Targets)
+	return s + sized(a.Threat, a.StepSize, 2.5*a.Threat.Eps/float64(or(a.Steps, 40))) + targeted(a.Targets)
 }
 
 func (a *EOT) samples() int {
@@ -72,7 +69,7 @@ func (a *EOT) check(m Model, x *tensor.Tensor, y []int) error {
 	if err := a.Transform.Check(); err != nil {
 		return fmt.Errorf("attack: EOT: %w", err)
 	}
-	return checkAll(m, x, y, a.Threat, a.Targets, "EOT", setting{"samples", float64(a.Samples), 0}, setting{"steps", float64(a.Steps), 0},
+	return checkInBox(m, x, y, a.Threat, a.Targets, "EOT", setting{"samples", float64(a.Samples), 0}, setting{"steps", float64(a.Steps), 0},
 		setting{"step size", a.StepSize, 0}, setting{"batch size", float64(a.BatchSize), 0})
 }
 
@@ -81,13 +78,21 @@ func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 	if err := a.check(m, x, y); err != nil {
 		return Result{}, err
 	}
+	if err := a.Threat.checkRoom(); err != nil {
+		return Result{}, err
+	}
 	x = ask.OffTape(x)
 	res := newResult(x)
 	steps := or(a.Steps, 40)
 	pgd := PGD{Threat: a.Threat, Steps: steps, StepSize: a.StepSize}
 	alpha := or(a.StepSize, pgd.DefaultStepSize(x))
-	err := inBatches(ctx, len(y), or(a.BatchSize, defaultBatch), a.OnProgress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		e := expectation{EOT: a, model: m, tape: tape, res: &res}
+	res.Distance = make([]float64, len(y))
+	chance, err := atRandom(ctx, m, x, y)
+	if err != nil {
+		return res, err
+	}
+	err = inBatches(ctx, len(y), or(a.BatchSize, defaultBatch), a.OnProgress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		e := expectation{EOT: a, model: m, tape: tape, res: &res, chance: chance}
 		return e.climb(ctx, x, y, lo, hi, steps, alpha)
 	})
 	res.Distance = a.Threat.Distance(res.X, x)
@@ -97,9 +102,10 @@ func (a *EOT) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 // expectation attacks one batch.
 type expectation struct {
 	*EOT
-	model Model
-	tape  *tensor.Tape
-	res   *Result
+	model  Model
+	tape   *tensor.Tape
+	res    *Result
+	chance bool // answers are random, so that one to an input itself says little
 
 	rows Rows
 	rngs []*rand.Rand // of the rows
@@ -134,7 +140,8 @@ func (e *expectation) climb(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 	}
 }
 
-// begin makes the rows those inputs of [lo, hi) that are no success by themselves.
+// begin makes the rows those inputs of [lo, hi) that are no success by themselves, or
+// all of them where answers are random.
 func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, hi int) error {
 	all := rowsOf(ask.Range(lo, hi), y, e.Targets)
 	e.tape.Reset()
@@ -146,7 +153,7 @@ func (e *expectation) begin(ctx context.Context, x *tensor.Tensor, y []int, lo, 
 	for i, c := range tensor.ArgMax(logits) {
 		e.res.Queries[lo+i]++
 		e.res.Label[lo+i] = c
-		if e.res.Success[lo+i] = all.won(i, c); !e.res.Success[lo+i] {
+		if e.res.Success[lo+i] = all.won(i, c); e.chance || !e.res.Success[lo+i] {
 			left = append(left, lo+i)
 			e.rngs = append(e.rngs, rand.New(rand.NewPCG(e.Seed, uint64(lo+i))))
 		}

@@ -70,6 +70,8 @@ type Report struct {
 	Worst Estimate `json:"worst"`
 	// Right says so for each input.
 	Right []bool `json:"-"`
+	// Warnings say why the figures may mean less than they seem to.
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // predictBatch is the number of inputs in a forward pass that needs no gradient.
@@ -105,9 +107,10 @@ func Predict(ctx context.Context, m Model, x *tensor.Tensor) ([]int, error) {
 // clean, under each of the attacks, and under the worst of them for each input. An
 // input that is wrong by itself counts as wrong under every attack, whatever an
 // attack with targets makes of it, and one that an attack has moved is wrong if the model,
-// asked again, is: a model that answers at random has not lost by one of its answers. On
-// an error, or when ctx is cancelled, the
-// report holds what was finished.
+// asked again, is: a model that answers at random has not lost by one of its answers.
+// Of such a model, which is known by its answers to the first inputs or by adversaries
+// that do not stand, the report warns. On an error, or when ctx is cancelled, it holds
+// what was finished.
 func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks ...Attack) (Report, error) {
 	var rep Report
 	for i, a := range attacks {
@@ -132,6 +135,13 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 	rep.CleanRight, rep.Right = clean, slices.Clone(clean)
 	rep.Clean = count(clean)
 	rep.Worst = rep.Clean
+	chance, err := atRandom(ctx, m, x, y)
+	if err != nil {
+		return rep, err
+	}
+	if chance {
+		rep.warn("the model answers the same inputs differently: attacks that climb make all their steps then; what others find first, or nearest, may be a lucky draw, and they leave more inputs right than they should")
+	}
 	for _, a := range attacks {
 		start := time.Now()
 		res, err := a.Run(ctx, m, x, y)
@@ -145,13 +155,23 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 		if s, ok := a.(fmt.Stringer); ok {
 			ar.Settings = s.String()
 		}
-		again, err := askAgain(ctx, m, res, y)
+		again, err := askAgain(ctx, m, res, y, false)
 		if err != nil {
 			return rep, fmt.Errorf("attack: %s: %w", a.Name(), err)
 		}
+		claimed, stood := 0, 0
 		for i := range y {
 			ar.Right[i] = clean[i] && !again[i]
 			rep.Right[i] = rep.Right[i] && ar.Right[i]
+			if res.Label[i] != y[i] {
+				claimed++
+			}
+			if again[i] {
+				stood++
+			}
+		}
+		if float64(claimed-stood) > slackShare*float64(len(y)) && len(rep.Warnings) == 0 {
+			rep.warn("asked again, the model is right on %d of the %d inputs that %s has seen it get wrong: it answers at random, and attacks that end at a lucky draw leave more inputs right than they should", claimed-stood, claimed, a.Name())
 		}
 		ar.Queries, ar.Gradients = total(res.Queries), total(res.Gradients)
 		ar.Accuracy = count(ar.Right)
@@ -161,13 +181,18 @@ func Evaluate(ctx context.Context, m Model, x *tensor.Tensor, y []int, attacks .
 	return rep, nil
 }
 
+// warn says that the model answers at random.
+func (rep *Report) warn(format string, args ...any) {
+	rep.Warnings = append(rep.Warnings, Warning{RandomizedModel, fmt.Sprintf(format, args...)})
+}
+
 // askAgain says which inputs the model, asked once more, gets wrong among those of which
-// an attack says so.
-func askAgain(ctx context.Context, m Model, res Result, y []int) ([]bool, error) {
+// an attack says so, or among all.
+func askAgain(ctx context.Context, m Model, res Result, y []int, all bool) ([]bool, error) {
 	wrong := make([]bool, len(y))
 	var claimed []int
 	for i, l := range res.Label {
-		if l != y[i] {
+		if all || l != y[i] {
 			claimed = append(claimed, i)
 		}
 	}
@@ -204,8 +229,10 @@ func count(right []bool) Estimate {
 
 // EpsCurve returns the accuracy under PGD at each of the given radii, with the
 // other settings those of p, which has no Targets. An input that falls at one
-// radius counts as fallen at all larger ones, which include it; eps is in
-// ascending order.
+// radius, also when the model is asked again, counts as fallen at all larger ones, which
+// include it; eps is in ascending order, and may begin at 0. A model that answers at
+// random is attacked at each radius on all inputs, as each would fall sometime by the
+// answers alone, and one answer to what the attack has found counts.
 func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, eps []float64) ([]Estimate, error) {
 	if p.Targets != nil {
 		return nil, errors.New("attack: EpsCurve: attack with targets, want none")
@@ -217,9 +244,11 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 		return nil, err
 	}
 	right := make([]bool, len(y))
-	left := ask.Range(0, len(y))
-	for i := range right {
-		right[i] = true
+	all := ask.Range(0, len(y))
+	left := all
+	chance, err := atRandom(ctx, m, x, y)
+	if err != nil {
+		return nil, err
 	}
 	var out []Estimate
 	for k, e := range eps {
@@ -229,15 +258,23 @@ func EpsCurve(ctx context.Context, m Model, x *tensor.Tensor, y []int, p PGD, ep
 		if len(left) > 0 {
 			p.Threat.Eps, p.ids = e, left
 			rows := rowsOf(left, y, nil)
-			res, err := p.Run(ctx, m, tensor.Gather(x, left), rows.Y)
+			rest := tensor.Gather(x, left)
+			res, err := p.ascent(rest).run(ctx, m, rest, rows.Y)
+			if err != nil {
+				return out, err
+			}
+			wrong, err := askAgain(ctx, m, res, rows.Y, chance)
 			if err != nil {
 				return out, err
 			}
 			left = nil
 			for i, k := range rows.Index {
-				if right[k] = res.Label[i] == y[k]; right[k] {
+				if right[k] = !wrong[i]; right[k] {
 					left = append(left, k)
 				}
+			}
+			if chance {
+				left = all
 			}
 		}
 		out = append(out, count(right))

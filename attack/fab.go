@@ -100,7 +100,7 @@ func (f *FAB) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Resu
 }
 
 func (f *FAB) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, f.Threat); err != nil {
+	if err := checkBall(m, x, y, f.Threat); err != nil {
 		return err
 	}
 	switch {

@@ -41,8 +41,13 @@ func (a *ascent) run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 	res := newResult(x)
 	total := newCurve(a.steps)
 	var mu sync.Mutex
-	err := inBatches(ctx, len(y), or(a.batch, defaultBatch), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
-		w := &climb{ascent: a, model: m, tape: tape, res: &res, x: x, y: y, curve: newCurve(a.steps)}
+	chance, err := atRandom(ctx, m, x, y)
+	if err != nil {
+		res.Distance = make([]float64, len(y))
+		return res, err
+	}
+	err = inBatches(ctx, len(y), or(a.batch, defaultBatch), a.progress, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+		w := &climb{ascent: a, model: m, tape: tape, res: &res, x: x, y: y, chance: chance, curve: newCurve(a.steps)}
 		err := w.attack(ctx, lo, hi)
 		mu.Lock()
 		defer mu.Unlock()
@@ -158,12 +163,13 @@ func (c curve) mean() []float64 {
 // in the batch.
 type climb struct {
 	*ascent
-	model Model
-	tape  *tensor.Tape
-	res   *Result
-	x     *tensor.Tensor
-	y     []int
-	curve curve
+	model  Model
+	tape   *tensor.Tape
+	res    *Result
+	x      *tensor.Tensor
+	y      []int
+	chance bool // answers are random: a success may be a lucky draw, and all inputs stay
+	curve  curve
 
 	rows   Rows
 	x0, xa *tensor.Tensor // originals and iterates of the rows
@@ -271,7 +277,8 @@ func (c *climb) gradient(ctx context.Context, step int) (*tensor.Tensor, error) 
 
 // judge records what the model answered to the iterates and returns the rows
 // that go on: those that are not won, or, when the objective asks for more than a
-// win, not won by enough. Inputs that are wrong by themselves do not go on.
+// win, not won by enough. Inputs that are wrong by themselves do not go on. Where
+// answers are random all do, and of the successes that of the largest objective is kept.
 func (c *climb) judge(logits, values *tensor.Tensor, step int) (stay []int) {
 	answers := tensor.ArgMax(logits)
 	margin, limited := c.objective.(Margin)
@@ -289,7 +296,7 @@ func (c *climb) judge(logits, values *tensor.Tensor, step int) (stay []int) {
 			c.res.Success[k] = won
 			copyRow(c.res.X, k, c.xa, i)
 		}
-		if !c.res.Success[k] || limited && c.begun && !margin.enough(c.best[i]) {
+		if c.chance || !c.res.Success[k] || limited && c.begun && !margin.enough(c.best[i]) {
 			stay = append(stay, i)
 		}
 	}

@@ -3,6 +3,7 @@ package attack_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	. "github.com/redoubt-ml/redoubt/attack"
+	"github.com/redoubt-ml/redoubt/attack/transform"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -121,6 +123,9 @@ func TestSquareMovesStretchesOfRows(t *testing.T) {
 	x := tensor.Full(tensor.Float64, 0.5, 1, 100)
 	_, err := (&Square{Threat: Threat{Eps: 0.1}, Queries: 300}).Run(ctx, m, x, []int{0})
 	require.NoError(t, err)
+	for slices.Equal(asked[1], x.Values()) {
+		asked = asked[1:]
+	}
 	start := asked[1]
 	changed := func(from, to int) int { // values that some of the windows has turned round
 		most := 0
@@ -162,4 +167,118 @@ func TestCancelledAttacksKeepWhatTheyFound(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, []bool{true, true, true, true}, res.Success)
 	require.Equal(t, []int{1, 1, 1, 1}, res.Label)
+}
+
+// noisyAt is a model whose answers are random everywhere: right in 98 of 100 cases at
+// the inputs themselves, and hardly ever where the ball ends.
+func noisyAt(seed uint64) (noisy, *tensor.Tensor, []int) {
+	m := noisy{&sync.Mutex{}, rand.New(rand.NewPCG(1, seed)), 1, 2, 20}
+	return m, tensor.Full(tensor.Float32, 0, 150, 4, 4, 1), make([]int, 150)
+}
+
+// An attack with more steps leaves no more inputs right because it ends at the first
+// lucky draw: each of them is as strong as one step to the end of the ball.
+func TestLuckyDrawsMakeNoInputRobust(t *testing.T) {
+	th := Threat{Eps: 0.25}
+	for _, a := range []Attack{
+		&FGSM{Threat: th}, &PGD{Threat: th, Steps: 40}, &PGD{Threat: th, Steps: 20, Restarts: 3}, &BIM{Threat: th, Steps: 10},
+		&MIFGSM{Threat: th}, &RFGSM{Threat: th, Alpha: 0.05}, &APGD{Threat: th}, &Square{Threat: th, Queries: 300},
+		&SLIDE{Threat: Threat{Norm: L1, Eps: 4}}, &EOT{Threat: th, Transform: transform.Pose{Down: transform.Range{Lo: -1, Hi: 1}}, Steps: 10},
+	} {
+		m, x, y := noisyAt(5)
+		rep, err := Evaluate(ctx, m, x, y, a)
+		require.NoError(t, err)
+		require.Greater(t, rep.Clean.Value, 0.9)
+		require.Less(t, rep.Worst.Value, 0.08, a.Name())
+		require.Len(t, rep.Warnings, 1)
+		require.Equal(t, RandomizedModel, rep.Warnings[0].Kind)
+	}
+}
+
+// One unlucky answer to an input itself does not keep an attack from it: half of the
+// answers are wrong there, and none at the end of the ball is right.
+func TestUnluckyInputsAreAttacked(t *testing.T) {
+	for _, a := range []Attack{&PGD{Threat: Threat{Eps: 0.25}, Steps: 10}, &APGD{Threat: Threat{Eps: 0.25}, Steps: 20}} {
+		m := noisy{&sync.Mutex{}, rand.New(rand.NewPCG(1, 6)), 1, 0, 20}
+		res, err := a.Run(ctx, m, tensor.Full(tensor.Float32, 0, 100, 4, 4, 1), make([]int, 100))
+		require.NoError(t, err)
+		moved := 0
+		for _, d := range res.Distance {
+			if d > 0.1 {
+				moved++
+			}
+		}
+		require.Greater(t, moved, 85, a.Name())
+	}
+}
+
+// A model with the same noise for each row of a batch, whatever stands there, is found
+// out by another order.
+func TestNoiseOfThePlaceInABatchIsRandom(t *testing.T) {
+	m := function(func(x *tensor.Tensor) *tensor.Tensor {
+		same := noisy{&sync.Mutex{}, rand.New(rand.NewPCG(1, 7)), 1, 2, 20}
+		return same.Logits(x)
+	})
+	rep, err := Evaluate(ctx, m, tensor.Full(tensor.Float32, 0, 40, 4, 4, 1), make([]int, 40), &PGD{Threat: Threat{Eps: 0.25}, Steps: 20})
+	require.NoError(t, err)
+	require.NotEmpty(t, rep.Warnings)
+	require.Less(t, rep.Worst.Value, 0.1)
+}
+
+// A model that says only which class it has drawn may answer the first inputs alike; its
+// adversaries that do not stand give it away.
+func TestAdversariesThatDoNotStandAreTold(t *testing.T) {
+	random, x, y := noisyAt(8)
+	m := function(func(x *tensor.Tensor) *tensor.Tensor {
+		if x.Dim(0) <= 8 {
+			return tensor.OneHot(x.DType(), make([]int, x.Dim(0)), 3)
+		}
+		return tensor.OneHot(x.DType(), tensor.ArgMax(random.Logits(x)), 3)
+	})
+	rep, err := Evaluate(ctx, m, x, y, &Noise{Threat: Threat{Eps: 0.01}, Repeats: 10})
+	require.NoError(t, err)
+	require.Len(t, rep.Warnings, 1)
+	require.Contains(t, rep.Warnings[0].Text, "asked again, the model is right on")
+}
+
+// The curve begins at the accuracy without an attack, and no number of radii makes an
+// input fall that does not.
+func TestEpsCurveBelievesNoLuckyDraw(t *testing.T) {
+	m, x, y := noisyAt(9)
+	curve, err := EpsCurve(ctx, m, x, y, PGD{Steps: 10}, []float64{0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.25})
+	require.NoError(t, err)
+	sum := 0.0
+	for _, e := range curve[:6] {
+		require.Greater(t, e.Value, 0.9, "%v", curve)
+		sum += e.Value
+	}
+	require.InDelta(t, 0.975, sum/6, 0.015, "what 900 answers to the inputs are like")
+	require.Less(t, curve[6].Value, 0.05)
+}
+
+// Questions that find out whether answers are random are few, and count for no budget.
+func TestFindingOutCostsOneBatch(t *testing.T) {
+	steady := noisy{&sync.Mutex{}, rand.New(rand.NewPCG(1, 10)), 0, 50, 1}
+	for _, n := range []int{1, 5, 100} {
+		var mu sync.Mutex
+		rows := 0
+		m := function(func(x *tensor.Tensor) *tensor.Tensor {
+			mu.Lock()
+			rows += x.Dim(0)
+			mu.Unlock()
+			return steady.Logits(x)
+		})
+		x, y := tensor.Full(tensor.Float32, 0.5, n, 4, 4, 1), make([]int, n)
+		for _, a := range []Attack{&FGSM{Threat: Threat{Eps: 0.1}}, &Square{Threat: Threat{Eps: 0.1}, Queries: 20}} {
+			rows = 0
+			res, err := a.Run(ctx, m, x, y)
+			require.NoError(t, err)
+			counted := 0
+			for _, q := range res.Queries {
+				counted += q
+			}
+			require.LessOrEqual(t, rows-counted, 4*min(8, n))
+			require.Equal(t, res.Queries[0], map[string]int{"FGSM": 2, "Square": 22}[a.Name()])
+		}
+	}
 }

@@ -17,7 +17,8 @@ type MIFGSM struct {
 	Threat Threat
 	// Steps is the number of steps; 0 means 10.
 	Steps int
-	// StepSize is the size of a step in the threat's norm; 0 means Eps/Steps.
+	// StepSize is the size of a step in the threat's norm; 0 means Eps/Steps, and for
+	// L0 a quarter of the number of values.
 	StepSize float64
 	// Decay is the weight of what was summed before; 0 means 1, and a negative
 	// number forgets it, which makes this BIM.

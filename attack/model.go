@@ -41,7 +41,8 @@ type Attack interface {
 type Result struct {
 	// X holds the inputs that were found, of the shape of the original ones.
 	// An input that the model gets wrong by itself is returned as it is, but
-	// for attacks with targets that it does not answer.
+	// for attacks with targets that it does not answer, and models that answer at
+	// random.
 	X *tensor.Tensor `json:"-"`
 	// Success says whether the model was seen to get X[i] wrong, or with
 	// targets, to answer the target.
@@ -52,7 +53,7 @@ type Result struct {
 	// Distance is how far X[i] is from the original, in the threat's norm.
 	Distance []float64 `json:"distance"`
 	// Queries counts forward passes and Gradients backward passes, for each
-	// input.
+	// input, but for the first few that find out whether the model answers at random.
 	Queries   []int `json:"queries"`
 	Gradients []int `json:"gradients"`
 	// Loss holds, for attacks that make steps, the mean objective before each

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 )
@@ -26,14 +27,16 @@ func (o momentum) check(m Model, x *tensor.Tensor, y []int) error {
 		setting{"step size", o.stepSize, 0}, setting{"decay", max(o.decay, 0), 0}, setting{"batch size", float64(o.batch), 0})
 }
 
+// numbers are the settings with their defaults. alpha is 0 for a default that depends on
+// the number of values.
 func (o momentum) numbers() (steps int, alpha, decay float64) {
 	steps = or(o.steps, 10)
-	return steps, or(o.stepSize, o.threat.Eps/float64(steps)), max(0, or(o.decay, 1))
+	return steps, or(o.stepSize, smallStep(o.threat, steps)), max(0, or(o.decay, 1))
 }
 
 func (o momentum) String() string {
 	steps, alpha, decay := o.numbers()
-	s := summary(o.name, o.threat, "objective", orCrossEntropy(o.objective), "steps", steps, "step size", alpha, "decay", decay)
+	s := summary(o.name, o.threat, "objective", orCrossEntropy(o.objective), "steps", steps) + sized(o.threat, alpha, 0) + fmt.Sprintf(", decay %.4g", decay)
 	if o.all {
 		s += ", all steps"
 	}
@@ -55,8 +58,9 @@ type fitter[T float] func(w *walk[T], i uint64)
 func beginMomentum[T float](o momentum, r *relay, y []int, fit fitter[T]) beginner[T] {
 	steps, alpha, decay := o.numbers()
 	return func(i int, x0, _ []T) trial[T] {
+		alpha := or(alpha, o.threat.stride(len(x0)))
 		sum := make([]T, len(x0))
-		w := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps, all: o.all}
+		w := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps, all: o.all || r.chance}
 		w.move = func(x, g []T) {
 			n := size(L1, g)
 			for j, v := range g {

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -22,8 +23,8 @@ type NES struct {
 	Samples int
 	// Sigma is the size of the differences in each value; 0 means 0.01.
 	Sigma float64
-	// StepSize is the size of a step in the threat's norm; 0 means a tenth of
-	// Eps.
+	// StepSize is the size of a step in the threat's norm; 0 means a tenth of Eps,
+	// and for L0 a fortieth of the number of values.
 	StepSize   float64
 	Targets    []int                 // a class to reach for each input; nil for any wrong one
 	Seed       uint64                // of the directions
@@ -36,7 +37,7 @@ func (a *NES) Name() string { return "NES" }
 
 // String describes all that matters for the outcome.
 func (a *NES) String() string {
-	return summary(a.Name(), a.Threat, "queries", or(a.Queries, 5000), "samples", or(a.Samples, 25), "sigma", or(a.Sigma, 0.01), "step size", or(a.StepSize, a.Threat.Eps/10), "seed", a.Seed) + targeted(a.Targets)
+	return summary(a.Name(), a.Threat, "queries", or(a.Queries, 5000), "samples", or(a.Samples, 25), "sigma", or(a.Sigma, 0.01)) + sized(a.Threat, a.StepSize, a.Threat.Eps/10) + fmt.Sprintf(", seed %d", a.Seed) + targeted(a.Targets)
 }
 
 // Run attacks inputs x [N, ...] with labels y. Inputs that resist are returned

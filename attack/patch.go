@@ -76,7 +76,7 @@ func (a *Patch) check(m Model, x *tensor.Tensor, y []int) (side int, err error) 
 	if x != nil && x.Rank() != 4 {
 		return 0, fmt.Errorf("attack: patch: inputs of shape %v, want images [N, H, W, C]", x.Shape())
 	}
-	if err := checkAll(m, x, y, Threat{Lo: a.Lo, Hi: a.Hi}, a.Targets, "patch", setting{"largest angle", a.MaxDegrees, 0}, setting{"steps", float64(a.Steps), 0},
+	if err := checkInBox(m, x, y, Threat{Lo: a.Lo, Hi: a.Hi}, a.Targets, "patch", setting{"largest angle", a.MaxDegrees, 0}, setting{"steps", float64(a.Steps), 0},
 		setting{"step size", a.StepSize, 0}, setting{"clip", a.Clip, 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
 		return 0, err
 	}

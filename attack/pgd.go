@@ -13,7 +13,9 @@ var _ Attack = (*PGD)(nil)
 // PGD is projected gradient descent (on the negative objective) from random
 // starts: the standard first-order attack. It keeps, for each input, the first
 // iterate that the model gets wrong, or else the one of the largest objective;
-// inputs that are won cost nothing more.
+// inputs that are won cost nothing more. On a model that answers at random, where the
+// first one may be a lucky draw, every input makes all steps, and of the iterates that
+// the model got wrong that of the largest objective is kept.
 //
 // Madry et al., ICLR 2018, Eq. (3).
 type PGD struct {
@@ -59,6 +61,9 @@ func (p *PGD) Name() string {
 
 // Run attacks inputs x [N, ...] with labels y.
 func (p *PGD) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Result, error) {
+	if err := p.Threat.checkRoom(); err != nil {
+		return Result{}, err
+	}
 	return p.ascent(x).run(ctx, m, x, y)
 }
 
@@ -76,9 +81,7 @@ func (p *PGD) String() string {
 // describe says what an attack does that is a configuration of p.
 func describe(a Attack, p *PGD) string {
 	s := fmt.Sprintf("%s under %v, objective %v", a.Name(), p.Threat, p.ascent(nil).objective)
-	if p.StepSize != 0 || p.Threat.Norm != L0 {
-		s += fmt.Sprintf(", step size %.4g", or(p.StepSize, 2.5*p.Threat.Eps/float64(max(1, p.Steps))))
-	}
+	s += sized(p.Threat, p.StepSize, 2.5*p.Threat.Eps/float64(max(1, p.Steps)))
 	if p.Targets != nil {
 		s += ", targeted"
 	}
@@ -103,7 +106,7 @@ func (p *PGD) ascent(x *tensor.Tensor) *ascent {
 // DefaultStepSize returns what a StepSize of 0 means for inputs x [N, ...].
 func (p *PGD) DefaultStepSize(x *tensor.Tensor) float64 {
 	if p.Threat.Norm == L0 && x.Rank() > 1 && x.Dim(0) > 0 {
-		return float64(x.Len()) / float64(x.Dim(0)) / 4
+		return p.Threat.stride(x.Len() / x.Dim(0))
 	}
 	return 2.5 * p.Threat.Eps / float64(max(1, p.Steps))
 }

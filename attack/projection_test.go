@@ -103,3 +103,49 @@ func TestL2ProjectionIsNotClippedScaling(t *testing.T) {
 	require.InDelta(t, 1, x.At(0, 0), 1e-6)
 	require.InDelta(t, 0.5+math.Sqrt(0.08), x.At(0, 1), 1e-6)
 }
+
+// One step of L1 is the best point of the ball and the box for a linear objective: what
+// the box leaves no room for goes to the value with the next largest gradient.
+func TestStepOfL1SpendsAllOfIt(t *testing.T) {
+	x0 := tensor.FromFloat64([]float64{0.9, 0.5, 0.2, 1, 0.4}, 1, 5)
+	g := tensor.FromFloat64([]float64{3, -2, 1, 9, 0}, 1, 5)
+	for _, c := range []struct {
+		alpha float64
+		want  []float64
+	}{
+		{0.05, []float64{0.95, 0.5, 0.2, 1, 0.4}},
+		{0.3, []float64{1, 0.3, 0.2, 1, 0.4}},
+		{1, []float64{1, 0, 0.6, 1, 0.4}},
+		{9, []float64{1, 0, 1, 1, 0.4}},
+	} {
+		x := x0.Clone()
+		Threat{Norm: L1, Eps: c.alpha}.Step(x, g, x0, c.alpha)
+		require.InDeltaSlice(t, c.want, x.Values(), 1e-12)
+	}
+}
+
+// Under L0 the attacks of few or one step move the values that may change as far as PGD
+// does, and not by a share of the number of them.
+func TestStepsUnderL0AreNoCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 35))
+	m := onImages(linearOf256(r))
+	x := tensor.Uniform(r, tensor.Float32, 0.3, 0.7, 40, 16, 16, 1)
+	y := tensor.ArgMax(m.Logits(x))
+	th := Threat{Norm: L0, Eps: 10}
+	worst := func(a Attack) float64 {
+		rep, err := Evaluate(ctx, m, x, y, a)
+		require.NoError(t, err)
+		return rep.Worst.Value
+	}
+	pgd := worst(&PGD{Threat: th, Steps: 20})
+	require.Less(t, pgd, 0.5)
+	for _, a := range []Attack{&FGSM{Threat: th}, &BIM{Threat: th, Steps: 10}, &MIFGSM{Threat: th}, &RFGSM{Threat: th, Alpha: 0.3}} {
+		require.Less(t, worst(a), pgd+0.2, a.Name())
+	}
+}
+
+// linearOf256 is a linear model of three classes.
+func linearOf256(r *rand.Rand) Model {
+	w := tensor.Normal(r, tensor.Float32, 0, 1, 256, 3)
+	return function(func(x *tensor.Tensor) *tensor.Tensor { return tensor.MatMul(x, w) })
+}

@@ -38,6 +38,11 @@ type relay struct {
 	ids       []int     // names of the inputs for random numbers; nil for 0, 1, ...
 	progress  func(done, total int)
 
+	// chance says that answers are random, or taken for it as there are several to a
+	// question: a success may be a lucky draw, so that the trials that climb go on to
+	// the end and report their last one. It holds from the first trial on.
+	chance bool
+
 	mu          sync.Mutex
 	done, total int
 }
@@ -87,7 +92,13 @@ func run[T float](ctx context.Context, r *relay, x *tensor.Tensor, y []int, begi
 	lanes := min(maxLanes, max(1, n/minLane))
 	size := (n + lanes - 1) / lanes
 	r.done, r.total = 0, n
-	err := inBatches(ctx, n, size, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
+	var err error
+	if r.chance = r.eot > 1; !r.chance {
+		if r.chance, err = atRandom(ctx, r.model, x, y); err != nil {
+			return res, err
+		}
+	}
+	err = inBatches(ctx, n, size, nil, func(ctx context.Context, tape *tensor.Tape, lo, hi int) error {
 		w := lane[T]{relay: r, res: &res, x: x, y: y, begin: begin, next: lo, end: hi, d: x.Len() / n, tape: tape}
 		return w.run(ctx)
 	})
@@ -171,14 +182,18 @@ func (l *lane[T]) keep(e entry[T]) {
 }
 
 // fill takes in inputs until size trials are under way. Inputs that are a success
-// by themselves, in all answers if there are several to a question, are done at once.
+// by themselves, in all answers if there are several, are done at once.
 func (l *lane[T]) fill(ctx context.Context, size int) error {
+	answers := max(1, l.eot)
+	if l.chance {
+		answers = max(answers, unluckyAnswers)
+	}
 	for len(l.active) < size && l.next < l.end && ctx.Err() == nil {
 		n := min(size-len(l.active), l.end-l.next)
 		rows := rowsOf(ask.Range(l.next, l.next+n), l.y, l.goals)
 		hits := make([]int, n) // answers that are a success
 		var logits *tensor.Tensor
-		for range max(1, l.eot) {
+		for range answers {
 			l.tape.Reset()
 			var err error
 			if logits, err = query(ctx, l.model, l.tape.Const(tensor.Slice(l.x, 0, l.next, l.next+n)), rows); err != nil {
@@ -187,15 +202,18 @@ func (l *lane[T]) fill(ctx context.Context, size int) error {
 			for i, answer := range tensor.ArgMax(logits) {
 				index := rows.Index[i]
 				l.res.Queries[index]++
-				l.res.Label[index] = answer
-				if l.aim(index, l.y).hit(answer) {
+				hit := l.aim(index, l.y).hit(answer)
+				if hit {
 					hits[i]++
+				}
+				if !hit || hits[i] == answers {
+					l.res.Label[index] = answer
 				}
 			}
 		}
 		k := logits.Dim(1)
 		for i, index := range rows.Index {
-			if hits[i] == max(1, l.eot) {
+			if hits[i] == answers {
 				l.res.Success[index] = true
 				l.report(1)
 				continue

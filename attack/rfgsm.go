@@ -13,7 +13,8 @@ var _ Attack = (*RFGSM)(nil)
 // RFGSM is FGSM after a random step, which leaves the spot where a model may hide
 // its gradients: x' = x + α sign(N(0, I)), and then a step of size Eps-α along the
 // gradient at x'. In norms other than Linf both are steepest-ascent steps of the
-// norm, the first along a Gaussian vector.
+// norm, the first along a Gaussian vector; under L0, where Eps counts values, they share a
+// step of PGD's size as Alpha and Eps-Alpha share Eps.
 //
 // Tramèr et al., ICLR 2018, Eq. (7).
 type RFGSM struct {
@@ -49,14 +50,17 @@ func (a *RFGSM) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (Re
 }
 
 func beginRFGSM[T float](a *RFGSM, r *relay, y []int) beginner[T] {
-	alpha := or(a.Alpha, a.Threat.Eps/2)
 	return func(i int, x0, _ []T) trial[T] {
+		alpha, whole := or(a.Alpha, a.Threat.Eps/2), a.Threat.stride(len(x0))
+		if a.Threat.Norm == L0 {
+			alpha *= whole / a.Threat.Eps
+		}
 		x, v := append([]T(nil), x0...), make([]T, len(x0))
 		rng := rand.New(rand.NewPCG(a.Seed, r.id(i)))
 		for j := range v {
 			v[j] = T(rng.NormFloat64())
 		}
 		step(a.Threat, x, v, x0, alpha)
-		return &walk[T]{aim: r.aim(i, y), x: x, steps: 1, move: func(x, g []T) { step(a.Threat, x, g, x0, a.Threat.Eps-alpha) }}
+		return &walk[T]{aim: r.aim(i, y), x: x, steps: 1, all: r.chance, move: func(x, g []T) { step(a.Threat, x, g, x0, whole-alpha) }}
 	}
 }

@@ -61,7 +61,7 @@ func beginSimBA[T float](a *SimBA, r *relay, y []int) beginner[T] {
 	change := a.change()
 	return func(i int, x0, z []T) trial[T] {
 		t := &simba[T]{threat: a.Threat, aim: r.aim(i, y), x0: x0, x: append([]T(nil), x0...), asked: make([]T, len(x0)),
-			rng: rand.New(rand.NewPCG(a.Seed, r.id(i))), queries: or(a.Queries, 5000), change: change}
+			rng: rand.New(rand.NewPCG(a.Seed, r.id(i))), queries: or(a.Queries, 5000), change: change, persist: r.chance}
 		t.short = shortfall(t.aim, z)
 		if !t.next() {
 			return nil
@@ -77,6 +77,7 @@ type simba[T float] struct {
 	rng     *rand.Rand
 	queries int
 	change  float64
+	persist bool // a success does not end the attack
 
 	x0, x, asked []T
 	order        []int // values to come in this round
@@ -124,8 +125,10 @@ func (t *simba[T]) found() ([]T, int) { return t.point, t.label }
 
 func (t *simba[T]) answer(z []T, _ float64, _ []T) bool {
 	if c := argMax(z); t.aim.hit(c) {
-		t.point, t.label = t.asked, c
-		return false
+		t.point, t.label = append(t.point[:0], t.asked...), c
+		if !t.persist {
+			return false
+		}
 	}
 	if s := shortfall(t.aim, z); s < t.short {
 		t.short, t.idle = s, false

@@ -69,7 +69,7 @@ func beginSLIDE[T float](a *SLIDE, r *relay, y []int) beginner[T] {
 	alpha := or(a.StepSize, 2*a.Threat.Eps/float64(steps))
 	lo, hi := a.Threat.box()
 	return func(i int, x0, _ []T) trial[T] {
-		t := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps}
+		t := &walk[T]{aim: r.aim(i, y), x: append([]T(nil), x0...), steps: steps, all: r.chance}
 		if a.RandomStart {
 			sample(a.Threat, rand.New(rand.NewPCG(a.Seed, r.id(i))), t.x, x0)
 		}

@@ -27,10 +27,12 @@ func (s slopes) run(ctx context.Context, name string, m Model, x *tensor.Tensor,
 
 func beginSlopes[T float](s slopes, r *relay, y []int) beginner[T] {
 	s.queries, s.samples = or(s.queries, 5000), or(s.samples, 25)
-	s.stepSize = or(s.stepSize, s.threat.Eps/10)
+	size := s.stepSize
 	return func(i int, x0, _ []T) trial[T] {
+		s := s
+		s.stepSize = or(size, s.threat.stride(len(x0))/10)
 		t := &slope[T]{slopes: s, aim: r.aim(i, y), x0: x0, x: append([]T(nil), x0...), rng: rand.New(rand.NewPCG(s.seed, r.id(i))),
-			direction: make([]float64, len(x0)), sum: make([]float64, len(x0)), g: make([]T, len(x0)), asked: make([]T, len(x0))}
+			persist: r.chance, direction: make([]float64, len(x0)), sum: make([]float64, len(x0)), g: make([]T, len(x0)), asked: make([]T, len(x0))}
 		t.next()
 		return t
 	}
@@ -40,8 +42,9 @@ func beginSlopes[T float](s slopes, r *relay, y []int) beginner[T] {
 // then about the point where the step has led.
 type slope[T float] struct {
 	slopes
-	aim aim
-	rng *rand.Rand
+	aim     aim
+	rng     *rand.Rand
+	persist bool // a success does not end the attack
 
 	x0, x, asked   []T
 	direction, sum []float64
@@ -83,8 +86,10 @@ func (t *slope[T]) found() ([]T, int) { return t.point, t.label }
 func (t *slope[T]) answer(z []T, _ float64, _ []T) bool {
 	// A probe may be a success too, if it lies in the ball.
 	if c := argMax(z); t.aim.hit(c) && distance(t.threat.Norm, t.asked, t.x0) <= t.threat.Eps {
-		t.point, t.label = t.asked, c
-		return false
+		t.point, t.label = append(t.point[:0], t.asked...), c
+		if !t.persist {
+			return false
+		}
 	}
 	t.heard++
 	short := shortfall(t.aim, z)

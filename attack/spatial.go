@@ -89,7 +89,7 @@ func (a *Spatial) Search(ctx context.Context, m Model, x *tensor.Tensor, y []int
 	if x != nil && x.Rank() != 4 {
 		return Result{}, nil, fmt.Errorf("attack: spatial: inputs of shape %v, want images [N, H, W, C]", x.Shape())
 	}
-	if err := checkAll(m, x, y, th, a.Targets, "spatial", setting{"largest angle", max(a.MaxDegrees, 0), 0}, setting{"largest shift", max(a.MaxShift, 0), 0},
+	if err := checkInBox(m, x, y, th, a.Targets, "spatial", setting{"largest angle", max(a.MaxDegrees, 0), 0}, setting{"largest shift", max(a.MaxShift, 0), 0},
 		setting{"angles", float64(a.Angles), 0}, setting{"shifts", float64(a.Shifts), 0}, setting{"tries", float64(a.Tries), 0}, setting{"batch size", float64(a.BatchSize), 0}); err != nil {
 		return Result{}, nil, err
 	}

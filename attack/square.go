@@ -74,7 +74,7 @@ func (s *Square) Run(ctx context.Context, m Model, x *tensor.Tensor, y []int) (R
 }
 
 func (s *Square) check(m Model, x *tensor.Tensor, y []int) error {
-	if err := CheckInputs(m, x, y, s.Threat); err != nil {
+	if err := checkBall(m, x, y, s.Threat); err != nil {
 		return err
 	}
 	if err := checkTargets(y, s.Targets); err != nil {
@@ -99,7 +99,7 @@ func beginSquare[T float](s *Square, r *relay, size imageSize, y []int) beginner
 		t := &square[T]{
 			threat: s.Threat, h: size.h, w: size.w, c: size.c, aim: r.aim(i, y), x0: x0,
 			queries: or(s.Queries, 5000), runs: max(1, s.Restarts), share: or(s.Share, 0.8),
-			rescale: s.Rescale, inclusive: s.Inclusive,
+			rescale: s.Rescale, inclusive: s.Inclusive, persist: r.chance,
 			rng:  rand.New(rand.NewPCG(s.Seed, r.id(i))),
 			best: make([]T, len(x0)), next: make([]T, len(x0)),
 		}
@@ -117,6 +117,7 @@ type square[T float] struct {
 	queries, runs      int // of a run, and runs to come with the present one
 	share              float64
 	rescale, inclusive bool
+	persist            bool // a success does not end the attack
 	rng                *rand.Rand
 
 	best, next []T // the point of the least margin and the one asked about
@@ -145,8 +146,10 @@ func (t *square[T]) startRun() {
 
 func (t *square[T]) answer(z []T, _ float64, _ []T) bool {
 	if c := argMax(z); t.aim.hit(c) {
-		t.adversary, t.label = t.next, c
-		return false
+		t.adversary, t.label = append(t.adversary[:0], t.next...), c
+		if !t.persist {
+			return false
+		}
 	}
 	if m := shortfall(t.aim, z); t.i < 0 || m < t.margin {
 		t.margin = m

@@ -1,9 +1,11 @@
 package attack
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -62,7 +64,8 @@ type Threat struct {
 	Norm Norm `json:"norm"`
 	// Eps is the ball's radius in units of the input: typically 8/255 or 0.3
 	// for Linf and pixels in [0, 1]; for L0 the number of values that may
-	// change. 0 allows nothing.
+	// change. 0 allows nothing: Run of an attack refuses it, as a radius that was
+	// forgotten, where EpsCurve and the attacks of a training, PGD.Perturb, take it.
 	Eps float64 `json:"eps"`
 	// Lo and Hi are the ends of the box; both 0 mean [0, 1].
 	Lo float64 `json:"lo"`
@@ -220,9 +223,10 @@ func sample[T float](t Threat, r *rand.Rand, x, x0 []T) {
 
 // Step moves x along the steepest ascent direction of the norm for the gradient
 // g, by alpha, and projects. For Linf that is the sign of g, for L2 g scaled to
-// length 1, for L1 the coordinate of the largest |g| that the box leaves room
-// for; for L0, where no step is small, it is g scaled to an L1 length of 1
-// (Croce and Hein, ICCV 2019). An example whose gradient is 0 stays.
+// length 1, for L1 the coordinate of the largest |g|, and where the box ends before
+// alpha is spent those of the next largest; for L0, where no step is small, it is g
+// scaled to an L1 length of 1 (Croce and Hein, ICCV 2019). An example whose gradient is
+// 0 stays.
 func (t Threat) Step(x, g, x0 *tensor.Tensor, alpha float64) {
 	if x.DType() != g.DType() || x.Len() != g.Len() {
 		panic(fmt.Sprintf("attack: Step: inputs %v%v, gradient %v%v", x.DType(), x.Shape(), g.DType(), g.Shape()))
@@ -241,20 +245,59 @@ func step[T float](t Threat, x, g, x0 []T, alpha float64) {
 	case L2:
 		add(x, g, alpha, length(g))
 	case L1:
-		best, most := -1, 0.0
-		for i, v := range g {
-			room := v > 0 && float64(x[i]) < hi || v < 0 && float64(x[i]) > lo
-			if a := math.Abs(float64(v)); room && a > most {
-				best, most = i, a
-			}
-		}
-		if best >= 0 {
-			x[best] += T(math.Copysign(alpha, float64(g[best])))
-		}
+		spend(x, g, alpha, lo, hi)
 	case L0:
 		add(x, g, alpha, size(L1, g))
 	}
 	project(t, x, x0)
+}
+
+// spend changes x by alpha in all along g within the box, by as much as possible where
+// |g| is largest: the steepest step of L1.
+func spend[T float](x, g []T, alpha, lo, hi float64) {
+	room := func(i int) float64 {
+		if g[i] > 0 {
+			return hi - float64(x[i])
+		}
+		return float64(x[i]) - lo
+	}
+	best, most := -1, 0.0
+	for i, v := range g {
+		if a := math.Abs(float64(v)); a > most && room(i) > 0 {
+			best, most = i, a
+		}
+	}
+	if best < 0 {
+		return
+	}
+	order := []int{best}
+	if room(best) < alpha {
+		order = order[:0]
+		for i, v := range g {
+			if v != 0 && room(i) > 0 {
+				order = append(order, i)
+			}
+		}
+		slices.SortStableFunc(order, func(i, j int) int {
+			return cmp.Compare(math.Abs(float64(g[j])), math.Abs(float64(g[i])))
+		})
+	}
+	for _, i := range order {
+		part := min(alpha, room(i))
+		x[i] += T(math.Copysign(part, float64(g[i])))
+		if alpha -= part; !(alpha > 0) {
+			return
+		}
+	}
+}
+
+// stride is the size of a step that goes across the ball, for inputs of d values: Eps,
+// or under L0, where that counts values, a quarter of their number.
+func (t Threat) stride(d int) float64 {
+	if t.Norm == L0 {
+		return float64(d) / 4
+	}
+	return t.Eps
 }
 
 // add moves x by alpha along g, whose size is given; not at all if that is 0. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-ml/redoubt/internal/ask"
@@ -20,7 +21,7 @@ type Warning struct {
 type WarningKind string
 
 // Kinds of warnings. All but GradientFreeWins are found before the attacks, on the first
-// inputs.
+// inputs; RandomizedModel, in the report of Evaluate, after an attack as well.
 const (
 	// RandomizedModel: the model answers the same question differently.
 	RandomizedModel WarningKind = "randomized model"
@@ -30,7 +31,8 @@ const (
 	ZeroGradient WarningKind = "zero gradient"
 	// FewClasses: some attacks cannot run.
 	FewClasses WarningKind = "few classes"
-	// NoImages: inputs are rows of values, in which Square finds less than in images.
+	// NoImages: inputs are rows of values, or images with channels first, in which Square
+	// finds less than in images [H, W, C].
 	NoImages WarningKind = "no images"
 	// GradientFreeWins: Square broke inputs that all attacks with gradients
 	// before it had left, more than one in 500, so the gradients may be masked.
@@ -95,6 +97,9 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	if len(missing) > 0 {
 		warn(FewClasses, "%d classes: %s; what needs more is not run", classes, strings.Join(missing, ", "))
 	}
+	if s := x.Shape(); len(s) == 4 && colours(s[1]) && !colours(s[3]) {
+		warn(NoImages, "inputs of shape %v look like images [C, H, W], want [H, W, C]: Square, which changes neighbouring pixels together, takes the last for channels", s[1:])
+	}
 	if x.Rank() < 3 {
 		warn(NoImages, "inputs of shape %v are no images: Square, which changes neighbouring pixels together, has no rows and columns there", x.Shape()[1:])
 	}
@@ -116,6 +121,9 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	}
 	return classes, ws, nil
 }
+
+// colours says whether images have so many channels.
+func colours(n int) bool { return n == 1 || n == 3 || n == 4 }
 
 // rowSums returns the sum of magnitudes of each example.
 func rowSums(g *tensor.Tensor) []float64 {
@@ -160,6 +168,11 @@ func farthest(a, b *tensor.Tensor) float64 {
 		far = max(far, size(L2, d))
 	}
 	return far
+}
+
+// warns says whether there is a warning of a kind.
+func (rep *AutoReport) warns(k WarningKind) bool {
+	return slices.ContainsFunc(rep.Warnings, func(w Warning) bool { return w.Kind == k })
 }
 
 // judgeStages adds the warning that only the finished stages can give.

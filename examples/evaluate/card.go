@@ -26,11 +26,15 @@ type card struct {
 	attacks     []string           // names
 	curves      []attack.NormCurve // of each of them
 
-	Model      string           `json:"model"`
-	Data       string           `json:"data"`
-	Images     int              `json:"images"`
-	Threat     threat           `json:"threat"`
-	Attack     string           `json:"attack"`
+	Model  string `json:"model"`
+	Data   string `json:"data"`
+	Images int    `json:"images"`
+	Threat threat `json:"threat"`
+	Attack string `json:"attack"`
+	// StoppedAfter is the last attack that was finished if not all were; Robust is then
+	// the accuracy under those up to it, and what the next one of AutoAttack had found.
+	StoppedAfter string `json:"stopped_after,omitempty"`
+
 	Seed       uint64           `json:"seed"`
 	Clean      float64          `json:"clean"`
 	Robust     float64          `json:"robust"`
@@ -113,7 +117,7 @@ func (c *card) table() *report.Table {
 	for _, s := range c.Stages {
 		row(s.Name, s.In, fmt.Sprintf("%d of %d", s.Broken, s.Attacked), strconv.Itoa(s.Queries), strconv.Itoa(s.Gradients), report.Seconds(s.Seconds))
 	}
-	if len(c.attacks) > 1 {
+	if len(c.attacks) > 1 && c.StoppedAfter == "" {
 		row("worst of all", c.RobustIn, fmt.Sprintf("%d of %d", c.CleanIn.Right-c.RobustIn.Right, c.CleanIn.Right), strconv.Itoa(c.Queries), strconv.Itoa(c.Gradients), report.Seconds(c.Seconds))
 	}
 	return t
@@ -132,6 +136,7 @@ func (c *card) median() string {
 func (c *card) facts() [][2]string {
 	return [][2]string{
 		{"Model", c.Model},
+		{"Attacks", c.Attack},
 		{"Data", fmt.Sprintf("the first %d test images of %s", c.Images, c.Data)},
 		{"Threat", fmt.Sprintf("%v, pixels from 0 to 1", c.Threat)},
 		{"Seed", strconv.FormatUint(c.Seed, 10)},
@@ -152,6 +157,9 @@ func (c *card) Page(ctx context.Context) (*report.Page, error) {
 	title := c.Attack
 	if len(c.attacks) > 3 {
 		title = fmt.Sprintf("%d attacks", len(c.attacks))
+		if c.StoppedAfter != "" {
+			title += ", stopped after " + c.StoppedAfter
+		}
 	}
 	if c.Threat.ball == nil {
 		title += ", " + c.Threat.String()

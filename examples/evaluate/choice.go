@@ -138,6 +138,14 @@ var (
 	// restarting those that have restarts.
 	stepless   = []string{"autoattack", "autoattack-plus", "autoattack-rand", "fgsm", "jsma", "r+fgsm"}
 	restarting = []string{"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "pgd", "square"}
+	// norms are those of the attacks that do not take all.
+	norms = map[string][]attack.Norm{
+		"apgd-ce": notL0, "apgd-dlr": notL0, "apgd-t": notL0, "autoattack": notL0, "autoattack-plus": notL0, "autoattack-rand": notL0,
+		"boundary": {attack.L2}, "cw": {attack.L2}, "ddn": {attack.L2}, "deepfool": notL0, "ead": {attack.L2, attack.L1},
+		"fab": notL0, "fab-t": notL0, "fmn": notL0, "hopskipjump": {attack.Linf, attack.L2}, "jsma": {attack.L0},
+		"simba": notL0, "slide": {attack.L1}, "square": notL0, "universal": notL0,
+	}
+	notL0 = []attack.Norm{attack.Linf, attack.L2, attack.L1}
 	// unbounded are the attacks that have no ball of pixel values.
 	unbounded = []string{"patch", "spatial"}
 )
@@ -158,6 +166,15 @@ func orDefault(v, def int) int {
 }
 
 func attackNames() []string { return slices.Sorted(maps.Keys(attacks)) }
+
+// normNames lists norms, as in "linf or l2".
+func normNames(list []attack.Norm) string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = n.String()
+	}
+	return strings.Join(names, " or ")
+}
 
 // isAuto says whether an attack is a version of AutoAttack.
 func isAuto(name string) bool { return strings.HasPrefix(name, "autoattack") }
@@ -189,6 +206,10 @@ func (o *options) checkAttacks(names []string) error {
 			return fmt.Errorf("-attack %s and %s: one has a ball and the other has none, so they do not compare", names[0], name)
 		case free && o.diagnose:
 			return fmt.Errorf("-diagnose looks for masked gradients in a ball, -attack %s has none", name)
+		case norms[name] != nil && !slices.Contains(norms[name], o.norm):
+			return fmt.Errorf("-attack %s under -norm %v, want %s", name, o.norm, normNames(norms[name]))
+		case !free && o.eps == 0:
+			return fmt.Errorf("-eps is 0, which leaves -attack %s nothing to change, want a radius above 0", name)
 		case isAuto(name) && len(names) > 1:
 			return fmt.Errorf("-attack %s stands alone, it is several attacks itself", name)
 		case name == "transfer" && o.surrogate == "":

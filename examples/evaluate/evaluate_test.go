@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/redoubt-ml/redoubt/attack"
 	"github.com/redoubt-ml/redoubt/internal/realdata"
+	"github.com/redoubt-ml/redoubt/tensor"
 	"github.com/redoubt-ml/redoubt/tensor/dataset"
 	"github.com/redoubt-ml/redoubt/tensor/nn"
 )
@@ -211,12 +214,20 @@ func TestMistakesAreNamed(t *testing.T) {
 		"-surrogate: " + other + " fits no network":                     {"-attack", "transfer", "-surrogate", other, "-model", fits},
 		"-curve needs attacks":                                          {"-attack", "pgd", "-curve"},
 		"-diagnose under l1":                                            {"-attack", "pgd", "-norm", "l1", "-diagnose"},
-		"JSMA under linf":                                               {"-attack", "jsma", "-model", fits},
-		"needs a folder":                                                {"-dataset", "usps", "-model", other},
-		"fits no network":                                               {"-model", other},
-		`-arch is "gpt"`:                                                {"-model", other, "-arch", "gpt"},
-		"no such file or directory":                                     {"-model", missing},
-		`not ".pickle"`:                                                 {"-model", "x.pickle"},
+		"-attack jsma under -norm linf, want l0":                        {"-attack", "jsma"},
+		"-attack cw under -norm linf, want l2":                          {"-attack", "pgd,cw"},
+		"-attack autoattack under -norm l0, want linf or l2 or l1":      {"-norm", "l0"},
+		"-eps is 0":                       {"-eps", "0/255"},
+		"or a quotient as in 8/255":       {"-eps", "8/0"},
+		"-mean or -std without":           {"-mean", "0.5", "-std", "0.5"},
+		"-mean has 1 numbers":             {"-model", fits, "-mean", "0.5"},
+		"-std has 0":                      {"-model", fits, "-mean", "0.5", "-std", "0"},
+		"want one for each of 1 channels": {"-model", fits, "-mean", "0.5,0.5", "-std", "1,1", "-attack", "fgsm"},
+		"needs a folder":                  {"-dataset", "usps", "-model", other},
+		"fits no network":                 {"-model", other},
+		`-arch is "gpt"`:                  {"-model", other, "-arch", "gpt"},
+		"no such file or directory":       {"-model", missing},
+		`not ".pickle"`:                   {"-model", "x.pickle"},
 	} {
 		code, out, errs := execute(t, append(args, "-json")...)
 		require.NotZero(t, code, want)
@@ -341,4 +352,111 @@ func TestSweepsAreOfOneModel(t *testing.T) {
 	code, _, errs = execute(t, "-merge", dir)
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "data of model is")
+}
+
+// The radius may be written as a quotient, as papers do, and a model of pixels that lose a
+// mean first fares as one that does that by itself.
+func TestQuotientsAndNormalization(t *testing.T) {
+	path := trainedFile(t)
+	run := func(args ...string) (out struct {
+		Clean      float64
+		PerExample []bool `json:"per_example"`
+		Threat     attack.Threat
+		Model      string
+	}) {
+		code, text, errs := execute(t, append(args, "-n", "30", "-attack", "fgsm", "-json")...)
+		require.Zero(t, code, errs)
+		require.NoError(t, json.Unmarshal([]byte(text), &out))
+		return out
+	}
+	plain := run("-model", path, "-eps", "8/255")
+	require.Equal(t, 8./255, plain.Threat.Eps)
+
+	// The first layer of this one expects pixels (p - 0.25) / 0.5.
+	net := nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 28, 28, 1, 16, 10)
+	require.NoError(t, nn.Load(path, net))
+	weight, bias := nn.Params(net)[0], nn.Params(net)[1]
+	for o := range bias.Len() {
+		sum := 0.0
+		for i := range weight.Dim(0) {
+			sum += weight.At(i, o)
+			weight.Set(weight.At(i, o)/2, i, o)
+		}
+		bias.Set(bias.At(o)+0.25*sum, o)
+	}
+	outside := filepath.Join(t.TempDir(), "outside.safetensors")
+	require.NoError(t, nn.Save(outside, net))
+	got := run("-model", outside, "-eps", "8/255", "-mean", "1/4", "-std", "0.5")
+	require.Equal(t, plain.PerExample, got.PerExample)
+	require.Contains(t, got.Model, "of pixels less 0.25, over 0.5")
+}
+
+// The table of norms says what the attacks themselves do.
+func TestAttacksRefuseTheNormsOfTheTable(t *testing.T) {
+	m := nn.Classifier{Net: nn.NewMLP(rand.New(rand.NewPCG(1, 1)), 4, 4, 1, 4)}
+	x := tensor.Full(tensor.Float32, 0.5, 1, 4, 4, 1)
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, name := range attackNames() {
+		for _, norm := range []attack.Norm{attack.Linf, attack.L2, attack.L1, attack.L0} {
+			_, err := attacks[name](choice{Threat: attack.Threat{Norm: norm, Eps: 1}, surrogate: m}).Run(stopped, m, x, []int{0})
+			o := options{attack: name, norm: norm, eps: 1}
+			if name == "transfer" {
+				o.surrogate = "file"
+			}
+			_, refused := o.chooseAttacks()
+			require.Equal(t, errors.Is(err, context.Canceled), refused == nil, "%s under %v: %v, %v", name, norm, err, refused)
+		}
+	}
+}
+
+// stopper is an attack that stops the evaluation.
+type stopper struct{ attack.Noise }
+
+func (s *stopper) Run(context.Context, attack.Model, *tensor.Tensor, []int) (attack.Result, error) {
+	return attack.Result{}, context.Canceled
+}
+
+// A card of an evaluation that was stopped does not pass for one of all its attacks.
+func TestStoppedCardsSaySo(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	c := &card{net: nn.Classifier{Net: nn.NewMLP(r, 4, 4, 1, 4)}, x: tensor.Uniform(r, tensor.Float32, 0, 1, 6, 4, 4, 1), y: []int{0, 1, 2, 3, 0, 1}, Attack: "FGSM, noise"}
+	c.attacks = []string{"FGSM", "noise"}
+	th := attack.Threat{Eps: 0.01}
+	require.Error(t, c.attack(context.Background(), []attack.Attack{&attack.FGSM{Threat: th}, &stopper{}}))
+	require.Equal(t, "FGSM, noise, stopped after FGSM", c.Attack)
+	require.NotContains(t, c.table().Text(), "worst of all")
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"stopped_after":"FGSM"`)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	c.Stages, c.Attack, c.attacks = nil, "AutoAttack", []string{"AutoAttack"}
+	c.y, err = attack.Predict(ctx, c.net, c.x)
+	require.NoError(t, err)
+	require.Error(t, c.attack(ctx, []attack.Attack{&attack.AutoAttack{Threat: th, OnStage: func(attack.Stage) { cancel() }}}))
+	require.Equal(t, "AutoAttack, stopped after APGD-CE", c.Attack)
+}
+
+// Seeds of an attack on one model are tries: the sweep has the images that resist all.
+func TestSweepsOfOneModelCountTheWorstSeed(t *testing.T) {
+	code, out, errs := execute(t, "-model", trainedFile(t), "-n", "20", "-attack", "noise", "-eps", "0.3", "-steps", "3", "-seeds", "2", "-json")
+	require.Zero(t, code, errs)
+	var got struct {
+		Figures []struct {
+			Figure       string
+			Mean, Lo, Hi float64
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &got))
+	worst, mean := got.Figures[0], 0.0
+	require.Equal(t, "worst over seeds", worst.Figure)
+	for _, f := range got.Figures {
+		if f.Figure == "robust" {
+			mean = f.Mean
+		}
+	}
+	require.LessOrEqual(t, worst.Mean, mean)
+	want := attack.NewEstimate(int(math.Round(20*worst.Mean)), 20)
+	require.Equal(t, []float64{want.Lo, want.Hi}, []float64{worst.Lo, worst.Hi})
 }

@@ -4,6 +4,7 @@
 //
 //	go run ./examples/evaluate -model net.onnx -dataset mnist -eps 0.3
 //	go run ./examples/evaluate -model net.safetensors -dataset cifar10 -data DIR -norm l2 -eps 0.5 -attack pgd -steps 50 -out card
+//	go run ./examples/evaluate -model net.onnx -dataset cifar10 -data DIR -eps 8/255 -mean 0.4914,0.4822,0.4465 -std 0.247,0.243,0.261
 //	go run ./examples/evaluate -model net.onnx -norm l2 -eps 5 -attack ddn,fmn -curve -out card
 //
 // Without -model it trains a small network on MNIST, or on Fashion-MNIST, first and
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +36,7 @@ type options struct {
 	n                    int
 	norm                 attack.Norm
 	eps                  float64
+	mean, std            numbers
 	attack               string
 	steps, restarts      int
 	curve, diagnose      bool
@@ -51,7 +54,10 @@ func program() example.Program {
 			set.StringVar(&o.dataset, "dataset", "mnist", "test images: "+strings.Join(dataset.Names(), ", ")+"; all but mnist need -data")
 			set.IntVar(&o.n, "n", 100, "number of test images, from the first on")
 			set.TextVar(&o.norm, "norm", attack.Linf, "norm of the threat: linf, l2, l1 or l0")
-			set.Float64Var(&o.eps, "eps", 0.1, "radius of the threat, for pixels from 0 to 1; "+strings.Join(unbounded, " and ")+" have none")
+			o.eps = 0.1
+			set.Var((*number)(&o.eps), "eps", "radius of the threat, a `number` or a quotient as in 8/255, for pixels from 0 to 1; "+strings.Join(unbounded, " and ")+" have none")
+			set.Var(&o.mean, "mean", "`numbers` to take from the pixels of each channel before -model, with commas between; none for a model of pixels from 0 to 1")
+			set.Var(&o.std, "std", "`numbers` to divide by after -mean")
 			set.StringVar(&o.attack, "attack", "autoattack", "one of "+strings.Join(attackNames(), ", ")+"; or several with commas between")
 			set.StringVar(&o.surrogate, "surrogate", "", "`file` with the classifier that -attack transfer goes through")
 			set.IntVar(&o.steps, "steps", 0, "steps or queries of the attacks, 0 for their defaults; "+strings.Join(stepless, ", ")+" have none to choose")
@@ -62,6 +68,8 @@ func program() example.Program {
 		OneScale: true,
 		Check:    o.check,
 		Places:   []string{"model", "surrogate"},
+		Right:    "per_example",
+		Tries:    "model",
 		New: func(env *example.Env) (example.Experiment, error) {
 			c := &card{options: o, env: env, Seed: env.Seed}
 			var err error
@@ -92,6 +100,15 @@ func (o *options) check(env *example.Env) error {
 		return fmt.Errorf("-steps is %d and -restarts %d, want 0 or more", o.steps, o.restarts)
 	case o.arch != "" && o.model == "":
 		return errors.New("-arch without -model")
+	case len(o.mean)+len(o.std) > 0 && o.model == "":
+		return errors.New("-mean or -std without -model")
+	case len(o.mean) != len(o.std):
+		return fmt.Errorf("-mean has %d numbers and -std %d, want one of each channel in both", len(o.mean), len(o.std))
+	}
+	for _, v := range o.std {
+		if s := float32(v); !(s > 0) || math.IsInf(float64(s), 1) {
+			return fmt.Errorf("-std has %v, want numbers above 0", v)
+		}
 	}
 	if err := (attack.Threat{Norm: o.norm, Eps: o.eps}).Check(); err != nil {
 		return fmt.Errorf("-norm and -eps: %w", err)
@@ -127,6 +144,9 @@ func (c *card) load(ctx context.Context, train, test *dataset.Set) (attack.Model
 		return nil, err
 	}
 	if err := m.fits("-model", test, c.dataset); err != nil {
+		return nil, err
+	}
+	if m, err = m.normalized(c.mean, c.std); err != nil {
 		return nil, err
 	}
 	c.Model = m.about
@@ -188,8 +208,17 @@ func (c *card) Run(ctx context.Context) error {
 	return err
 }
 
-// attack attacks the model.
+// attack attacks the model. Where it is stopped between attacks the card says so.
 func (c *card) attack(ctx context.Context, list []attack.Attack) error {
+	err := c.attackAll(ctx, list)
+	if n := len(c.Stages); err != nil && n > 0 {
+		c.StoppedAfter = c.Stages[n-1].Name
+		c.Attack += ", stopped after " + c.StoppedAfter
+	}
+	return err
+}
+
+func (c *card) attackAll(ctx context.Context, list []attack.Attack) error {
 	if aa, ok := list[0].(*attack.AutoAttack); ok {
 		rep, err := aa.Evaluate(ctx, c.net, c.x, c.y)
 		if rep.Right == nil {
@@ -207,7 +236,7 @@ func (c *card) attack(ctx context.Context, list []attack.Attack) error {
 		return err
 	}
 	c.Clean, c.Robust, c.CleanIn, c.RobustIn = rep.Clean.Value, rep.Worst.Value, rep.Clean, rep.Worst
-	c.PerExample, c.adversaries = rep.Right, c.x.Clone()
+	c.PerExample, c.Warnings, c.adversaries = rep.Right, rep.Warnings, c.x.Clone()
 	for _, r := range rep.Attacks {
 		c.add(stage{r.Name, r.Settings, r.Accuracy.Value, r.Accuracy, rep.Clean.Right, rep.Clean.Right - r.Accuracy.Right, r.Queries, r.Gradients, r.Seconds})
 		for i, right := range r.Right {

@@ -105,6 +105,21 @@ func loadModel(name, path, arch string) (classifier, error) {
 	return c, nil
 }
 
+// normalized is the classifier after pixels have lost mean and been divided by std, one
+// number for each channel; itself without numbers.
+func (c classifier) normalized(mean, std numbers) (classifier, error) {
+	if len(mean) == 0 {
+		return c, nil
+	}
+	if channels := c.input[len(c.input)-1]; len(mean) != channels {
+		return c, fmt.Errorf("-mean and -std have %d numbers, want one for each of %d channels", len(mean), channels)
+	}
+	net := c.Model.(nn.Classifier).Net
+	c.Model = nn.Classifier{Net: nn.NewSequential(nn.NewNormalize(mean, std), net)}
+	c.about += fmt.Sprintf(", of pixels less %v, over %v", &mean, &std)
+	return c, nil
+}
+
 // fits returns an error unless the classifier that a flag names takes the images of a data
 // set.
 func (c classifier) fits(name string, set *dataset.Set, data string) error {

@@ -67,6 +67,12 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	tries := false
+	if p.Right != "" {
+		if tries, err = m.AddWorst(lines, p.Right, p.Tries); err != nil {
+			return Result{}, err
+		}
+	}
 	t := report.NewTable(fmt.Sprintf("%s over %s", p.Name, count(m.Seeds, "seed")),
 		report.Left("figure"), report.Right("n"), report.Right("mean"), report.Right("from"), report.Right("to"), report.Right("SD"))
 	entries := 0
@@ -82,6 +88,9 @@ func (p Program) sumUp(lines []sweep.Located) (Result, error) {
 		res.Notes = append(res.Notes, "From and to: 95 % intervals of the mean over seeds, by Student's t; of what is true or false, exact ones of the share that is true.")
 	} else {
 		res.Notes = append(res.Notes, "One seed has no interval of a mean over seeds.")
+	}
+	if tries {
+		res.Notes = append(res.Notes, fmt.Sprintf("%s: the share of images that are right for each of the seeds, which are tries of the attack on one model, with an exact interval of 95 %% over images. Other intervals are the spread of the attack alone.", sweep.WorstName))
 	}
 	if entries > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("%s of matrices are in -json only.", count(entries, "figure")))

@@ -34,6 +34,10 @@ type Program struct {
 	Seeds bool
 	// Split is the list of which a sweep may run each value by itself; nil for none.
 	Split *Split
+	// Right names the list in the figures that says which images are right, and Tries the
+	// data that all seeds share where they are tries of one attack on one model: then a
+	// sweep says too which share of the images is right for every seed.
+	Right, Tries string
 	// Places names flags of the program's own that say where something is and on which
 	// no figure depends.
 	Places []string

@@ -17,7 +17,7 @@ import (
 // papers look at the last step alone, so their robust accuracy is a little higher; see
 // LastIterate.
 type Protocol struct {
-	// Eps are the radii under Linf, in pixel units.
+	// Eps are the radii under Linf, in pixel units; 0 is the clean accuracy.
 	Eps      []float64
 	Steps    int     // of PGD; 0 means 20
 	StepSize float64 // of PGD; 0 means 2/255
@@ -123,7 +123,11 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 func (p Protocol) underPGD(ctx context.Context, m attack.Model, x *tensor.Tensor, y []int, eps float64) (attack.Estimate, []bool, error) {
 	a := p.pgd(eps)
 	if !p.LastIterate {
-		r, err := attack.Evaluate(ctx, m, x, y, a)
+		attacks := []attack.Attack{a}
+		if eps == 0 {
+			attacks = nil // nothing may change, and attacks refuse that
+		}
+		r, err := attack.Evaluate(ctx, m, x, y, attacks...)
 		return r.Worst, r.Right, err
 	}
 	end, err := a.Perturb(ctx, m, x, y)

@@ -26,7 +26,8 @@ type Figure struct {
 	SD *float64 `json:"sd"`
 	// Lo and Hi bound the mean with 95 % confidence: by Student's t for numbers; null
 	// for one seed, which says nothing of others. The share of truth values has the
-	// exact interval of Clopper and Pearson.
+	// exact interval of Clopper and Pearson, and so has that of the images that are
+	// right for every seed, which is over images.
 	Lo *float64 `json:"lo"`
 	Hi *float64 `json:"hi"`
 }

@@ -198,3 +198,39 @@ func TestFiguresBeyondNumbersHaveNoMean(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, by(m)["a"].Mean)
 }
+
+// Seeds that try one attack on one model leave the images that resist all of them, with
+// the interval over images; without a common model there is no such figure.
+func TestWorstOverSeeds(t *testing.T) {
+	lines := func(model string, results ...string) []Located {
+		var out []Line
+		for seed, r := range results {
+			l := lineOf(uint64(seed+1), r)
+			l.Data = map[string]string{}
+			if model != "" {
+				l.Data["model"] = model
+			}
+			out = append(out, l)
+		}
+		return read(t, "f", out...)
+	}
+	a, b := `{"right":[true,true,false,true],"v":1}`, `{"right":[true,false,true,true],"v":2}`
+	all := lines("m", a, b)
+	m, err := Merge(all)
+	require.NoError(t, err)
+	added, err := m.AddWorst(all, "right", "model")
+	require.NoError(t, err)
+	require.True(t, added)
+	f := m.Figures[0]
+	require.Equal(t, WorstName, f.Name)
+	require.Equal(t, 2, f.N)
+	require.Equal(t, 0.5, *f.Mean)
+	require.InDelta(t, 0.0676, *f.Lo, 1e-4) // Clopper and Pearson's, 2 of 4
+	require.InDelta(t, 0.9324, *f.Hi, 1e-4)
+
+	added, err = m.AddWorst(lines("", a, b), "right", "model")
+	require.NoError(t, err)
+	require.False(t, added)
+	_, err = m.AddWorst(lines("m", a, `{"right":[true],"v":2}`), "right", "model")
+	require.ErrorContains(t, err, "1 answers in right, want one for each image")
+}
