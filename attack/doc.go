@@ -49,9 +49,10 @@
 //
 // Results are per example: an attack never undoes an existing mistake, and
 // reports success only for an input that it has seen the model get wrong.
-// A model that answers at random is found out by a few questions before an attack; one
-// that climbs (PGD and its relatives, APGD, Square, NES, SPSA, SimBA) then makes all its
-// steps, as its first success may be a lucky draw.
+// A model that answers at random is found out before an attack, by asking 4 times about
+// the first 8 inputs, which no limit of queries of an attack counts. An attack that climbs
+// (PGD and its relatives, APGD, Square, NES, SPSA, SimBA) then makes all its steps, as its
+// first success may be a lucky draw.
 // Randomness is per example too, so results depend neither on how a batch is cut
 // nor on the number of threads.
 package attack

@@ -37,7 +37,8 @@ type Options struct {
 	Parallel int
 	// Budget is the number of inputs that the function may be asked about in
 	// all; 0 means no limit. A batch that exceeds what is left, less what batches
-	// under way have yet to ask, is not asked about.
+	// under way have yet to ask, is not asked about. Attacks that climb ask 32 questions
+	// more than their own count says, see package attack.
 	Budget int64
 }
 
