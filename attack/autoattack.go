@@ -56,7 +56,9 @@ type AutoAttack struct {
 	// the evaluation goes on from it; it must come from the same inputs, threat, version
 	// and seed, and from a model with the same answers to the first inputs, on the
 	// average of 20 if they are random. Of one that answers at random the file keeps what
-	// the finished attacks have found, of others also what was found until a stop.
+	// the finished attacks have found, of others also what was found until a stop. To know
+	// the model again each start asks it 20 times about the first 64 inputs, which are
+	// not counted.
 	State string
 	// OnStage is called after each attack, nil for none.
 	OnStage func(Stage)

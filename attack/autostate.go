@@ -156,7 +156,8 @@ func (a *AutoAttack) openState(ctx context.Context, rep *AutoReport, m Model, x 
 		return s, fmt.Errorf("attack: AutoAttack: state: %w", err)
 	}
 	defer f.Close()
-	return s, s.load(ctx, f, rep, m, x, y, chance, attacks)
+	err = s.load(ctx, f, rep, m, x, y, chance, attacks)
+	return s, err
 }
 
 // load takes over what a state file holds.

@@ -18,7 +18,11 @@ const (
 // the next, or in another order, as one with noise of its own for each row of a batch
 // does. The questions count for no budget.
 func atRandom(ctx context.Context, m Model, x *tensor.Tensor, y []int) (bool, error) {
-	n := min(chanceInputs, len(y))
+	return answersVary(ctx, m, x, y, min(chanceInputs, len(y)))
+}
+
+// answersVary is atRandom by the first n inputs.
+func answersVary(ctx context.Context, m Model, x *tensor.Tensor, y []int, n int) (bool, error) {
 	there := ask.Range(0, n)
 	back := make([]int, n)
 	for i := range back {

@@ -223,6 +223,12 @@ func TestNoiseOfThePlaceInABatchIsRandom(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, rep.Warnings)
 	require.Less(t, rep.Worst.Value, 0.1)
+	stop, cancel := context.WithCancel(ctx)
+	a := &AutoAttack{Threat: Threat{Eps: 0.25}, OnProgress: func(string, int, int) { cancel() }}
+	auto, err := a.Evaluate(stop, m, tensor.Full(tensor.Float32, 0, 40, 4, 4, 1), make([]int, 40))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Contains(t, auto.Warnings, Warning{RandomizedModel, `the model answers the same inputs differently: use the version "rand"`})
+	require.Equal(t, auto.Clean, auto.Robust, "what a stopped attack has found may be a lucky draw")
 }
 
 // A model that says only which class it has drawn may answer the first inputs alike; its

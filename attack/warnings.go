@@ -106,18 +106,12 @@ func (a *AutoAttack) examine(ctx context.Context, m Model, x *tensor.Tensor, y [
 	if a.Version == Rand {
 		return classes, ws, nil
 	}
-	for range 4 {
-		if err := ctx.Err(); err != nil {
-			return 0, nil, fmt.Errorf("attack: stopped: %w", err)
-		}
-		again, err := query(ctx, m, tape.Const(x), rows)
-		if err != nil {
-			return 0, nil, err
-		}
-		if farthest(z, again) > answersDiffer {
-			warn(RandomizedModel, "the model answers the same inputs differently: use the version %q", Rand)
-			break
-		}
+	chance, err := answersVary(ctx, m, x, y, n)
+	if err != nil {
+		return 0, nil, err
+	}
+	if chance {
+		warn(RandomizedModel, "the model answers the same inputs differently: use the version %q", Rand)
 	}
 	return classes, ws, nil
 }

@@ -16,14 +16,14 @@ import (
 // cannot be seen, that is, is at most 2 GaussianBias.
 //
 // With eps above 0 it is no bound on the pulls under an adversary that does less than the
-// worst, or nothing: what that one shows is easier to tell apart. A malicious
-// adversary can do all that an oblivious one can, so the bound holds
-// for the worst of that kind too. It is for methods that are right whatever the means, told no more
-// than sigma and eps, and that need the very best arm: it says nothing of
-// AssumeIdentifiable, which is told that the gap is large enough, of Tol above 0, of a
-// fixed budget, or of rules that take eps for 0 and are wrong. It panics unless there
-// are at least two means, all finite, sigma is positive, eps in [0, 1/2) and delta in
-// (0, 1). From delta = 1/2 on it is 0: a guess will do.
+// worst, or nothing: what that one shows is easier to tell apart. A malicious adversary
+// can do all that an oblivious one can, so the bound holds for the worst of that kind
+// too. It is for methods that are right whatever the means, told no more than sigma and
+// eps, and that need the very best arm: it says nothing of AssumeIdentifiable, which is
+// told that the gap is large enough, of Tol above 0, of a fixed budget, or of rules that
+// take eps for 0 and are wrong. It panics unless there are at least two means, all
+// finite, sigma is positive, eps in [0, 1/2) and delta in (0, 1). From delta = 1/2 on it
+// is 0: a guess will do.
 //
 // Moving arm i past the best arm changes the answer, so the evidence N_i KL
 // between what the two worlds show must reach kl(delta, 1-delta) (transportation

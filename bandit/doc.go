@@ -82,10 +82,10 @@
 //
 // Means closer than twice the bias of an estimator cannot be told apart by its intervals,
 // whatever the amount of data, and Gaussian arms closer than twice GaussianBias by no
-// method. If the rule compares
-// Certified intervals, the estimator knows its bias and NoFutility is not set, a search
-// stops and says so. With AssumeIdentifiable it answers all the same; with SymmetricMedian,
-// which knows no bias, and rules with bounds of their own it goes on to MaxPulls.
+// method. If the rule compares Certified intervals, the estimator knows its bias and
+// NoFutility is not set, a search stops and says so. With AssumeIdentifiable it answers all
+// the same; with SymmetricMedian, which knows no bias, and rules with bounds of their own
+// it goes on to MaxPulls.
 //
 // # Cost
 //

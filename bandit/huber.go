@@ -48,7 +48,7 @@ func (e Huber) Prepare(s Setting) (Family, error) {
 		return newMeanFamily(s, 2, e.Sigma), nil
 	}
 	b, threshold := huberConstants(s.Eps, s.Adversary)
-	if m := moment(subGaussianMoment); m.exponent(1<<40, largestRadius*threshold, threshold, s.Eps, s.Adversary) > -s.level(1, 2) {
+	if m := moment(subGaussianMoment); 0x1p40*m.exponent(1, largestRadius*threshold, threshold, s.Eps, s.Adversary) > -s.level(1, 2) {
 		return nil, fmt.Errorf("bandit: Huber: Eps is %v, want at most .494, or .490 against a malicious adversary: above, no radius is finite within 2^40 pulls", s.Eps)
 	}
 	f := &huberFamily{}

@@ -13,7 +13,7 @@ import "math"
 //	                   p = (n+1)/(2n) + m/n + sqrt(L/(2n))  malicious,
 //
 // and +Inf where p >= 1. The limit is GaussianBias. SignMedian has a smaller radius at
-// every n; this is the one that pulls were recorded of. The median is not the mean:
+// every n. The median is not the mean:
 // on skewed laws it is wrong whatever the sample.
 type Median struct {
 	Sigma float64 // standard deviation, positive

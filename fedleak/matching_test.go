@@ -371,6 +371,19 @@ func TestBatchStatisticsNeedTwoSamples(t *testing.T) {
 	}
 }
 
+// Labels are counted with the probabilities of a batch as large as the one that was seen:
+// a single image has no batch statistics.
+func TestLabelsAreCountedWithBatchStatistics(t *testing.T) {
+	f := sigmoid(t, 4, 2)
+	f.Model.Bottoms[0].Add("norm", nn.NewBatchNorm(24))
+	double(f)
+	f.BatchStatistics = true
+	a := IDLG()
+	a.Steps = 1
+	_, err := a.Run(ctx, f.Model, observe(t, f, 1))
+	require.NoError(t, err)
+}
+
 func TestBatchStatisticsTieSamples(t *testing.T) {
 	f := sigmoid(t, 6, 2)
 	one := f.mean([]int{0}, nil, []Ref{{0, 5}})[0]

@@ -204,17 +204,14 @@ func (s *search) label() error {
 	if s.Rounds > 1 {
 		return s.labelsOfRounds(bias)
 	}
-	grey := make([]*tensor.Tensor, s.parties)
-	for p, in := range s.m.Inputs {
-		grey[p] = tensor.Full(s.m.dtype(), 0.5, 1, in[0], in[1], in[2])
-	}
-	mean := tensor.Softmax(s.m.Logits(s.pass(), grey)).Values()
 	s.given = make([]int, len(s.ids))
 	left := make([]float64, s.m.Classes)
 	for c, g := range s.want[0][bias].Values() {
-		left[c] = float64(len(s.given)) * (mean[c] - g)
-		if len(s.given) == 1 {
-			left[c] = -g // which is above 0 at the label alone
+		left[c] = -float64(len(s.given)) * g // for one sample above 0 at the label alone
+	}
+	if len(s.given) > 1 {
+		for c, p := range s.probabilitiesOfGrey() {
+			left[c] += float64(len(s.given)) * p
 		}
 	}
 	for row := range s.given {
@@ -222,6 +219,15 @@ func (s *search) label() error {
 		left[s.given[row]]--
 	}
 	return nil
+}
+
+// probabilitiesOfGrey are those of a batch of grey images, all the same.
+func (s *search) probabilitiesOfGrey() []float64 {
+	grey := make([]*tensor.Tensor, s.parties)
+	for p, in := range s.m.Inputs {
+		grey[p] = tensor.Full(s.m.dtype(), 0.5, len(s.ids), in[0], in[1], in[2])
+	}
+	return tensor.Softmax(s.m.Logits(s.pass(), grey)).Values()[:s.m.Classes]
 }
 
 // labelsOfRounds reads which sample has which label from the gradients of the logit bias,

@@ -73,7 +73,9 @@ func (tr Training) Run(ctx context.Context, f *Federation) error {
 				return err
 			}
 		}
-		opt.Step(lr, params, gs)
+		if err := attempt(func() { opt.Step(lr, params, gs) }); err != nil {
+			return fmt.Errorf("fedleak: training at step %d: %w", step, err)
+		}
 		if tr.OnStep != nil {
 			tr.OnStep(step)
 		}

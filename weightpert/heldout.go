@@ -30,8 +30,8 @@ func CertifiedShare(count, total int, delta float64) (float64, error) {
 //
 // where e is the expected error of such weights on the examples, and divergence that
 // between the distributions after and before training; see GaussianDivergence for it and
-// DrawGaussian for the draws, with one sigma for both. e itself
-// is known from a number of independent draws of the weights only, so the largest e with
+// DrawGaussian for the draws, with one sigma for both. e itself is known from a number of
+// independent draws of the weights only, so the largest e with
 //
 //	kl(observed ‖ e) <= ln(2/delta) / draws
 //

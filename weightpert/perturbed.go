@@ -27,7 +27,9 @@ func Matrices(net nn.Layer) []*tensor.Tensor {
 
 // Perturbed is a network with other values for some of its parameters, which it
 // leaves as they are. It is a network in its own right, whose parameters are those
-// values: attacks, faults, quantisation and certificates start from them.
+// values: attacks, faults, quantisation and certificates start from them. All its other
+// parameters and its statistics are those of Net itself, which training, nn.Load, nn.Copy
+// and nn.Convert would change with it.
 type Perturbed struct {
 	Net    nn.Layer
 	Params []*tensor.Tensor // parameters of Net

@@ -200,9 +200,9 @@ func (q *Quantized) Hamming(other *Quantized) (int, error) {
 // Rounding returns the box of all networks that rounding to the quantiser's integers
 // can give, with halves and errors of float32 going either way: each weight within
 // half a scale of itself. A certificate for this box says that quantisation keeps
-// the prediction. A row, or a matrix, of zeros stays
-// as it is. Scales are those of Quantize: for a convolution that FromNN laid out they come
-// from its whole filters, taps that never meet the image included.
+// the prediction. A row, or a matrix, of zeros stays as it is. Scales are those of
+// Quantize: for a convolution that FromNN laid out they come from its whole filters, taps
+// that never meet the image included.
 func (q Quantizer) Rounding(n *Network) (*Box, error) {
 	return q.box(n, "Rounding", func(w, largest float64, width int) (lo, hi float64) {
 		if largest == 0 {

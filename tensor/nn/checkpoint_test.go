@@ -132,6 +132,27 @@ func TestCheckpointsCompareAllLearningRates(t *testing.T) {
 	require.ErrorIs(t, run(80, 45), context.Canceled)
 }
 
+// Files from before Adam counted the steps of each parameter and a hash of the learning
+// rates was compared are read as they were meant.
+func TestCheckpointsOfEarlierVersionsGoOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	whole := checkpointed(t, "", &optim.Adam{})
+	require.NoError(t, whole.Run(context.Background()))
+	want := values(whole.Net)
+
+	stopped(t, path, &optim.Adam{})
+	c := contents(t, path)
+	delete(c.Metadata, "learning_rates_sha256")
+	c.Tensors["optimizer.steps"] = tensor.Scalar(tensor.Float64, 5)
+	require.NoError(t, safetensors.Write(path, c))
+	rest := checkpointed(t, path, &optim.Adam{})
+	steps := 0
+	rest.OnStep = func(nn.Progress) { steps++ }
+	require.NoError(t, rest.Run(context.Background()))
+	require.Equal(t, 3, steps)
+	require.Equal(t, want, values(rest.Net))
+}
+
 func contents(t *testing.T, path string) safetensors.Contents {
 	f, err := safetensors.Open(path)
 	require.NoError(t, err)

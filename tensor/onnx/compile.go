@@ -126,7 +126,7 @@ func (c *compiler) compileNode(n *nodeProto) error {
 		var v *value
 		if name != "" {
 			if v = c.values[name]; v == nil {
-				return fmt.Errorf("input %d is tensor %q, a second output of a node: only first ones are computed", i, name)
+				return fmt.Errorf("input %d is tensor %q, an output of a node that is not computed: of operators other than Split only the first is", i, name)
 			}
 		}
 		k.in = append(k.in, v)

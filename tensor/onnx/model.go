@@ -305,7 +305,7 @@ func (c *compiler) result(name string) (*value, error) {
 	v := c.values[name]
 	switch {
 	case v == nil:
-		return nil, errors.New("is a second output of a node: only first ones are computed")
+		return nil, errors.New("is an output of a node that is not computed: of operators other than Split only the first is")
 	case v.kind != computed || len(v.dims) == 0 || v.dims[0] != dim{batch: 1}:
 		return nil, fmt.Errorf("has shape %s, want [N ...] for N images", show(v.dims))
 	case len(v.dims) == 4:

@@ -98,6 +98,9 @@ func (o *Adam) SetState(params []*tensor.Tensor, state map[string]*tensor.Tensor
 	if t == nil {
 		return errors.New(`optim: Adam: state has no tensor "steps"`)
 	}
+	if alike(t, tensor.Scalar(tensor.Float64, 0)) { // as written when all parameters had one number
+		t = tensor.Full(tensor.Float64, t.Item(), len(params))
+	}
 	if want := tensor.Zeros(tensor.Float64, len(params)); !alike(t, want) {
 		return fmt.Errorf(`optim: Adam: state tensor "steps" is %v%v, want %v%v`, t.DType(), t.Shape(), want.DType(), want.Shape())
 	}

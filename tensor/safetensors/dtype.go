@@ -113,7 +113,7 @@ func decodeInts(dst []int64, raw []byte, d DType) error {
 		case U64:
 			v := binary.LittleEndian.Uint64(raw[8*i:])
 			if v > math.MaxInt64 {
-				return fmt.Errorf("found a U64 element of %d, want at most %d", v, math.MaxInt64)
+				return fmt.Errorf("found a U64 element of %d, want at most %d", v, int64(math.MaxInt64))
 			}
 			dst[i] = int64(v)
 		case U32:

@@ -37,8 +37,9 @@ type Options struct {
 	Parallel int
 	// Budget is the number of inputs that the function may be asked about in
 	// all; 0 means no limit. A batch that exceeds what is left, less what batches
-	// under way have yet to ask, is not asked about. Attacks that climb ask 32 questions
-	// more than their own count says, see package attack.
+	// under way have yet to ask, is not asked about. Of what attacks ask, their
+	// own count leaves out up to 32 questions to begin with, and more for the State of
+	// AutoAttack: see package attack.
 	Budget int64
 }
 

@@ -102,7 +102,7 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 	if p.APGD > 0 {
 		say("APGD")
 		th := attack.Threat{Norm: attack.Linf, Eps: p.Eps[0]}
-		r, err := attack.Evaluate(ctx, m, first(x, p.APGD), y[:p.APGD], &attack.APGD{Threat: th, Seed: p.Seed}, &attack.APGD{Threat: th, TargetClasses: 9, Seed: p.Seed})
+		r, err := attack.Evaluate(ctx, m, first(x, p.APGD), y[:p.APGD], within(th, &attack.APGD{Threat: th, Seed: p.Seed}, &attack.APGD{Threat: th, TargetClasses: 9, Seed: p.Seed})...)
 		if err != nil {
 			return s, err
 		}
@@ -110,7 +110,8 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 	}
 	if p.AutoAttack > 0 {
 		say("AutoAttack")
-		r, err := attack.Evaluate(ctx, m, first(x, p.AutoAttack), y[:p.AutoAttack], &attack.AutoAttack{Threat: attack.Threat{Norm: attack.Linf, Eps: p.Eps[0]}, Seed: p.Seed})
+		th := attack.Threat{Norm: attack.Linf, Eps: p.Eps[0]}
+		r, err := attack.Evaluate(ctx, m, first(x, p.AutoAttack), y[:p.AutoAttack], within(th, &attack.AutoAttack{Threat: th, Seed: p.Seed})...)
 		if err != nil {
 			return s, err
 		}
@@ -123,11 +124,7 @@ func (p Protocol) Measure(ctx context.Context, m attack.Model, x *tensor.Tensor,
 func (p Protocol) underPGD(ctx context.Context, m attack.Model, x *tensor.Tensor, y []int, eps float64) (attack.Estimate, []bool, error) {
 	a := p.pgd(eps)
 	if !p.LastIterate {
-		attacks := []attack.Attack{a}
-		if eps == 0 {
-			attacks = nil // nothing may change, and attacks refuse that
-		}
-		r, err := attack.Evaluate(ctx, m, x, y, attacks...)
+		r, err := attack.Evaluate(ctx, m, x, y, within(a.Threat, a)...)
 		return r.Worst, r.Right, err
 	}
 	end, err := a.Perturb(ctx, m, x, y)
@@ -136,6 +133,14 @@ func (p Protocol) underPGD(ctx context.Context, m attack.Model, x *tensor.Tensor
 	}
 	r, err := attack.Evaluate(ctx, m, end, y)
 	return r.Clean, r.CleanRight, err
+}
+
+// within returns attacks, none where nothing may change, which attacks refuse.
+func within(th attack.Threat, attacks ...attack.Attack) []attack.Attack {
+	if th.Eps == 0 {
+		return nil
+	}
+	return attacks
 }
 
 func first(x *tensor.Tensor, n int) *tensor.Tensor { return tensor.Slice(x, 0, 0, n) }
@@ -156,7 +161,7 @@ func (p Protocol) StepsCurve(ctx context.Context, m attack.Model, x *tensor.Tens
 		if n > 0 {
 			a := p.pgd(eps)
 			a.Steps = n
-			attacks = append(attacks, a)
+			attacks = within(a.Threat, a)
 		}
 		r, err := attack.Evaluate(ctx, m, x, y, attacks...)
 		if err != nil {
