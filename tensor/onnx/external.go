@@ -36,7 +36,7 @@ func (e *external) set(key, value string) error {
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < 0 {
-		return fmt.Errorf("external data has %s %q, want a whole number from 0 to %d", key, value, math.MaxInt64)
+		return fmt.Errorf("external data has %s %q, want a whole number from 0 to %d", key, value, int64(math.MaxInt64))
 	}
 	*number = n
 	return nil
