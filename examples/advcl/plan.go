@@ -1,12 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/redoubt-ml/redoubt/defense/advcl"
 	"github.com/redoubt-ml/redoubt/internal/example"
@@ -133,32 +134,32 @@ func stepsFor(gflops float64) int {
 }
 
 // measureSpeed measures the machine, in GFLOP/s of attack steps on the plan's encoder
-// by all workers.
+// by all workers at the same time.
 func (e *experiment) measureSpeed() float64 {
-	var mu sync.Mutex
-	total := 0.0
+	threads := tensor.Threads()
+	defer tensor.SetThreads(threads)
+	tensor.SetThreads(threadsOf(e.workers, threads))
 	// About 3 GFLOP each time.
 	n := min(e.plan.batch, max(4, int(0.75e9/float64(e.plan.form.MultiplyAdds(32)))))
-	err := e.each(context.Background(), make([]turn, e.workers), func(context.Context, int) error {
-		encoder := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), e.plan.form)
-		x := tensor.Full(tensor.Float32, 0.5, n, 32, 32, 3)
-		tape, best := tensor.NewTape(), math.Inf(1)
-		for range 12 {
-			start := time.Now()
-			tape.Reset()
-			w := tape.Watch(x)
-			tensor.Grad(tensor.Sum(encoder.Forward(&nn.Pass{Train: true}, w)), w)
-			best = min(best, time.Since(start).Seconds())
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		total += e.plan.gflop(2) / float64(e.plan.batch) * float64(n) / best
-		return nil
-	})
-	if err != nil {
-		panic(err) // the measurement itself returns none
+	speeds := make([]float64, e.workers)
+	var wg sync.WaitGroup
+	for i := range speeds {
+		wg.Go(func() {
+			encoder := advcl.NewEncoder(rand.New(rand.NewPCG(1, 1)), e.plan.form)
+			x := tensor.Full(tensor.Float32, 0.5, n, 32, 32, 3)
+			tape, best := tensor.NewTape(), math.Inf(1)
+			for range 12 {
+				start := time.Now()
+				tape.Reset()
+				w := tape.Watch(x)
+				tensor.Grad(tensor.Sum(encoder.Forward(&nn.Pass{Train: true}, w)), w)
+				best = min(best, time.Since(start).Seconds())
+			}
+			speeds[i] = e.plan.gflop(2) / float64(e.plan.batch) * float64(n) / best
+		})
 	}
-	return total
+	wg.Wait()
+	return floats.Sum(speeds)
 }
 
 // gflop is the work of a number of forward passes of a batch.

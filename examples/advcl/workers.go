@@ -13,16 +13,19 @@ import (
 // Small networks make better use of two cores when each core trains one of its own.
 // Figures do not depend on the number of workers or threads.
 
-// each calls job for every turn, on all workers. A single worker has all threads to
-// itself; several have one each. A job may let others go before it, see turns.
+// threadsOf is the number of threads that the loops of jobs under way may use, of all:
+// every job has its own, and those left over help, so that a job alone has all. The loop
+// of one job has helpers at a time, those of the others run without.
+func threadsOf(jobs, all int) int { return max(1, all-max(0, jobs-1)) }
+
+// each calls job for every turn, on all workers. A job may let others go before it, see
+// turns.
 func (e *experiment) each(ctx context.Context, list []turn, job func(ctx context.Context, i int) error) error {
-	if e.workers > 1 {
-		defer tensor.SetThreads(tensor.Threads())
-		tensor.SetThreads(1)
-	}
+	threads := tensor.Threads()
+	defer tensor.SetThreads(threads)
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e.turns = new(turns)
+	e.turns = &turns{workers: e.workers, threads: threads}
 	defer func() { e.turns = nil }()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -63,6 +66,8 @@ func (t turn) compare(u turn) int {
 // turns shares workers among jobs. No turns at all (nil) let every job go on.
 type turns struct {
 	mu      sync.Mutex
+	workers int
+	threads int // of all of them together
 	free    int // workers without a job
 	waiting []*waiter
 }
@@ -108,15 +113,16 @@ func (t *turns) give() {
 	t.start()
 }
 
-// start gives free workers to those who are next.
+// start gives free workers to those who are next, and threads to those that have one.
 func (t *turns) start() {
 	for t.free > 0 && len(t.waiting) > 0 {
 		next := slices.MinFunc(t.waiting, func(a, b *waiter) int { return a.compare(b.turn) })
-		close(next.ready)
 		i := slices.Index(t.waiting, next)
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 		t.free--
+		close(next.ready)
 	}
+	tensor.SetThreads(threadsOf(t.workers-t.free, t.threads))
 }
 
 // pass lets jobs go on that are before this one, which has a worker again when pass

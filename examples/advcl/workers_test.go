@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/redoubt-ml/redoubt/tensor"
 )
 
 // Jobs take turns: the first seed first, then the one with the fewest steps, then the
@@ -45,6 +48,25 @@ func TestJobsTakeTurns(t *testing.T) {
 		}
 		require.Len(t, order, 12)
 	}
+}
+
+// Threads that have no job of their own help the others.
+func TestTheLastJobHasAllThreads(t *testing.T) {
+	defer tensor.SetThreads(tensor.Threads())
+	tensor.SetThreads(4)
+	e := &experiment{workers: 2}
+	read := make(chan bool)
+	require.NoError(t, e.each(t.Context(), make([]turn, 2), func(_ context.Context, i int) error {
+		if i == 0 {
+			<-read
+			return nil
+		}
+		require.Eventually(t, func() bool { return tensor.Threads() == 3 }, time.Minute, time.Millisecond)
+		close(read)
+		require.Eventually(t, func() bool { return tensor.Threads() == 4 }, time.Minute, time.Millisecond)
+		return nil
+	}))
+	require.Equal(t, 4, tensor.Threads())
 }
 
 // An error ends all jobs, and is the one that is returned; workers are neither lost nor
