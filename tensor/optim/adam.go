@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/mem"
+	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -59,10 +61,39 @@ func (o *Adam) withDefaults() (beta1, beta2, eps float64) {
 	return cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), cmp.Or(o.Eps, 1e-8)
 }
 
+// adamStep is a step of one parameter in progress, whose parts threads share.
+type adamStep[T kernel.Float] struct {
+	w, m, v, g                    []T
+	lr, beta1, beta2, eps, c1, c2 float64
+	decay                         float64
+	decoupled                     bool
+
+	body func(lo, hi int)
+}
+
+var (
+	adamSteps32 mem.Objects[adamStep[float32]]
+	adamSteps64 mem.Objects[adamStep[float64]]
+)
+
 func adamOn[T kernel.Float](w, m, v, g []T, lr float64, step int, o *Adam) {
-	b1, b2, eps := o.withDefaults()
-	c1, c2 := 1-math.Pow(b1, float64(step)), 1-math.Pow(b2, float64(step))
-	kernel.Adam(w, m, v, g, lr, b1, b2, eps, o.WeightDecay, c1, c2, o.Decoupled)
+	steps := mem.Either[mem.Objects[adamStep[T]]](&adamSteps32, &adamSteps64)
+	s, fresh := steps.Get()
+	if fresh {
+		s.body = s.part
+	}
+	s.w, s.m, s.v, s.g = w, m, v, g
+	s.lr, s.decay, s.decoupled = lr, o.WeightDecay, o.Decoupled
+	s.beta1, s.beta2, s.eps = o.withDefaults()
+	s.c1, s.c2 = 1-math.Pow(s.beta1, float64(step)), 1-math.Pow(s.beta2, float64(step))
+	par.For(len(w), grain, s.body)
+	*s = adamStep[T]{body: s.body}
+	steps.Put(s)
+}
+
+// part moves elements [lo, hi).
+func (s *adamStep[T]) part(lo, hi int) {
+	kernel.Adam(s.w[lo:hi], s.m[lo:hi], s.v[lo:hi], s.g[lo:hi], s.lr, s.beta1, s.beta2, s.eps, s.decay, s.c1, s.c2, s.decoupled)
 }
 
 // String describes the rule.

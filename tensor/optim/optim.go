@@ -6,6 +6,9 @@ import (
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
+// grain is how many elements of a parameter are worth a thread of their own.
+const grain = 1 << 15
+
 // Optimizer moves parameters along gradients. It keeps its memory of past
 // gradients by position: every Step of one Optimizer must get the same
 // parameters in the same order. One with a memory panics if it gets others.

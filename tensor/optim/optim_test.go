@@ -324,3 +324,39 @@ func TestStepsMakeNoGarbage(t *testing.T) {
 		}
 	}
 }
+
+// A long parameter, which threads share, moves like its short pieces, on any number of
+// threads. LARS, which looks at the whole, keeps to the number of threads only.
+func TestLongParametersMoveLikeTheirPieces(t *testing.T) {
+	const piece, pieces = 1 << 13, 13
+	defer tensor.SetThreads(0)
+	for name, make := range optimizers() {
+		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
+			steps := func(n, size int) (moved []float64) {
+				rng := rand.New(rand.NewPCG(1, 2))
+				w, g := tensor.Normal(rng, d, 0, 1, n*size), tensor.Normal(rng, d, 0, 1, n*size)
+				var ws, gs []*tensor.Tensor
+				for i := range n {
+					ws, gs = append(ws, tensor.Slice(w, 0, i*size, (i+1)*size).Clone()), append(gs, tensor.Slice(g, 0, i*size, (i+1)*size))
+				}
+				o := make()
+				for range 2 {
+					o.Step(0.1, ws, gs)
+				}
+				for _, w := range ws {
+					moved = append(moved, w.Values()...)
+				}
+				return moved
+			}
+			tensor.SetThreads(1)
+			want := steps(pieces, piece)
+			if name == "LARS" {
+				want = steps(1, piece*pieces)
+			}
+			for _, threads := range []int{1, 2, 5} {
+				tensor.SetThreads(threads)
+				require.Equal(t, want, steps(1, piece*pieces), "%s, %v, %d threads", name, d, threads)
+			}
+		}
+	}
+}

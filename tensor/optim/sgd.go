@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
+	"github.com/redoubt-ml/redoubt/internal/mem"
+	"github.com/redoubt-ml/redoubt/internal/par"
 	"github.com/redoubt-ml/redoubt/tensor"
 )
 
@@ -55,8 +57,40 @@ func (o *SGD) Step(lr float64, params, grads []*tensor.Tensor) {
 	}
 }
 
+// sgdStep is a step of one parameter in progress, whose parts threads share.
+type sgdStep[T kernel.Float] struct {
+	w, v, g             []T // v is nil without momentum
+	lr, momentum, decay T
+	nesterov            bool
+
+	body func(lo, hi int)
+}
+
+var (
+	sgdSteps32 mem.Objects[sgdStep[float32]]
+	sgdSteps64 mem.Objects[sgdStep[float64]]
+)
+
 func sgdOn[T kernel.Float](w, v, g []T, lr float64, o *SGD) {
-	kernel.SGD(w, v, g, T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov)
+	steps := mem.Either[mem.Objects[sgdStep[T]]](&sgdSteps32, &sgdSteps64)
+	s, fresh := steps.Get()
+	if fresh {
+		s.body = s.part
+	}
+	s.w, s.v, s.g = w, v, g
+	s.lr, s.momentum, s.decay, s.nesterov = T(lr), T(o.Momentum), T(o.WeightDecay), o.Nesterov
+	par.For(len(w), grain, s.body)
+	*s = sgdStep[T]{body: s.body}
+	steps.Put(s)
+}
+
+// part moves elements [lo, hi).
+func (s *sgdStep[T]) part(lo, hi int) {
+	var v []T
+	if s.v != nil {
+		v = s.v[lo:hi]
+	}
+	kernel.SGD(s.w[lo:hi], v, s.g[lo:hi], s.lr, s.momentum, s.decay, s.nesterov)
 }
 
 // String describes the rule.
@@ -134,21 +168,46 @@ func larsOn[T kernel.Float](w, v, g []T, lr, momentum, decay, trust float64) {
 	if nw, ng := norm(w), norm(g); trust != 0 && nw > 0 && ng > 0 {
 		rate *= trust * nw / (ng + decay*nw)
 	}
-	kernel.Affine(v, v, T(momentum), 0)
-	kernel.Axpy(v, T(rate), g)
-	kernel.Axpy(v, T(rate*decay), w)
+	if len(w) <= grain {
+		larsPart(w, v, g, T(momentum), T(rate), T(rate*decay))
+		return
+	}
+	par.For(len(w), grain, func(lo, hi int) {
+		larsPart(w[lo:hi], v[lo:hi], g[lo:hi], T(momentum), T(rate), T(rate*decay))
+	})
+}
+
+// larsPart computes v = momentum v + rate g + decay w and w -= v.
+func larsPart[T kernel.Float](w, v, g []T, momentum, rate, decay T) {
+	kernel.Affine(v, v, momentum, 0)
+	kernel.Axpy(v, rate, g)
+	kernel.Axpy(v, decay, w)
 	kernel.Axpy(w, -1, v)
 }
 
-// norm is the Euclidean norm, summed in blocks.
+// norm is the Euclidean norm. The sum of the parts does not depend on the threads.
 func norm[T kernel.Float](v []T) float64 {
+	if len(v) <= grain {
+		return math.Sqrt(sumSquares(v))
+	}
+	parts := make([]float64, (len(v)+grain-1)/grain)
+	par.For(len(v), grain, func(lo, hi int) { parts[lo/grain] = sumSquares(v[lo:hi]) })
+	sum := 0.0
+	for _, part := range parts {
+		sum += part
+	}
+	return math.Sqrt(sum)
+}
+
+// sumSquares sums in blocks, as single precision would not do for all.
+func sumSquares[T kernel.Float](v []T) float64 {
 	const block = 1 << 12
 	sum := 0.0
 	for ; len(v) > 0; v = v[min(block, len(v)):] {
 		b := v[:min(block, len(v))]
 		sum += float64(kernel.Dot(b, b))
 	}
-	return math.Sqrt(sum)
+	return sum
 }
 
 // String describes the rule.
