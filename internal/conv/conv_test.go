@@ -200,10 +200,12 @@ func TestThreadsDoNotChangeBits(t *testing.T) {
 				return y, dx, dw
 			}
 			y1, dx1, dw1 := run(1)
-			y2, dx2, dw2 := run(2)
-			require.Equal(t, y1, y2, "Forward of %+v", g)
-			require.Equal(t, dx1, dx2, "BackwardData of %+v", g)
-			require.Equal(t, dw1, dw2, "BackwardFilter of %+v", g)
+			for _, threads := range []int{2, 16} {
+				y, dx, dw := run(threads)
+				require.Equal(t, y1, y, "Forward of %+v, %d threads", g, threads)
+				require.Equal(t, dx1, dx, "BackwardData of %+v, %d threads", g, threads)
+				require.Equal(t, dw1, dw, "BackwardFilter of %+v, %d threads", g, threads)
+			}
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package conv
 
 import (
+	"math"
+
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -49,6 +51,7 @@ type correlation[T kernel.Float] struct {
 	packed                  bool
 	group                   int // images of a chunk
 	bands                   int // chunks that share the rows of an image
+	panelParts              int // chunks that share the panels of a group or band
 	across                  bool
 	pooled                  bool
 	pool                    pooling[T]
@@ -104,6 +107,8 @@ const (
 	bandWork  = 1 << 19
 	bandSize  = 1 << 17
 	minChunks = 16
+	// padCost is what copying an element of padded source costs, in multiply-adds.
+	padCost = 8
 )
 
 func (v *correlation[T]) run() {
@@ -152,7 +157,26 @@ func (v *correlation[T]) run() {
 		}
 	}
 	groups := (v.n + v.group - 1) / v.group
-	par.For(groups*v.bands, 1, v.correlateBody)
+	v.share(groups*v.bands, work, par.Available())
+	par.For(groups*v.bands*v.panelParts, 1, v.correlateBody)
+}
+
+// share cuts the panels where chunks are too few for the threads, work being the
+// multiply-adds of an image. Each part copies its padded source again.
+func (v *correlation[T]) share(chunks, work, threads int) {
+	v.panelParts = 1
+	if threads == 1 || v.clear || v.pooled {
+		return
+	}
+	least := math.Inf(1)
+	for parts := 1; parts <= v.panels; parts++ {
+		share := float64((v.panels+parts-1)/parts) / float64(v.panels)
+		chunk := (float64(v.padH*v.padW*v.srcC*padCost) + float64(work)*share) * float64(v.group) / float64(v.bands)
+		// The last thread should end early; half a chunk is for threads that are slower.
+		if time := (float64((chunks*parts+threads-1)/threads) + 0.5) * chunk; time < least {
+			least, v.panelParts = time, parts
+		}
+	}
 }
 
 // pack copies panels [lo, hi) of the filter of every phase.
@@ -210,9 +234,11 @@ func (v *correlation[T]) correlate(lo, hi int) {
 	}
 	srcSize := v.srcH * v.srcW * v.srcC
 	for chunk := lo; chunk < hi; chunk++ {
-		first := chunk / v.bands * v.group
+		part, place := chunk%v.panelParts, chunk/v.panelParts
+		p0, p1 := part*v.panels/v.panelParts, (part+1)*v.panels/v.panelParts
+		first := place / v.bands * v.group
 		last := min(first+v.group, v.n)
-		band := chunk % v.bands
+		band := place % v.bands
 		if v.clear {
 			kernel.Fill(v.dst[first*v.dstSize:last*v.dstSize], 0)
 		}
@@ -220,7 +246,7 @@ func (v *correlation[T]) correlate(lo, hi int) {
 			for n := first; n < last; n++ {
 				v.pad(block.Data[(n-first)*imageStep:], v.src[n*srcSize:][:srcSize], 0, v.padH)
 			}
-			v.tilesAcross(block.Data, imageStep, first, last)
+			v.tilesAcross(block.Data, imageStep, first, last, p0, p1)
 			continue
 		}
 		for n := first; n < last; n++ {
@@ -233,11 +259,11 @@ func (v *correlation[T]) correlate(lo, hi int) {
 				image = block.Data
 			}
 			if v.pooled {
-				v.tilesAlong(image, top, maps.Data, band)
+				v.tilesAlong(image, top, maps.Data, band, p0, p1)
 				v.pool.take(n, maps.Data)
 				continue
 			}
-			v.tilesAlong(image, top, v.dst[n*v.dstSize:], band)
+			v.tilesAlong(image, top, v.dst[n*v.dstSize:], band, p0, p1)
 		}
 	}
 }
@@ -296,10 +322,10 @@ func (v *correlation[T]) panelTile(t *kernel.Tile[T], p *phase, panel int) {
 	}
 }
 
-// tilesAlong computes a band of one image with output pixels of a row as rows
-// of tiles, and the rows of the band as a run of them. image begins at padded row
-// top, and dst is the image's output.
-func (v *correlation[T]) tilesAlong(image []T, top int, dst []T, band int) {
+// tilesAlong computes panels [p0, p1) of a band of one image with output pixels of a
+// row as rows of tiles, and the rows of the band as a run of them. image begins at
+// padded row top, and dst is the image's output.
+func (v *correlation[T]) tilesAlong(image []T, top int, dst []T, band, p0, p1 int) {
 	var t kernel.Tile[T]
 	row := v.padW * v.srcC
 	t.RS = v.strideW * v.srcC
@@ -312,7 +338,7 @@ func (v *correlation[T]) tilesAlong(image []T, top int, dst []T, band int) {
 		parts := (p.ow + v.mr - 1) / v.mr
 		t.LDC = p.pixelStep
 		t.Count, t.ANext, t.CNext = hi-lo, v.strideH*row, p.rowStep
-		for panel := range v.panels {
+		for panel := p0; panel < p1; panel++ {
 			v.panelTile(&t, p, panel)
 			out := dst[p.dst+panel*v.nr+lo*p.rowStep:]
 			window := image[(p.row0+lo*v.strideH-top)*row+p.col0*v.srcC:]
@@ -327,9 +353,9 @@ func (v *correlation[T]) tilesAlong(image []T, top int, dst []T, band int) {
 	}
 }
 
-// tilesAcross computes images [first, last), whose padded forms lie imageStep
-// apart, with the images as rows of tiles.
-func (v *correlation[T]) tilesAcross(images []T, imageStep, first, last int) {
+// tilesAcross computes panels [p0, p1) of images [first, last), whose padded forms lie
+// imageStep apart, with the images as rows of tiles.
+func (v *correlation[T]) tilesAcross(images []T, imageStep, first, last, p0, p1 int) {
 	var t kernel.Tile[T]
 	row := v.padW * v.srcC
 	t.RS, t.LDC = imageStep, v.dstSize
@@ -337,7 +363,7 @@ func (v *correlation[T]) tilesAcross(images []T, imageStep, first, last int) {
 	for i := range v.phases {
 		p := &v.phases[i]
 		t.Count, t.ANext, t.CNext = p.ow, v.strideW*v.srcC, p.pixelStep
-		for panel := range v.panels {
+		for panel := p0; panel < p1; panel++ {
 			v.panelTile(&t, p, panel)
 			out := v.dst[first*v.dstSize+p.dst+panel*v.nr:]
 			for oh := range p.oh {

@@ -67,7 +67,7 @@ func (f *packedGradient[T]) run() {
 	f.panels = (g.K + f.nr - 1) / f.nr
 	f.rowTiles = (g.S*g.C + f.mr - 1) / f.mr
 	tiles := g.R * f.rowTiles
-	f.tileStep = max(1, min(chunkTiles, tiles/minTileChunks))
+	f.tileStep = max(1, min(chunkTiles, tiles/max(minTileChunks, 3*par.Available())))
 	images := max(1, min(g.N, blockPixels/(g.OH*g.OW)))
 	bands := max(1, min(g.OH, (g.OH*g.OW+blockPixels/2)/blockPixels))
 	rows := (g.OH + bands - 1) / bands
@@ -85,7 +85,7 @@ func (f *packedGradient[T]) run() {
 		f.n0, f.n1 = group*g.N/groups, (group+1)*g.N/groups
 		for band := range bands {
 			f.o0, f.o1 = band*g.OH/bands, (band+1)*g.OH/bands
-			par.For((f.n1-f.n0)*f.padRows(), max(1, (1<<14)/(f.padW*g.C)), f.prepareBody)
+			par.For((f.n1-f.n0)*f.padRows(), max(1, (1<<12)/(f.padW*g.C)), f.prepareBody)
 			par.For((tiles+f.tileStep-1)/f.tileStep, 1, f.multiplyBody)
 		}
 	}

@@ -1,6 +1,8 @@
 package conv
 
 import (
+	"math"
+
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -29,6 +31,12 @@ const (
 	// winogradGap keeps points that are a power of two apart from sharing
 	// cache sets.
 	winogradGap = 48
+	// winogradTransform is what the transform of a square of one channel costs, in
+	// multiply-adds.
+	winogradTransform = 600
+	// winogradFilterRows is how many input channels of filters are transformed at a
+	// time.
+	winogradFilterRows = 64
 )
 
 // winogradForm is one of Winograd's algorithms.
@@ -75,26 +83,23 @@ func (f *winogradForm) squares(h, w int) int {
 // image. A line is a row of squares of one image.
 type squares struct {
 	*winogradForm
-	src, dst, w            []float32
-	n                      int
-	srcH, srcW, srcC       int
-	dstH, dstW, dstC       int
-	padT, padL             int
-	turned                 bool // the filter is used with C and K exchanged
-	bias                   []float32
-	relu                   bool
-	down, across           int // squares of an image
-	lines                  int // of all images
-	blocks                 int
-	nr, panels             int
-	filters                []float32 // [point][panel][srcC][nr], points filterPoint apart
-	filterPoint            int
-	l0                     int // first line of the block, for the gradient of the filter
-	lineCount              int // lines of the block
-	images, grads, product []float32
-	imagePoint, gradPoint  int // from one point to the next
+	src, dst, w      []float32
+	n                int
+	srcH, srcW, srcC int
+	dstH, dstW, dstC int
+	padT, padL       int
+	turned           bool // the filter is used with C and K exchanged
+	bias             []float32
+	relu             bool
+	down, across     int // squares of an image
+	lines            int // of all images
+	blocks           int
+	nr, panels       int
+	panelParts       int       // chunks that share the panels of a block
+	filters          []float32 // [point][panel][srcC][nr], points filterPoint apart
+	filterPoint      int
 
-	filterBody, forwardBody, transformBody, productBody, backBody func(lo, hi int)
+	filterBody, forwardBody func(lo, hi int)
 }
 
 var squaresFree mem.Objects[squares]
@@ -104,14 +109,12 @@ func newSquares(g *Geometry) *squares {
 	v.winogradForm = winogradForms[g.R]
 	if fresh {
 		v.filterBody, v.forwardBody = v.transformFilters, v.forward
-		v.transformBody, v.productBody, v.backBody = v.transformLines, v.multiplyPoints, v.transformBack
 	}
 	return v
 }
 
 func (v *squares) free() {
-	*v = squares{filterBody: v.filterBody, forwardBody: v.forwardBody,
-		transformBody: v.transformBody, productBody: v.productBody, backBody: v.backBody}
+	*v = squares{filterBody: v.filterBody, forwardBody: v.forwardBody}
 	squaresFree.Put(v)
 }
 
@@ -152,32 +155,58 @@ func winogradBackwardData(dx, dy, w []float32, g Geometry) {
 
 func (v *squares) run() {
 	v.cut()
+	v.share(par.Available())
 	v.filterPoint = v.srcC*v.dstC + winogradGap
 	block := scratch32.Borrow(winogradPoints * v.filterPoint)
 	v.filters = block.Data
-	par.For(v.panels, 1, v.filterBody)
-	par.For(v.blocks, 1, v.forwardBody)
+	par.For(v.panels*v.filterParts(), 1, v.filterBody)
+	par.For(v.blocks*v.panelParts, 1, v.forwardBody)
 	scratch32.Return(block)
 	v.free()
 }
 
-// transformFilters prepares panels [lo, hi) of the filters.
+// share cuts the panels of blocks that are too few for the threads. Each part transforms
+// the images of its block again.
+func (v *squares) share(threads int) {
+	v.panelParts = 1
+	if threads == 1 {
+		return
+	}
+	least := math.Inf(1)
+	for parts := 1; parts <= v.panels; parts++ {
+		cols := (v.panels + parts - 1) / parts * v.nr
+		chunk := float64(v.srcC*winogradTransform + cols*(v.srcC*winogradPoints+winogradTransform))
+		// The last thread should end early; half a chunk is for threads that are slower.
+		if time := (float64((v.blocks*parts+threads-1)/threads) + 0.5) * chunk; time < least {
+			least, v.panelParts = time, parts
+		}
+	}
+}
+
+// filterParts is how many chunks share a panel of the filters.
+func (v *squares) filterParts() int {
+	return (v.srcC + winogradFilterRows - 1) / winogradFilterRows
+}
+
+// transformFilters prepares chunks [lo, hi) of the filters.
 func (v *squares) transformFilters(lo, hi int) {
 	point := v.srcC * v.dstC
-	size := v.srcC * v.nr
 	count := v.taps * v.taps
-	block := scratch32.Borrow(count*size + kernel.TransformScratch)
+	block := scratch32.Borrow(count*winogradFilterRows*v.nr + kernel.TransformScratch)
 	defer scratch32.Return(block)
-	taps, tmp := block.Data[:count*size], block.Data[count*size:]
-	for panel := lo; panel < hi; panel++ {
+	for chunk := lo; chunk < hi; chunk++ {
+		panel, c0 := chunk/v.filterParts(), chunk%v.filterParts()*winogradFilterRows
+		rows := min(winogradFilterRows, v.srcC-c0)
+		size := rows * v.nr
+		taps, tmp := block.Data[:count*size], block.Data[count*size:]
 		for tap := range count {
 			if v.turned {
-				kernel.Transpose(taps[(count-1-tap)*size:], v.nr, v.w[tap*point+panel*v.nr*v.srcC:], v.srcC, v.nr, v.srcC)
+				kernel.Transpose(taps[(count-1-tap)*size:], v.nr, v.w[tap*point+panel*v.nr*v.srcC+c0:], v.srcC, v.nr, rows)
 			} else {
-				kernel.CopyRows(taps[tap*size:], v.nr, v.w[tap*point+panel*v.nr:], v.dstC, v.srcC, v.nr)
+				kernel.CopyRows(taps[tap*size:], v.nr, v.w[tap*point+c0*v.dstC+panel*v.nr:], v.dstC, rows, v.nr)
 			}
 		}
-		v.filter.Apply(v.filters[panel*size:], winogradIn*v.filterPoint, v.filterPoint, taps, v.taps*size, size, tmp, size)
+		v.filter.Apply(v.filters[(panel*v.srcC+c0)*v.nr:], winogradIn*v.filterPoint, v.filterPoint, taps, v.taps*size, size, tmp, size)
 	}
 }
 
@@ -207,12 +236,13 @@ func (v *squares) lineRange(block int) (lo, hi int) {
 	return block * v.lines / v.blocks, (block + 1) * v.lines / v.blocks
 }
 
-// forward computes blocks [lo, hi) of the result.
+// forward computes chunks [lo, hi) of the result.
 func (v *squares) forward(lo, hi int) {
 	most := ((v.lines + v.blocks - 1) / v.blocks) * v.across
-	imagePoint, resultPoint := most*v.srcC+winogradGap, most*v.dstC+winogradGap
+	mostCols := (v.panels + v.panelParts - 1) / v.panelParts * v.nr
+	imagePoint, resultPoint := most*v.srcC+winogradGap, most*mostCols+winogradGap
 	padSize := winogradIn * v.padWidth()
-	square := v.out * v.out * v.dstC
+	square := v.out * v.out * mostCols
 	block := scratch32.Borrow(winogradPoints*(imagePoint+resultPoint) + padSize + square + kernel.TransformScratch)
 	defer scratch32.Return(block)
 	rest := block.Data
@@ -224,8 +254,10 @@ func (v *squares) forward(lo, hi int) {
 	images, results := take(winogradPoints*imagePoint), take(winogradPoints*resultPoint)
 	rows, edge, tmp := take(padSize), take(square), take(kernel.TransformScratch)
 	width := v.padWidth()
-	for b := lo; b < hi; b++ {
-		l0, l1 := v.lineRange(b)
+	for chunk := lo; chunk < hi; chunk++ {
+		l0, l1 := v.lineRange(chunk / v.panelParts)
+		part := chunk % v.panelParts
+		p0, p1 := part*v.panels/v.panelParts, (part+1)*v.panels/v.panelParts
 		for line := l0; line < l1; line++ {
 			v.padLine(rows, line)
 			for q := range v.across {
@@ -234,56 +266,65 @@ func (v *squares) forward(lo, hi int) {
 					rows[q*v.out*v.srcC:], width, v.srcC, tmp, v.srcC)
 			}
 		}
-		v.multiply(results, resultPoint, images, imagePoint, (l1-l0)*v.across)
+		v.multiply(results, resultPoint, images, imagePoint, (l1-l0)*v.across, p0, p1)
+		cols := (p1 - p0) * v.nr
 		for line := l0; line < l1; line++ {
 			for q := range v.across {
-				at := ((line-l0)*v.across + q) * v.dstC
-				v.write(results[at:], resultPoint, line, q, edge, tmp)
+				at := ((line-l0)*v.across + q) * cols
+				v.write(results[at:], resultPoint, line, q, p0*v.nr, cols, edge, tmp)
 			}
 		}
 	}
 }
 
-// multiply computes the products of count squares at every point.
-func (v *squares) multiply(results []float32, resultPoint int, images []float32, imagePoint, count int) {
-	t := kernel.Tile[float32]{KS: 1, RS: v.srcC, K1: 1, K2: 1, B0: v.nr, LDC: v.dstC, Cols: v.nr}
+// multiply computes the products of count squares with panels [p0, p1) at every point.
+func (v *squares) multiply(results []float32, resultPoint int, images []float32, imagePoint, count, p0, p1 int) {
+	t := kernel.Tile[float32]{KS: 1, RS: v.srcC, K1: 1, K2: 1, B0: v.nr, LDC: (p1 - p0) * v.nr, Cols: v.nr}
 	size := v.srcC * v.nr
 	for p := range winogradPoints {
 		for c0 := 0; c0 < v.srcC; c0 += winogradDepth {
 			t.K0 = min(winogradDepth, v.srcC-c0)
 			t.Accumulate = c0 > 0
-			for panel := range v.panels {
+			for panel := p0; panel < p1; panel++ {
 				t.B = v.filters[p*v.filterPoint+panel*size+c0*v.nr:]
-				t.A, t.C = images[p*imagePoint+c0:], results[p*resultPoint+panel*v.nr:]
+				t.A, t.C = images[p*imagePoint+c0:], results[p*resultPoint+(panel-p0)*v.nr:]
 				t.RunRows(count)
 			}
 		}
 	}
 }
 
-// write transforms a square of results back and writes the part of it that lies
-// on the map.
-func (v *squares) write(results []float32, point, line, q int, edge, tmp []float32) {
+// write transforms output channels [c0, c0+channels) of a square of results back and
+// writes the part of it that lies on the map.
+func (v *squares) write(results []float32, point, line, q, c0, channels int, edge, tmp []float32) {
 	n, h, w := line/v.down, line%v.down*v.out, q*v.out
 	rows, cols := min(v.out, v.dstH-h), min(v.out, v.dstW-w)
 	row := v.dstW * v.dstC
-	at := n*v.dstH*row + h*row + w*v.dstC
+	at := n*v.dstH*row + h*row + w*v.dstC + c0
 	if rows == v.out && cols == v.out {
-		v.output.Apply(v.dst[at:], row, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
+		v.output.Apply(v.dst[at:], row, v.dstC, results, winogradIn*point, point, tmp, channels)
 	} else {
-		v.output.Apply(edge, v.out*v.dstC, v.dstC, results, winogradIn*point, point, tmp, v.dstC)
-		kernel.CopyRows(v.dst[at:], row, edge, v.out*v.dstC, rows, cols*v.dstC)
+		v.output.Apply(edge, v.out*channels, channels, results, winogradIn*point, point, tmp, channels)
+		for r := range rows {
+			kernel.CopyRows(v.dst[at+r*row:], v.dstC, edge[r*v.out*channels:], channels, cols, channels)
+		}
 	}
 	if v.bias == nil && !v.relu {
 		return
 	}
+	pixels := 1 // at a time
+	if channels == v.dstC {
+		pixels = cols
+	}
 	for r := range rows {
-		d := v.dst[at+r*row:][:cols*v.dstC]
-		if v.bias != nil {
-			kernel.BinaryRow(kernel.Add, d, d, v.bias)
-		}
-		if v.relu {
-			kernel.Unary(kernel.ReLU, d, d)
+		for c := 0; c < cols; c += pixels {
+			d := v.dst[at+r*row+c*v.dstC:][:pixels*channels]
+			if v.bias != nil {
+				kernel.BinaryRow(kernel.Add, d, d, v.bias[c0:c0+channels])
+			}
+			if v.relu {
+				kernel.Unary(kernel.ReLU, d, d)
+			}
 		}
 	}
 }

@@ -107,17 +107,28 @@ func TestWinogradIsTheConvolution(t *testing.T) {
 	})
 }
 
+// Many squares of few channels, whose parts have products of their own; few squares of
+// many channels, whose panels threads share; and maps that end within a square.
 func TestWinogradThreadsDoNotChangeBits(t *testing.T) {
-	rng := rand.New(rand.NewPCG(42, 42))
-	g := Geometry{N: 9, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Winograd: true}
-	require.NoError(t, g.Complete())
-	x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, 9*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
 	defer par.SetThreads(0)
-	par.SetThreads(1)
-	want := passes(g, x, w, dy, nil, false)
-	for _, n := range []int{2, 5} {
-		par.SetThreads(n)
-		require.Equal(t, want, passes(g, x, w, dy, nil, false), "%d threads", n)
+	for _, g := range []Geometry{
+		{N: 40, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3},
+		{N: 3, H: 7, W: 6, C: 96, K: 256, R: 3, S: 3},
+		{N: 16, H: 14, W: 14, C: 32, K: 64, R: 5, S: 5},
+	} {
+		rng := rand.New(rand.NewPCG(42, 42))
+		pad := g.R / 2
+		g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.Winograd = 1, 1, pad, pad, pad, pad, true
+		require.NoError(t, g.Complete())
+		require.True(t, g.winograd())
+		x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, g.R*g.S*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
+		bias := random[float32](rng, g.K)
+		par.SetThreads(1)
+		want := passes(g, x, w, dy, bias, true)
+		for _, n := range []int{2, 5, 16} {
+			par.SetThreads(n)
+			require.Equal(t, want, passes(g, x, w, dy, bias, true), "%d threads, %+v", n, g)
+		}
 	}
 }
 

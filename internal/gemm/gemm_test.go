@@ -169,7 +169,10 @@ func TestThreadsDoNotChangeBits(t *testing.T) {
 					Gemm(ta, tb, m, n, k, a, lda, b, ldb, c, n, Epilogue[float32]{})
 					return c
 				}
-				require.Equal(t, run(1), run(2), "A%v B%v %v", ta, tb, s)
+				want := run(1)
+				for _, threads := range []int{2, 16} {
+					require.Equal(t, want, run(threads), "A%v B%v %v, %d threads", ta, tb, s, threads)
+				}
 			}
 		}
 	})

@@ -1,6 +1,8 @@
 package gemm
 
 import (
+	"math"
+
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -13,19 +15,26 @@ const (
 	// panelsAtOnce bounds the packed part of B, so that it stays in the
 	// second-level cache.
 	panelsAtOnce = 16
-	// tilesAtOnce bounds the packed part of A likewise.
+	// tilesAtOnce bounds the part of A that meets it likewise.
 	tilesAtOnce = 12
 	// alone is the number of multiply-adds below which waking other threads
 	// costs more than it saves.
 	alone = 1 << 18
+	// What other work costs, in multiply-adds: an element packed, one read in
+	// place, a chunk, and the threads' meeting.
+	packCost, readCost, chunkCost, meetingCost = 16, 2, 1 << 17, 1 << 18
+	// mostChunks bounds the time that the choice of the chunks takes.
+	mostChunks = 256
 )
 
 // product is one call of Gemm in progress.
 //
 // C is cut into panels of columns and tiles of rows, the reduction into blocks.
-// Of each block, A is packed, where that pays, tile by tile, and B, a group of
-// panels at a time, into panels of contiguous rows; then chunks of tiles and
-// panels run in parallel.
+// Chunks of tiles and panels run in parallel. Each goes through the blocks by
+// itself: of a block, A is packed, where that pays, tile by tile, and B, a group of
+// panels at a time, into panels of contiguous rows. Several chunks may pack the same
+// elements, but none waits for another or reads what another has just written, which
+// costs many cores more.
 type product[T kernel.Float] struct {
 	transA, transB bool
 	m, n, k        int
@@ -33,23 +42,26 @@ type product[T kernel.Float] struct {
 	lda, ldb, ldc  int
 	ep             Epilogue[T]
 
-	mr, nr       int
-	tiles        int // row tiles of C
-	panels       int // column panels of C
-	packA, packB bool
+	mr, nr             int
+	tiles              int // row tiles of C
+	panels             int // column panels of C
+	packA, packB       bool
+	kc                 int // reduction steps of a block; the last may have fewer
+	rowParts, colParts int // chunks along the tiles and along the panels
 
-	// The block in progress.
-	k0, kc     int // reduction steps [k0, k0+kc)
+	chunksBody func(lo, hi int)
+}
+
+// chunk is a part of C in progress.
+type chunk[T kernel.Float] struct {
+	t0, t1     int // tiles
 	p0, p1     int // panels
-	tileStep   int // tiles of a chunk
-	panelStep  int // panels of a chunk
-	panelParts int // chunks along the panels
-	packed     []T // panels p0 to p1 of B, each kc rows of nr columns
+	k0, kc     int // the block: reduction steps [k0, k0+kc)
+	q0, q1     int // the panels that are packed
+	packed     []T // each kc rows of nr columns
 	packedStep int // from one of them to the next
-	packedA    []T // all tiles of A, each kc steps of its rows
+	packedA    []T // the tiles, each kc steps of its rows
 	tileSize   int // from one of them to the next
-
-	packBody, packABody, multiplyBody func(lo, hi int)
 }
 
 var (
@@ -70,14 +82,14 @@ func products[T kernel.Float]() *mem.Objects[product[T]] {
 func newProduct[T kernel.Float]() *product[T] {
 	p, fresh := products[T]().Get()
 	if fresh {
-		p.packBody, p.packABody, p.multiplyBody = p.pack, p.packTiles, p.multiply
+		p.chunksBody = p.chunks
 	}
 	return p
 }
 
 // free drops the operands, so that a kept product keeps nothing else alive.
 func (p *product[T]) free() {
-	*p = product[T]{packBody: p.packBody, packABody: p.packABody, multiplyBody: p.multiplyBody}
+	*p = product[T]{chunksBody: p.chunksBody}
 	products[T]().Put(p)
 }
 
@@ -100,91 +112,108 @@ func (p *product[T]) run() {
 	}
 
 	blocks := max(1, (p.k+depth-1)/depth)
-	kc := (p.k + blocks - 1) / blocks
-	kc = (kc + 15) / 16 * 16
+	p.kc = (p.k + blocks - 1) / blocks
+	p.kc = (p.kc + 15) / 16 * 16
 	if p.k <= depth*3/2 {
-		kc = p.k
+		p.kc = p.k
+	}
+	p.rowParts, p.colParts = 1, 1
+	if p.m*p.n*max(p.k, 1) < alone {
+		p.chunks(0, 1)
+		return
+	}
+	p.cut(par.Available())
+	par.For(p.rowParts*p.colParts, 1, p.chunksBody)
+}
+
+// cut chooses the chunks that threads share: those with which the last thread should end
+// first. It is taken to have half a chunk more than its share, as threads are not
+// equally fast.
+func (p *product[T]) cut(threads int) {
+	if threads == 1 {
+		return
+	}
+	costA, costB := readCost, readCost
+	if p.packA {
+		costA = packCost
 	}
 	if p.packB {
+		costB = packCost
+	}
+	least, most := math.Inf(1), min(8*threads, mostChunks, 1+p.m*p.n*p.k/chunkCost)
+	for r := 1; r <= min(p.tiles, most); r++ {
+		for c := 1; c <= min(p.panels, most/r); c++ {
+			rows, cols := (p.tiles+r-1)/r*p.mr, (p.panels+c-1)/c*p.nr
+			chunk := float64(rows*cols+rows*costA+cols*costB)*float64(p.k) + chunkCost
+			time := chunk
+			if r*c > 1 {
+				time = time*(float64((r*c+threads-1)/threads)+0.5) + meetingCost
+			}
+			if time < least {
+				least, p.rowParts, p.colParts = time, r, c
+			}
+		}
+	}
+}
+
+// chunks computes chunks [lo, hi).
+func (p *product[T]) chunks(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row, col := i/p.colParts, i%p.colParts
+		p.chunk(&chunk[T]{
+			t0: row * p.tiles / p.rowParts, t1: (row + 1) * p.tiles / p.rowParts,
+			p0: col * p.panels / p.colParts, p1: (col + 1) * p.panels / p.colParts,
+		})
+	}
+}
+
+func (p *product[T]) chunk(x *chunk[T]) {
+	if p.packB {
 		// A line more, so that panels do not share cache sets.
-		p.packedStep = kc*p.nr + 16
-		block := scratch[T]().Borrow(p.packedStep * min(p.panels, panelsAtOnce))
+		x.packedStep = p.kc*p.nr + 16
+		block := scratch[T]().Borrow(x.packedStep * min(x.p1-x.p0, panelsAtOnce))
 		defer scratch[T]().Return(block)
-		p.packed = block.Data
+		x.packed = block.Data
 	}
 	if p.packA {
-		p.tileSize = kernel.PackSize(kc, p.mr)
-		block := scratch[T]().Borrow(p.tileSize * p.tiles)
+		x.tileSize = kernel.PackSize(p.kc, p.mr)
+		block := scratch[T]().Borrow(x.tileSize * (x.t1 - x.t0))
 		defer scratch[T]().Return(block)
-		p.packedA = block.Data
+		x.packedA = block.Data
 	}
-	serial := p.m*p.n*max(p.k, 1) < alone
-	for p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += max(kc, 1) {
-		p.kc = min(kc, p.k-p.k0)
-		switch {
-		case !p.packA:
-		case serial:
-			p.packTiles(0, p.tiles)
-		default:
-			par.For(p.tiles, max(1, (1<<14)/(p.kc*p.mr)), p.packABody)
+	for x.k0 = 0; x.k0 == 0 || x.k0 < p.k; x.k0 += max(p.kc, 1) {
+		x.kc = min(p.kc, p.k-x.k0)
+		if p.packA {
+			p.packTiles(x)
 		}
-		for p.p0 = 0; p.p0 < p.panels; p.p0 = p.p1 {
-			p.p1 = min(p.p0+panelsAtOnce, p.panels)
-			p.cut()
-			chunks := (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts
-			// A transposed B is packed panel by panel, a plain one row by row,
-			// in the order in which it lies in memory.
-			parts, grain := p.p1-p.p0, max(1, (1<<14)/(p.kc*p.nr+1))
-			if !p.transB {
-				parts, grain = p.kc, max(1, (1<<14)/((p.p1-p.p0)*p.nr))
+		for x.q0 = x.p0; x.q0 < x.p1; x.q0 = x.q1 {
+			x.q1 = min(x.q0+panelsAtOnce, x.p1)
+			if p.packB {
+				p.packPanels(x)
 			}
-			switch {
-			case serial:
-				if p.packB {
-					p.pack(0, parts)
-				}
-				p.multiply(0, chunks)
-				continue
-			case p.packB:
-				par.For(parts, grain, p.packBody)
+			for tile := x.t0; tile < x.t1; tile += tilesAtOnce {
+				p.multiply(x, tile, min(tile+tilesAtOnce, x.t1))
 			}
-			par.For(chunks, 1, p.multiplyBody)
 		}
 	}
 }
 
-// cut chooses the chunks that threads share: at least about a dozen of them,
-// unless that makes a chunk smaller than a few microseconds of work.
-func (p *product[T]) cut() {
-	panels := p.p1 - p.p0
-	p.tileStep, p.panelParts = tilesAtOnce, 1
-	work := func() int { return p.tileStep * p.mr * panels * p.nr * p.k / p.panelParts }
-	count := func() int { return (p.tiles + p.tileStep - 1) / p.tileStep * p.panelParts }
-	for p.tileStep > 2 && count() < 12 && work() > 1<<20 {
-		p.tileStep = (p.tileStep + 1) / 2
-	}
-	for p.panelParts*2 <= panels && count() < 12 && work() > 1<<20 {
-		p.panelParts *= 2
-	}
-	p.panelStep = (panels + p.panelParts - 1) / p.panelParts
-}
-
-// pack copies part of the reduction block of B: panels [lo, hi), counted from
-// p0, of a transposed B, rows [lo, hi) of a plain one.
-func (p *product[T]) pack(lo, hi int) {
-	if p.kc == 0 {
+// packPanels copies the block's part of B: a transposed B panel by panel, a plain one in
+// the order in which it lies in memory.
+func (p *product[T]) packPanels(x *chunk[T]) {
+	if x.kc == 0 {
 		return
 	}
 	if !p.transB {
-		first, last := p.p0*p.nr, min(p.p1*p.nr, p.n)
-		kernel.SplitRows(p.packed[lo*p.nr:], p.packedStep, p.nr, p.b[(p.k0+lo)*p.ldb+first:], p.ldb, hi-lo, last-first)
+		first, last := x.q0*p.nr, min(x.q1*p.nr, p.n)
+		kernel.SplitRows(x.packed, x.packedStep, p.nr, p.b[x.k0*p.ldb+first:], p.ldb, x.kc, last-first)
 		return
 	}
-	for i := lo; i < hi; i++ {
-		j0 := (p.p0 + i) * p.nr
+	for i := range x.q1 - x.q0 {
+		j0 := (x.q0 + i) * p.nr
 		cols := min(p.nr, p.n-j0)
-		dst := p.packed[i*p.packedStep:][:p.kc*p.nr]
-		kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+p.k0:], p.ldb, cols, p.kc)
+		dst := x.packed[i*x.packedStep:][:x.kc*p.nr]
+		kernel.Transpose(dst, p.nr, p.b[j0*p.ldb+x.k0:], p.ldb, cols, x.kc)
 	}
 }
 
@@ -194,70 +223,64 @@ func (p *product[T]) rowOf(tile int) int { return tile*(p.m/p.tiles) + min(tile,
 
 func (p *product[T]) taller() int { return p.m % p.tiles }
 
-// multiply computes chunks [lo, hi) of the block.
-func (p *product[T]) multiply(lo, hi int) {
+// multiply computes tiles [t0, t1) of the packed panels for the block.
+func (p *product[T]) multiply(x *chunk[T], t0, t1 int) {
 	t := kernel.Tile[T]{
-		K0: p.kc, K1: 1, K2: 1, LDC: p.ldc,
-		Accumulate: p.ep.Accumulate || p.k0 > 0,
-		ReLU:       p.ep.ReLU && p.k0+p.kc >= p.k,
+		K0: x.kc, K1: 1, K2: 1, LDC: p.ldc,
+		Accumulate: p.ep.Accumulate || x.k0 > 0,
+		ReLU:       p.ep.ReLU && x.k0+x.kc >= p.k,
 	}
 	bias := p.ep.Bias
-	if p.k0+p.kc < p.k {
+	if x.k0+x.kc < p.k {
 		bias = nil
 	}
-	for chunk := lo; chunk < hi; chunk++ {
-		t0 := chunk / p.panelParts * p.tileStep
-		t1 := min(t0+p.tileStep, p.tiles)
-		first := p.p0 + chunk%p.panelParts*p.panelStep
-		last := min(first+p.panelStep, p.p1)
-		for panel := first; panel < last; panel++ {
-			j0 := panel * p.nr
-			t.Cols = min(p.nr, p.n-j0)
-			if bias != nil {
-				t.Bias = bias[j0:]
+	for panel := x.q0; panel < x.q1; panel++ {
+		j0 := panel * p.nr
+		t.Cols = min(p.nr, p.n-j0)
+		if bias != nil {
+			t.Bias = bias[j0:]
+		}
+		if p.packB {
+			t.B, t.B0, t.Padded = x.packed[(panel-x.q0)*x.packedStep:], p.nr, true
+		} else if x.kc > 0 {
+			t.B, t.B0 = p.b[x.k0*p.ldb+j0:], p.ldb
+		}
+		for tile := t0; tile < t1; tile += t.Count {
+			i0 := p.rowOf(tile)
+			t.Rows = p.rowOf(tile+1) - i0
+			t.Count = t1 - tile
+			if taller := p.taller(); tile < taller {
+				t.Count = min(t.Count, taller-tile)
 			}
-			if p.packB {
-				t.B, t.B0, t.Padded = p.packed[(panel-p.p0)*p.packedStep:], p.nr, true
-			} else if p.kc > 0 {
-				t.B, t.B0 = p.b[p.k0*p.ldb+j0:], p.ldb
+			switch {
+			case p.packA:
+				t.A, t.RS, t.KS = x.packedA[(tile-x.t0)*x.tileSize:], 1, t.Rows
+				t.ANext = x.tileSize
+			case x.kc == 0:
+			case p.transA:
+				t.A, t.RS, t.KS = p.a[x.k0*p.lda+i0:], 1, p.lda
+				t.ANext = t.Rows
+			default:
+				t.A, t.RS, t.KS = p.a[i0*p.lda+x.k0:], p.lda, 1
+				t.ANext = t.Rows * p.lda
 			}
-			for tile := t0; tile < t1; tile += t.Count {
-				i0 := p.rowOf(tile)
-				t.Rows = p.rowOf(tile+1) - i0
-				t.Count = t1 - tile
-				if taller := p.taller(); tile < taller {
-					t.Count = min(t.Count, taller-tile)
-				}
-				switch {
-				case p.packA:
-					t.A, t.RS, t.KS = p.packedA[tile*p.tileSize:], 1, t.Rows
-					t.ANext = p.tileSize
-				case p.kc == 0:
-				case p.transA:
-					t.A, t.RS, t.KS = p.a[p.k0*p.lda+i0:], 1, p.lda
-					t.ANext = t.Rows
-				default:
-					t.A, t.RS, t.KS = p.a[i0*p.lda+p.k0:], p.lda, 1
-					t.ANext = t.Rows * p.lda
-				}
-				t.C, t.CNext = p.c[i0*p.ldc+j0:], t.Rows*p.ldc
-				t.Run()
-			}
+			t.C, t.CNext = p.c[i0*p.ldc+j0:], t.Rows*p.ldc
+			t.Run()
 		}
 	}
 }
 
-// packTiles copies tiles [lo, hi) of the reduction block of A, each as kc steps
-// of as many elements as the tile has rows.
-func (p *product[T]) packTiles(lo, hi int) {
-	for tile := lo; tile < hi; tile++ {
+// packTiles copies the block's part of A, each tile as kc steps of as many elements as
+// the tile has rows.
+func (p *product[T]) packTiles(x *chunk[T]) {
+	for tile := x.t0; tile < x.t1; tile++ {
 		i0 := p.rowOf(tile)
 		rows := p.rowOf(tile+1) - i0
-		dst := p.packedA[tile*p.tileSize : (tile+1)*p.tileSize]
+		dst := x.packedA[(tile-x.t0)*x.tileSize:][:x.tileSize]
 		if p.transA {
-			kernel.PackRows(dst, p.a[p.k0*p.lda+i0:], p.lda, p.kc, rows)
+			kernel.PackRows(dst, p.a[x.k0*p.lda+i0:], p.lda, x.kc, rows)
 		} else {
-			kernel.PackCols(dst, p.a[i0*p.lda+p.k0:], p.lda, rows, p.kc)
+			kernel.PackCols(dst, p.a[i0*p.lda+x.k0:], p.lda, rows, x.kc)
 		}
 	}
 }

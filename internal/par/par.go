@@ -74,6 +74,16 @@ func Threads() int {
 	return int(pool.threads.Load())
 }
 
+// Available is the number of goroutines that would take part in a loop begun now: one
+// while another loop runs. It is of use for cutting work, where no result depends on
+// the cut.
+func Available() int {
+	if pool.busy.Load() {
+		return 1
+	}
+	return Threads()
+}
+
 // For calls body on consecutive chunks [lo, hi) that cover [0, n), each of
 // grain elements (the last may be shorter; grain < 1 counts as 1), and returns
 // when all have returned. Chunks may run at the same time and in any order.
