@@ -4,6 +4,7 @@
 //
 //	go run ./internal/bench                  the whole table
 //	go run ./internal/bench -only 'CNN'      rows whose name matches
+//	go run ./internal/bench -threads 4,16    at other numbers of threads than 1 and 2
 //	go run ./internal/bench -clock cpu       on a busy machine, rows on one thread
 //	go run ./internal/bench -json            one JSON array for machines
 //	go run ./internal/bench -profile DIR     a CPU profile of each network's step

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,15 +23,15 @@ import (
 // peers are the libraries that rows compare with.
 type peers struct {
 	dir     string // for drivers and their files
-	threads int
+	threads []int
 
 	blas, dnn, torch, ort, gorgonia *peer
 }
 
 func (p *peers) all() []*peer { return []*peer{p.blas, p.dnn, p.torch, p.ort, p.gorgonia} }
 
-func newPeers(dir, python, node, modules string) *peers {
-	p := &peers{dir: dir, threads: min(2, runtime.GOMAXPROCS(0))}
+func newPeers(dir, python, node, modules string, threads []int) *peers {
+	p := &peers{dir: dir, threads: threads}
 	p.blas = &peer{name: "OpenBLAS", install: "apt-get install gcc libopenblas-dev", command: compiled("gemm.c", "-lopenblas")}
 	p.dnn = &peer{name: "oneDNN", install: "apt-get install gcc libdnnl-dev", command: compiled("conv.c", "-fopenmp", "-ldnnl")}
 	p.torch = &peer{name: "PyTorch", install: "apt-get install python3-torch libopenblas0-openmp, and -python /usr/bin/python3",
@@ -51,10 +52,10 @@ func newPeers(dir, python, node, modules string) *peers {
 	p.ort = &peer{name: "ONNX Runtime", install: "npm install --ignore-scripts onnxruntime-node, and -modules its node_modules; or pip install onnxruntime, and -python its interpreter",
 		command: func(dir string) (*exec.Cmd, error) {
 			if exec.Command(python, "-c", "import onnxruntime").Run() == nil {
-				path, err := driver(dir, "onnxruntime.py")
+				path, err := driver(dir, "ort.py")
 				return exec.Command(python, path), err
 			}
-			path, err := driver(dir, "onnxruntime.js")
+			path, err := driver(dir, "ort.js")
 			cmd := exec.Command(node, path)
 			cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
 			return cmd, err
@@ -87,6 +88,11 @@ func main() {
 	modules := flag.String("modules", os.Getenv("NODE_PATH"), "node_modules folder with onnxruntime-node")
 	profile := flag.String("profile", "", "write a CPU profile of each network's training step to this folder and stop")
 	targets := flag.Bool("targets", false, "compare each ratio with what developers want of it: at the worst, and at best")
+	threads := counts{1, 2}
+	if runtime.GOMAXPROCS(0) == 1 {
+		threads = counts{1}
+	}
+	flag.Var(&threads, "threads", "numbers of threads to compare at, with commas between them; targets are meant for 1 and 2")
 	clock := flag.String("clock", "wall", "wall, or cpu: compare CPU times, of rows on one thread only, when other programs take the processor away")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "Usage: go run ./internal/bench [flags]\n\n"+
@@ -117,7 +123,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	p := newPeers(dir, *python, *node, *modules)
+	p := newPeers(dir, *python, *node, *modules, threads)
 	defer func() {
 		for _, q := range p.all() {
 			q.stop()
@@ -160,6 +166,25 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+}
+
+// counts is a flag of numbers of threads.
+type counts []int
+
+func (c *counts) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*c)), " ", ","), "[]")
+}
+
+func (c *counts) Set(list string) error {
+	*c = nil
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > runtime.GOMAXPROCS(0) {
+			return fmt.Errorf("%q is no number of threads from 1 to the %d of this machine", word, runtime.GOMAXPROCS(0))
+		}
+		*c = append(*c, n)
+	}
+	return nil
 }
 
 func heading(w io.Writer, targets bool) {

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os/exec"
+	"regexp"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,7 +22,7 @@ func TestAbsentPeersAreNamedWithTheirInstallation(t *testing.T) {
 }
 
 func TestRowOfAnAbsentPeerSaysWhatIsMissing(t *testing.T) {
-	p := newPeers(t.TempDir(), "no-such-python", "no-such-node", "")
+	p := newPeers(t.TempDir(), "no-such-python", "no-such-node", "", []int{1, 2})
 	m := &meter{rounds: 1, best: map[int]float64{}}
 	all, _ := rows(p)
 	for _, r := range all {
@@ -60,5 +63,29 @@ func TestTargetsAreShownOnDemand(t *testing.T) {
 	} {
 		r := result{Better: c.better, Ratio: &c.ratio, Must: &c.must, Aim: &c.aim}
 		assert.Equal(t, c.want, r.verdict(), c)
+	}
+}
+
+// Python looks for modules in the folder of a driver first: none may have the name of
+// one.
+func TestDriversHideNoModule(t *testing.T) {
+	files, err := drivers.ReadDir("drivers")
+	assert.NoError(t, err)
+	for _, f := range files {
+		source, err := drivers.ReadFile("drivers/" + f.Name())
+		assert.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^import (\w+)`).FindAllSubmatch(source, -1) {
+			_, err := drivers.ReadFile("drivers/" + string(m[1]) + ".py")
+			assert.Error(t, err, "%s imports %s", f.Name(), m[1])
+		}
+	}
+}
+
+func TestNumbersOfThreadsAreThoseOfTheMachine(t *testing.T) {
+	var c counts
+	assert.NoError(t, c.Set("1"))
+	assert.Equal(t, "1", c.String())
+	for _, bad := range []string{"", "0", "1,", "two", fmt.Sprint(runtime.GOMAXPROCS(0) + 1)} {
+		assert.ErrorContains(t, c.Set(bad), "is no number of threads")
 	}
 }
