@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/redoubt-ml/redoubt/tensor"
@@ -61,9 +62,9 @@ func TestTheLastJobHasAllThreads(t *testing.T) {
 			<-read
 			return nil
 		}
-		require.Eventually(t, func() bool { return tensor.Threads() == 3 }, time.Minute, time.Millisecond)
+		assert.Eventually(t, func() bool { return tensor.Threads() == 3 }, time.Minute, time.Millisecond)
 		close(read)
-		require.Eventually(t, func() bool { return tensor.Threads() == 4 }, time.Minute, time.Millisecond)
+		assert.Eventually(t, func() bool { return tensor.Threads() == 4 }, time.Minute, time.Millisecond)
 		return nil
 	}))
 	require.Equal(t, 4, tensor.Threads())

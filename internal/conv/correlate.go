@@ -1,8 +1,6 @@
 package conv
 
 import (
-	"math"
-
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -157,26 +155,32 @@ func (v *correlation[T]) run() {
 		}
 	}
 	groups := (v.n + v.group - 1) / v.group
-	v.share(groups*v.bands, work, par.Available())
+	v.panelParts = 1
+	if !v.clear && !v.pooled {
+		copied := 0 // elements of padded source, by each part again
+		if v.across || v.bordered() {
+			copied = v.padH * v.padW * v.srcC
+		}
+		v.panelParts = panelParts(groups*v.bands, v.panels, copied*padCost, work/v.panels)
+	}
 	par.For(groups*v.bands*v.panelParts, 1, v.correlateBody)
 }
 
-// share cuts the panels where chunks are too few for the threads, work being the
-// multiply-adds of an image. Each part copies its padded source again.
-func (v *correlation[T]) share(chunks, work, threads int) {
-	v.panelParts = 1
-	if threads == 1 || v.clear || v.pooled {
-		return
+// panelParts is in how many parts the panels of chunks are cut, so that the last thread
+// ends soonest: a panel of a chunk costs perPanel, and each part of it fixed again. Parts
+// that gain little are not worth it.
+func panelParts(chunks, panels, fixed, perPanel int) int {
+	threads := par.Available()
+	time := func(parts int) float64 {
+		return (float64(fixed) + float64(perPanel)*float64((panels+parts-1)/parts)) * par.Rounds(chunks*parts, threads)
 	}
-	least := math.Inf(1)
-	for parts := 1; parts <= v.panels; parts++ {
-		share := float64((v.panels+parts-1)/parts) / float64(v.panels)
-		chunk := (float64(v.padH*v.padW*v.srcC*padCost) + float64(work)*share) * float64(v.group) / float64(v.bands)
-		// The last thread should end early; half a chunk is for threads that are slower.
-		if time := (float64((chunks*parts+threads-1)/threads) + 0.5) * chunk; time < least {
-			least, v.panelParts = time, parts
+	best, least := 1, 0.95*time(1)
+	for parts := 2; threads > 1 && parts <= panels; parts++ {
+		if t := time(parts); t < least {
+			best, least = parts, t
 		}
 	}
+	return best
 }
 
 // pack copies panels [lo, hi) of the filter of every phase.

@@ -67,6 +67,7 @@ func (f *packedGradient[T]) run() {
 	f.panels = (g.K + f.nr - 1) / f.nr
 	f.rowTiles = (g.S*g.C + f.mr - 1) / f.mr
 	tiles := g.R * f.rowTiles
+	// Three chunks for each thread, as threads are not equally fast.
 	f.tileStep = max(1, min(chunkTiles, tiles/max(minTileChunks, 3*par.Available())))
 	images := max(1, min(g.N, blockPixels/(g.OH*g.OW)))
 	bands := max(1, min(g.OH, (g.OH*g.OW+blockPixels/2)/blockPixels))

@@ -1,8 +1,6 @@
 package conv
 
 import (
-	"math"
-
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
 	"github.com/redoubt-ml/redoubt/internal/par"
@@ -155,32 +153,16 @@ func winogradBackwardData(dx, dy, w []float32, g Geometry) {
 
 func (v *squares) run() {
 	v.cut()
-	v.share(par.Available())
 	v.filterPoint = v.srcC*v.dstC + winogradGap
 	block := scratch32.Borrow(winogradPoints * v.filterPoint)
 	v.filters = block.Data
 	par.For(v.panels*v.filterParts(), 1, v.filterBody)
+	// Each part of the panels transforms the images of its block again.
+	perPanel := v.nr * (v.srcC*winogradPoints + winogradTransform)
+	v.panelParts = panelParts(v.blocks, v.panels, v.srcC*winogradTransform, perPanel)
 	par.For(v.blocks*v.panelParts, 1, v.forwardBody)
 	scratch32.Return(block)
 	v.free()
-}
-
-// share cuts the panels of blocks that are too few for the threads. Each part transforms
-// the images of its block again.
-func (v *squares) share(threads int) {
-	v.panelParts = 1
-	if threads == 1 {
-		return
-	}
-	least := math.Inf(1)
-	for parts := 1; parts <= v.panels; parts++ {
-		cols := (v.panels + parts - 1) / parts * v.nr
-		chunk := float64(v.srcC*winogradTransform + cols*(v.srcC*winogradPoints+winogradTransform))
-		// The last thread should end early; half a chunk is for threads that are slower.
-		if time := (float64((v.blocks*parts+threads-1)/threads) + 0.5) * chunk; time < least {
-			least, v.panelParts = time, parts
-		}
-	}
 }
 
 // filterParts is how many chunks share a panel of the filters.

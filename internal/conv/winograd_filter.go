@@ -24,9 +24,9 @@ const (
 // filter's. Lines are taken a block at a time.
 //
 // Where products are small, parts of the lines have their own, which are added in order
-// at the end: then a thread finds in its cache what it has transformed itself. Large
-// products, which belong to few squares, are shared by the threads, block after block.
-// The cut depends on sizes only.
+// at the end, and threads take parts: then they find in their cache what they have
+// transformed themselves. Where parts are fewer than threads, these share the blocks, one
+// after the other. The cut depends on sizes only.
 type squaresGradient struct {
 	*squares
 	parts                 int
@@ -43,7 +43,7 @@ type gradientBlock struct {
 	l0, l1        int
 	images, grads []float32
 	product       []float32 // that the block's are added to
-	first         bool      // the product is none yet
+	first         bool      // of its part: it sets the product
 }
 
 var squaresGradientFree mem.Objects[squaresGradient]
@@ -69,7 +69,7 @@ func winogradBackwardFilter(dw, x, dy []float32, g Geometry) {
 func (f *squaresGradient) run() {
 	f.parts = 1
 	if winogradPoints*f.srcC*f.dstC <= winogradPartSize {
-		f.parts = max(1, min(winogradParts, f.lines*f.across/winogradPartSquares))
+		f.parts = max(1, min(winogradParts, f.lines*f.across/winogradPartSquares, f.lines))
 	}
 	most := 0
 	for part := range f.parts {
@@ -83,19 +83,26 @@ func (f *squaresGradient) run() {
 	f.filterPoint = f.srcC*f.dstC + winogradGap
 	block := scratch32.Borrow(f.parts * winogradPoints * f.filterPoint)
 	f.products = block.Data
-	if f.parts > 1 {
+	if f.parts >= par.Available() {
 		par.For(f.parts, 1, f.partBody)
 	} else {
-		own := scratch32.Borrow(f.size)
-		for b, blocks := 0, f.blocksOf(0); b < blocks; b++ {
-			f.shared = f.block(own.Data, 0, b, blocks)
-			par.For(f.shared.l1-f.shared.l0, 1, f.transformBody)
-			par.For(winogradPoints*f.panels, 1, f.productBody)
-		}
-		scratch32.Return(own)
+		f.shareBlocks()
 	}
 	par.For(f.srcC, max(1, (1<<9)/f.dstC), f.backBody)
 	scratch32.Return(block)
+}
+
+// shareBlocks makes the products of all parts, of which there are fewer than threads.
+func (f *squaresGradient) shareBlocks() {
+	own := scratch32.Borrow(f.size)
+	defer scratch32.Return(own)
+	for part := range f.parts {
+		for b, blocks := 0, f.blocksOf(part); b < blocks; b++ {
+			f.shared = f.block(own.Data, part, b, blocks)
+			par.For(f.shared.l1-f.shared.l0, 1, f.transformBody)
+			par.For(winogradPoints*f.panels, 1, f.productBody)
+		}
+	}
 }
 
 // partLines is the range of lines of a part.
@@ -106,7 +113,7 @@ func (f *squaresGradient) partLines(part int) (lo, hi int) {
 // blocksOf is the number of blocks of a part.
 func (f *squaresGradient) blocksOf(part int) int {
 	lo, hi := f.partLines(part)
-	return max(1, (hi-lo)*f.across/winogradGradSquares)
+	return max(1, min((hi-lo)*f.across/winogradGradSquares, hi-lo))
 }
 
 // linesOf is the range of lines of a block of a part.

@@ -50,6 +50,11 @@ func winogradGeometries(t *testing.T) (all []Geometry) {
 		{N: 4, H: 14, W: 13, C: 32, K: 64, R: 5, PadT: 2, PadL: 2, PadB: 2, PadR: 2},
 		{N: 3, H: 9, W: 8, C: 64, K: 32, R: 5, PadT: 4, PadL: 0, PadB: 1, PadR: 3},
 		{N: 2, H: 11, W: 12, C: 96, K: 96, R: 5},
+		// The filter's gradient in two parts of two blocks, and in two shared blocks.
+		{N: 33, H: 16, W: 16, C: 32, K: 32, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		{N: 17, H: 16, W: 16, C: 96, K: 96, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
+		// Lines of more squares than a block has.
+		{N: 1, H: 4, W: 640, C: 32, K: 32, PadT: 1, PadL: 1, PadB: 1, PadR: 1},
 	} {
 		if g.R == 0 {
 			g.R = 3
@@ -107,29 +112,33 @@ func TestWinogradIsTheConvolution(t *testing.T) {
 	})
 }
 
-// Many squares of few channels, whose parts have products of their own; few squares of
-// many channels, whose panels threads share; and maps that end within a square.
+// Many squares of few channels, whose parts have products of their own; blocks that
+// threads share; few squares of many channels, whose panels they share; and maps that end
+// within a square.
 func TestWinogradThreadsDoNotChangeBits(t *testing.T) {
 	defer par.SetThreads(0)
-	for _, g := range []Geometry{
-		{N: 40, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3},
-		{N: 3, H: 7, W: 6, C: 96, K: 256, R: 3, S: 3},
-		{N: 16, H: 14, W: 14, C: 32, K: 64, R: 5, S: 5},
-	} {
-		rng := rand.New(rand.NewPCG(42, 42))
-		pad := g.R / 2
-		g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.Winograd = 1, 1, pad, pad, pad, pad, true
-		require.NoError(t, g.Complete())
-		require.True(t, g.winograd())
-		x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, g.R*g.S*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
-		bias := random[float32](rng, g.K)
-		par.SetThreads(1)
-		want := passes(g, x, w, dy, bias, true)
-		for _, n := range []int{2, 5, 16} {
-			par.SetThreads(n)
-			require.Equal(t, want, passes(g, x, w, dy, bias, true), "%d threads, %+v", n, g)
+	levels(t, func(t *testing.T) {
+		for _, g := range []Geometry{
+			{N: 33, H: 16, W: 16, C: 32, K: 32, R: 3, S: 3},
+			{N: 5, H: 16, W: 16, C: 96, K: 96, R: 3, S: 3},
+			{N: 5, H: 7, W: 6, C: 96, K: 256, R: 3, S: 3},
+			{N: 11, H: 14, W: 14, C: 32, K: 32, R: 5, S: 5},
+		} {
+			rng := rand.New(rand.NewPCG(42, 42))
+			pad := g.R / 2
+			g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.Winograd = 1, 1, pad, pad, pad, pad, true
+			require.NoError(t, g.Complete())
+			require.True(t, g.winograd())
+			x, w, dy := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, g.R*g.S*g.C*g.K), random[float32](rng, g.N*g.OH*g.OW*g.K)
+			bias := random[float32](rng, g.K)
+			par.SetThreads(1)
+			want := passes(g, x, w, dy, bias, true)
+			for _, n := range []int{2, 5, 16} {
+				par.SetThreads(n)
+				require.Equal(t, want, passes(g, x, w, dy, bias, true), "%d threads, %+v", n, g)
+			}
 		}
-	}
+	})
 }
 
 func TestWinogradPropagatesNaN(t *testing.T) {

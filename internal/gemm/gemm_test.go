@@ -111,6 +111,11 @@ func testSizes[T kernel.Float](t *testing.T, seed uint64, count int) {
 		}
 		testProduct(t, rng, rng.IntN(2) == 0, rng.IntN(2) == 0, m, n, k, ep)
 	}
+	// A is packed for its long rows, and, transposed, for being wide.
+	for _, transB := range []bool{false, true} {
+		testProduct(t, rng, false, transB, 40, 260, 1030, Epilogue[T]{})
+		testProduct(t, rng, true, transB, 260, 260, 70, Epilogue[T]{})
+	}
 }
 
 func TestProductsMatchFloat64Loops(t *testing.T) {
@@ -127,7 +132,7 @@ func TestLargeProductsOfNothingAreZero(t *testing.T) {
 }
 
 func testNothing[T kernel.Float](t *testing.T) {
-	const m, n = 640, 512 // enough to run in parallel and to pack A
+	const m, n = 640, 512
 	bias := random[T](rand.New(rand.NewPCG(3, 3)), n)
 	for form := range 4 {
 		// The row strides are those of matrices without padding.
@@ -151,7 +156,7 @@ func TestThreadsDoNotChangeBits(t *testing.T) {
 	defer par.SetThreads(old)
 	levels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(4, 4))
-		for _, s := range [][3]int{{128, 256, 784}, {300, 70, 520}, {10, 128, 2000}, {700, 10, 300}, {33, 1100, 40}} {
+		for _, s := range [][3]int{{128, 256, 784}, {300, 70, 520}, {10, 128, 2000}, {700, 10, 300}, {33, 1100, 40}, {64, 300, 1030}, {300, 300, 64}} {
 			for form := range 4 {
 				ta, tb := form&1 == 1, form&2 == 2
 				m, n, k := s[0], s[1], s[2]

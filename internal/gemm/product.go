@@ -23,7 +23,8 @@ const (
 	// What other work costs, in multiply-adds: an element packed, one read in
 	// place, a chunk, and the threads' meeting.
 	packCost, readCost, chunkCost, meetingCost = 16, 2, 1 << 17, 1 << 18
-	// mostChunks bounds the time that the choice of the chunks takes.
+	// mostChunks bounds the time that the choice of the chunks takes. More threads
+	// than that are of no use to a product.
 	mostChunks = 256
 )
 
@@ -45,7 +46,7 @@ type product[T kernel.Float] struct {
 	mr, nr             int
 	tiles              int // row tiles of C
 	panels             int // column panels of C
-	packA, packB       bool
+	packA              bool
 	kc                 int // reduction steps of a block; the last may have fewer
 	rowParts, colParts int // chunks along the tiles and along the panels
 
@@ -57,7 +58,8 @@ type chunk[T kernel.Float] struct {
 	t0, t1     int // tiles
 	p0, p1     int // panels
 	k0, kc     int // the block: reduction steps [k0, k0+kc)
-	q0, q1     int // the panels that are packed
+	packB      bool
+	q0, q1     int // the group of panels, packed if packB is set
 	packed     []T // each kc rows of nr columns
 	packedStep int // from one of them to the next
 	packedA    []T // the tiles, each kc steps of its rows
@@ -97,10 +99,6 @@ func (p *product[T]) run() {
 	p.mr, p.nr, _ = kernel.MaxTile[T]()
 	p.tiles = (p.m + p.mr - 1) / p.mr
 	p.panels = (p.n + p.nr - 1) / p.nr
-	// A plain B is read in place when few tiles share it, or when its rows
-	// are no longer than a panel; a transposed one never has its columns
-	// side by side.
-	p.packB = p.transB || p.tiles > 3 && (p.panels > 1 || p.n%p.nr != 0)
 	// A transposed A costs a page per step; the rows of a plain one that lie
 	// a large power of two apart fight over a few cache sets. An A without
 	// elements has nothing to pack.
@@ -126,28 +124,36 @@ func (p *product[T]) run() {
 	par.For(p.rowParts*p.colParts, 1, p.chunksBody)
 }
 
+// packsB says whether a chunk with some tiles packs B: a plain one is read in place when
+// few tiles share it, or when its rows are no longer than a panel; a transposed one never
+// has its columns side by side.
+func (p *product[T]) packsB(tiles int) bool {
+	return p.transB || tiles > 3 && (p.panels > 1 || p.n%p.nr != 0)
+}
+
 // cut chooses the chunks that threads share: those with which the last thread should end
-// first. It is taken to have half a chunk more than its share, as threads are not
-// equally fast.
+// first.
 func (p *product[T]) cut(threads int) {
 	if threads == 1 {
 		return
 	}
-	costA, costB := readCost, readCost
+	costA := float64(readCost)
 	if p.packA {
 		costA = packCost
 	}
-	if p.packB {
-		costB = packCost
-	}
-	least, most := math.Inf(1), min(8*threads, mostChunks, 1+p.m*p.n*p.k/chunkCost)
+	least := math.Inf(1)
+	most := int(min(float64(8*threads), mostChunks, 1+float64(p.m)*float64(p.n)*float64(p.k)/chunkCost))
 	for r := 1; r <= min(p.tiles, most); r++ {
-		for c := 1; c <= min(p.panels, most/r); c++ {
-			rows, cols := (p.tiles+r-1)/r*p.mr, (p.panels+c-1)/c*p.nr
-			chunk := float64(rows*cols+rows*costA+cols*costB)*float64(p.k) + chunkCost
-			time := chunk
+		tiles := (p.tiles + r - 1) / r
+		rows, costB := float64(tiles*p.mr), float64(readCost)
+		if p.packsB(tiles) {
+			costB = packCost
+		}
+		for c, last := 1, min(p.panels, most/r); c <= last; c++ {
+			cols := float64((p.panels + c - 1) / c * p.nr)
+			time := (rows*cols+rows*costA+cols*costB)*float64(p.k) + chunkCost
 			if r*c > 1 {
-				time = time*(float64((r*c+threads-1)/threads)+0.5) + meetingCost
+				time = time*par.Rounds(r*c, threads) + meetingCost
 			}
 			if time < least {
 				least, p.rowParts, p.colParts = time, r, c
@@ -168,7 +174,8 @@ func (p *product[T]) chunks(lo, hi int) {
 }
 
 func (p *product[T]) chunk(x *chunk[T]) {
-	if p.packB {
+	x.packB = p.packsB(x.t1 - x.t0)
+	if x.packB {
 		// A line more, so that panels do not share cache sets.
 		x.packedStep = p.kc*p.nr + 16
 		block := scratch[T]().Borrow(x.packedStep * min(x.p1-x.p0, panelsAtOnce))
@@ -188,7 +195,7 @@ func (p *product[T]) chunk(x *chunk[T]) {
 		}
 		for x.q0 = x.p0; x.q0 < x.p1; x.q0 = x.q1 {
 			x.q1 = min(x.q0+panelsAtOnce, x.p1)
-			if p.packB {
+			if x.packB {
 				p.packPanels(x)
 			}
 			for tile := x.t0; tile < x.t1; tile += tilesAtOnce {
@@ -223,7 +230,7 @@ func (p *product[T]) rowOf(tile int) int { return tile*(p.m/p.tiles) + min(tile,
 
 func (p *product[T]) taller() int { return p.m % p.tiles }
 
-// multiply computes tiles [t0, t1) of the packed panels for the block.
+// multiply computes tiles [t0, t1) of the group of panels for the block.
 func (p *product[T]) multiply(x *chunk[T], t0, t1 int) {
 	t := kernel.Tile[T]{
 		K0: x.kc, K1: 1, K2: 1, LDC: p.ldc,
@@ -240,7 +247,7 @@ func (p *product[T]) multiply(x *chunk[T], t0, t1 int) {
 		if bias != nil {
 			t.Bias = bias[j0:]
 		}
-		if p.packB {
+		if x.packB {
 			t.B, t.B0, t.Padded = x.packed[(panel-x.q0)*x.packedStep:], p.nr, true
 		} else if x.kc > 0 {
 			t.B, t.B0 = p.b[x.k0*p.ldb+j0:], p.ldb

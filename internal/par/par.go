@@ -84,6 +84,13 @@ func Available() int {
 	return Threads()
 }
 
+// Rounds is how many chunks as large as each other the slowest of some threads is
+// expected to work on: its share, and half a chunk more, as threads are not equally fast.
+// Cuts into chunks are compared by it.
+func Rounds(chunks, threads int) float64 {
+	return float64((chunks+threads-1)/threads) + 0.5
+}
+
 // For calls body on consecutive chunks [lo, hi) that cover [0, n), each of
 // grain elements (the last may be shorter; grain < 1 counts as 1), and returns
 // when all have returned. Chunks may run at the same time and in any order.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/redoubt-ml/redoubt/tensor"
 	. "github.com/redoubt-ml/redoubt/tensor/optim"
@@ -317,12 +318,23 @@ func TestStepsMakeNoGarbage(t *testing.T) {
 	for name, make := range optimizers() {
 		for _, d := range []tensor.DType{tensor.Float32, tensor.Float64} {
 			o := make()
-			w := []*tensor.Tensor{tensor.Full(d, 1, 30, 20), tensor.Full(d, 1, 20)}
-			g := []*tensor.Tensor{tensor.Full(d, 1e-3, 30, 20), tensor.Full(d, 1e-3, 20)}
+			w := []*tensor.Tensor{tensor.Full(d, 1, 300, 200), tensor.Full(d, 1, 20)}
+			g := []*tensor.Tensor{tensor.Full(d, 1e-3, 300, 200), tensor.Full(d, 1e-3, 20)}
 			o.Step(0.1, w, g)
 			require.Zero(t, testing.AllocsPerRun(10, func() { o.Step(0.1, w, g) }), "%s, %v", name, d)
 		}
 	}
+}
+
+// The norms of long parameters are those of the whole.
+func TestLARSScalesLongMatrices(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	w, g := tensor.Normal(rng, tensor.Float64, 0, 1, 400, 300), tensor.Normal(rng, tensor.Float64, 0, 2, 400, 300)
+	was := w.Clone()
+	(&LARS{Trust: 0.1}).Step(0.5, []*tensor.Tensor{w}, []*tensor.Tensor{g})
+	want, slope := was.Values(), g.Values()
+	floats.AddScaled(want, -0.5*0.1*floats.Norm(want, 2)/floats.Norm(slope, 2), slope)
+	require.Less(t, floats.Distance(want, w.Values(), math.Inf(1)), 1e-12)
 }
 
 // A long parameter, which threads share, moves like its short pieces, on any number of

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/redoubt-ml/redoubt/internal/kernel"
 	"github.com/redoubt-ml/redoubt/internal/mem"
@@ -161,42 +162,65 @@ func (o *LARS) withDefaults() (momentum, trust float64) {
 	return cmp.Or(o.Momentum, 0.9), cmp.Or(o.Trust, 0.001)
 }
 
+// larsStep is a step of one parameter in progress, whose parts threads share.
+type larsStep[T kernel.Float] struct {
+	w, v, g               []T
+	momentum, rate, decay T
+	norms                 []float64 // sums of squares of each part of w and of g
+
+	normBody, body func(lo, hi int)
+}
+
+var (
+	larsSteps32 mem.Objects[larsStep[float32]]
+	larsSteps64 mem.Objects[larsStep[float64]]
+)
+
 // larsOn computes v = momentum v + rate (g + decay w) and w -= v, with the rate
 // scaled by the ratio of norms unless trust is 0.
 func larsOn[T kernel.Float](w, v, g []T, lr, momentum, decay, trust float64) {
+	steps := mem.Either[mem.Objects[larsStep[T]]](&larsSteps32, &larsSteps64)
+	s, fresh := steps.Get()
+	if fresh {
+		s.normBody, s.body = s.partNorms, s.part
+	}
+	s.w, s.v, s.g = w, v, g
 	rate := lr
-	if nw, ng := norm(w), norm(g); trust != 0 && nw > 0 && ng > 0 {
-		rate *= trust * nw / (ng + decay*nw)
+	if trust != 0 {
+		if nw, ng := s.sumNorms(); nw > 0 && ng > 0 {
+			rate *= trust * nw / (ng + decay*nw)
+		}
 	}
-	if len(w) <= grain {
-		larsPart(w, v, g, T(momentum), T(rate), T(rate*decay))
-		return
-	}
-	par.For(len(w), grain, func(lo, hi int) {
-		larsPart(w[lo:hi], v[lo:hi], g[lo:hi], T(momentum), T(rate), T(rate*decay))
-	})
+	s.momentum, s.rate, s.decay = T(momentum), T(rate), T(rate*decay)
+	par.For(len(w), grain, s.body)
+	*s = larsStep[T]{norms: s.norms, normBody: s.normBody, body: s.body}
+	steps.Put(s)
 }
 
-// larsPart computes v = momentum v + rate g + decay w and w -= v.
-func larsPart[T kernel.Float](w, v, g []T, momentum, rate, decay T) {
-	kernel.Affine(v, v, momentum, 0)
-	kernel.Axpy(v, rate, g)
-	kernel.Axpy(v, decay, w)
+// part moves elements [lo, hi).
+func (s *larsStep[T]) part(lo, hi int) {
+	w, v := s.w[lo:hi], s.v[lo:hi]
+	kernel.Affine(v, v, s.momentum, 0)
+	kernel.Axpy(v, s.rate, s.g[lo:hi])
+	kernel.Axpy(v, s.decay, w)
 	kernel.Axpy(w, -1, v)
 }
 
-// norm is the Euclidean norm. The sum of the parts does not depend on the threads.
-func norm[T kernel.Float](v []T) float64 {
-	if len(v) <= grain {
-		return math.Sqrt(sumSquares(v))
+// sumNorms returns the Euclidean norms of w and g, sums over parts in order.
+func (s *larsStep[T]) sumNorms() (nw, ng float64) {
+	parts := (len(s.w) + grain - 1) / grain
+	s.norms = slices.Grow(s.norms[:0], 2*parts)[:2*parts]
+	par.For(len(s.w), grain, s.normBody)
+	for i := range parts {
+		nw += s.norms[2*i]
+		ng += s.norms[2*i+1]
 	}
-	parts := make([]float64, (len(v)+grain-1)/grain)
-	par.For(len(v), grain, func(lo, hi int) { parts[lo/grain] = sumSquares(v[lo:hi]) })
-	sum := 0.0
-	for _, part := range parts {
-		sum += part
-	}
-	return math.Sqrt(sum)
+	return math.Sqrt(nw), math.Sqrt(ng)
+}
+
+func (s *larsStep[T]) partNorms(lo, hi int) {
+	i := lo / grain
+	s.norms[2*i], s.norms[2*i+1] = sumSquares(s.w[lo:hi]), sumSquares(s.g[lo:hi])
 }
 
 // sumSquares sums in blocks, as single precision would not do for all.
