@@ -137,18 +137,19 @@ func (p *product[T]) cut(threads int) {
 	if threads == 1 {
 		return
 	}
-	costA := float64(readCost)
+	costA, costB := float64(readCost), float64(readCost)
 	if p.packA {
 		costA = packCost
+	}
+	// A chunk that reads B in place although others pack it jumps from row to row: it is
+	// not taken to be faster for it.
+	if p.packsB(p.tiles) {
+		costB = packCost
 	}
 	least := math.Inf(1)
 	most := int(min(float64(8*threads), mostChunks, 1+float64(p.m)*float64(p.n)*float64(p.k)/chunkCost))
 	for r := 1; r <= min(p.tiles, most); r++ {
-		tiles := (p.tiles + r - 1) / r
-		rows, costB := float64(tiles*p.mr), float64(readCost)
-		if p.packsB(tiles) {
-			costB = packCost
-		}
+		rows := float64((p.tiles + r - 1) / r * p.mr)
 		for c, last := 1, min(p.panels, most/r); c <= last; c++ {
 			cols := float64((p.panels + c - 1) / c * p.nr)
 			time := (rows*cols+rows*costA+cols*costB)*float64(p.k) + chunkCost
