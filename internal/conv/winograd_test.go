@@ -93,20 +93,31 @@ func TestFlatGroundStaysFlat(t *testing.T) {
 
 // Winograd's rounding errors are four to thirteen times those of the direct passes.
 func TestWinogradIsTheConvolution(t *testing.T) {
+	type operands struct {
+		g              Geometry
+		x, w, dy, bias []float32
+		want           [3][]float64
+		plain          [3]float64 // errors of the direct passes
+	}
+	var all []operands
+	rng := rand.New(rand.NewPCG(41, 41))
+	for _, g := range winogradGeometries(t) {
+		o := operands{g: g,
+			x: random[float32](rng, g.N*g.H*g.W*g.C), w: random[float32](rng, g.R*g.S*g.C*g.K),
+			dy: random[float32](rng, g.N*g.OH*g.OW*g.K), bias: random[float32](rng, g.K)}
+		o.want = passes(g, wide(o.x), wide(o.w), wide(o.dy), wide(o.bias), g.C == g.K)
+		g.Winograd = false
+		for i, d := range passes(g, o.x, o.w, o.dy, o.bias, g.C == g.K) {
+			o.plain[i] = distance(d, o.want[i])
+		}
+		all = append(all, o)
+	}
 	levels(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(41, 41))
-		for _, g := range winogradGeometries(t) {
-			x, w := random[float32](rng, g.N*g.H*g.W*g.C), random[float32](rng, g.R*g.S*g.C*g.K)
-			dy, bias := random[float32](rng, g.N*g.OH*g.OW*g.K), random[float32](rng, g.K)
-			relu := g.C == g.K
-			got := passes(g, x, w, dy, bias, relu)
-			want := passes(g, wide(x), wide(w), wide(dy), wide(bias), relu)
-			direct := g
-			direct.Winograd = false
-			for i, d := range passes(direct, x, w, dy, bias, relu) {
-				e, plain := distance(got[i], want[i]), distance(d, want[i])
-				require.Less(t, e, min(16*plain, 1e-5), "pass %d of %+v", i, g)
-				t.Logf("pass %d of %dx%dx%d to %d, %dx%d: error %.2g, direct %.2g", i, g.H, g.W, g.C, g.K, g.R, g.S, e, plain)
+		for _, o := range all {
+			for i, got := range passes(o.g, o.x, o.w, o.dy, o.bias, o.g.C == o.g.K) {
+				e := distance(got, o.want[i])
+				require.Less(t, e, min(16*o.plain[i], 1e-5), "pass %d of %+v", i, o.g)
+				t.Logf("pass %d of %+v: error %.2g, direct %.2g", i, o.g, e, o.plain[i])
 			}
 		}
 	})
